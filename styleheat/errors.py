@@ -1,0 +1,9 @@
+"""Errors that are the user's to mend."""
+
+
+class InputError(ValueError):
+    """A file, parameter or command that cannot be used.
+
+    The message is one whole line for the user: which file or parameter, what is wrong with it, what would be right.
+    Stages print it without a traceback and exit with status 1.
+    """

@@ -1,0 +1,60 @@
+"""Files that are either whole or absent, and fingerprints of what they hold."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends, remove it when the block raises.
+
+    The temporary name keeps the suffix (writers choose formats by it) and never writes through a hard link, which
+    would change the file inside DVC's cache too. A file or a whole folder may be written under the temporary name.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    _remove(temporary)
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON with sorted keys, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def digest(path: str | Path) -> str:
+    """The sha256 of a file's bytes, or of a folder's relative names and bytes in sorted order (64 hex digits)."""
+    path = Path(path)
+    total = hashlib.sha256()
+    for item in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        with item.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{item.relative_to(path) if path.is_dir() else ''}\0{content}\n".encode())
+    return total.hexdigest()
+
+
+def fingerprint(*facts: Any) -> str:
+    """16 hex digits that stand for JSON-able facts; equal facts give equal fingerprints on every machine."""
+    text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
