@@ -1,0 +1,154 @@
+"""What a generated clip is worth: small functions from arrays to one number each.
+
+Frames are uint8 (T,H,W,3); landmarks are (T,68,2) in pixels of those frames, x right and y down, rows of −1 where no
+face was found. Every function averages over frames, ignores frames without the faces it needs, and returns NaN when
+none are left, so that one lost frame neither raises nor counts as perfect.
+"""
+
+import numpy as np
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+MOUTH = slice(48, 68)
+OUTER_EYE_CORNERS = (36, 45)
+"""iBUG 300-W indices (0-based) of the mouth's points and of the two corners whose distance is the unit of length."""
+
+MOUTH_MARGIN = 0.35
+"""Margin around the mouth's points, as a share of their width: lips, their shadow and the moving chin's edge."""
+
+ROUNDING = 1 / 12 / 255**2
+"""Mean squared error of rounding to 8 bits: no two frames are told apart below it, which caps PSNR at 58.9 dB."""
+
+MAX_LAG = 5
+"""Frames within which the best lag is sought: 0.2 s at 25 fps, past which nobody would call lips late but wrong."""
+
+
+def l1(generated: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute difference of two (T,H,W,3) uint8 clips, 0 equal … 1 black against white."""
+    differences = [np.abs(a.astype(np.float32) - b).mean() for a, b in zip(generated, target, strict=True)]
+    return _mean(differences) / 255
+
+
+def psnr(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = None) -> float:
+    """Peak signal-to-noise ratio in dB, the mean of the frames' own ratios (not the ratio of the mean error).
+
+    generated, target: (T,H,W,3) uint8. boxes: (T,4) int x0 y0 x1 y1 (end exclusive) to look at, or None for the whole
+    frame; empty boxes are left out. The mean of decibels is the usual report in the literature and the stricter one
+    here: it rewards a repeated source for each frame that happens to look like it.
+    """
+    ratios = []
+    for a, b, box in _regions(generated, target, boxes):
+        error = np.mean((a[box].astype(np.float64) - b[box]) ** 2) / 255**2
+        ratios.append(-10 * np.log10(max(float(error), ROUNDING)))
+    return _mean(ratios)
+
+
+def ssim(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = None) -> float:
+    """Structural similarity (Wang et al. 2004: Gaussian window σ 1.5, RGB), −1 … 1 for equal frames.
+
+    Arguments as for `psnr`. In boxes, the map of the whole frame is averaged there, so that windows see what lies
+    beside the box.
+    """
+    values = []
+    for a, b, box in _regions(generated, target, boxes):
+        _, similarity = structural_similarity_index_measure(
+            _planes(a), _planes(b), data_range=1.0, return_full_image=True
+        )
+        values.append(float(similarity[0].permute(1, 2, 0)[box].mean()))
+    return _mean(values)
+
+
+def mouth_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Square boxes around the mouths of (T,68,2) landmarks: (T,4) int x0 y0 x1 y1 clipped to a size×size frame.
+
+    The side is the mouth's larger extent and MOUTH_MARGIN of its width on each side. Empty (all 0) without a face.
+    """
+    points = landmarks[:, MOUTH]
+    low, high = points.min(1), points.max(1)
+    half = (high - low).max(1) / 2 + MOUTH_MARGIN * (high - low)[:, 0]
+    centre = (low + high) / 2
+    boxes = np.concatenate([np.floor(centre - half[:, None]), np.ceil(centre + half[:, None])], 1)
+    boxes = np.clip(boxes, 0, size).astype(int)
+    boxes[~found(landmarks)] = 0
+    return boxes
+
+
+def found(landmarks: np.ndarray) -> np.ndarray:
+    """(T,) bool: which of (T,68,2) landmarks are of a face."""
+    return np.any(landmarks >= 0, axis=(1, 2))
+
+
+def landmark_distance(generated: np.ndarray, target: np.ndarray) -> float:
+    """Mean point-to-point distance of (T,68,2) landmarks in interocular distances of the target (300-W's NME)."""
+    both = found(generated) & found(target)
+    left, right = (target[both, corner] for corner in OUTER_EYE_CORNERS)
+    scale = np.linalg.norm(left - right, axis=-1)
+    return _mean(np.linalg.norm(generated[both] - target[both], axis=-1).mean(1) / scale)
+
+
+def coefficient_distance(generated: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute difference of (T,N) coefficients; rows with NaN in either are left out.
+
+    Of expression (N 64) it is the average expression distance AED, of the head's angles (N 3, radians) the average pose
+    distance APD (PIRenderer, Ren et al. 2021).
+    """
+    rows = np.isfinite(generated).all(1) & np.isfinite(target).all(1)
+    return _mean(np.abs(generated[rows] - target[rows]).mean(1))
+
+
+def identity_similarity(generated: list[np.ndarray | None], source: np.ndarray | None) -> float:
+    """Mean cosine of (128,) face embeddings to the source's, 1 for the same; None where no face was found."""
+    if source is None:
+        return float("nan")
+    cosines = [
+        float(face @ source / np.linalg.norm(face) / np.linalg.norm(source)) for face in generated if face is not None
+    ]
+    return _mean(cosines)
+
+
+def correlation(measured: np.ndarray, reference: np.ndarray) -> float:
+    """Pearson's correlation of two (T,) tracks over the frames where both are finite; 0 when either is constant."""
+    rows = np.isfinite(measured) & np.isfinite(reference)
+    if rows.sum() < 2:
+        return float("nan")
+    a, b = measured[rows] - measured[rows].mean(), reference[rows] - reference[rows].mean()
+    scale = np.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / scale) if scale > 1e-9 else 0.0
+
+
+def best_lag(measured: np.ndarray, reference: np.ndarray, max_lag: int = MAX_LAG) -> tuple[int, float]:
+    """The delay in frames at which two (T,) tracks correlate best, and that correlation.
+
+    Positive when `measured` comes after `reference`. Of equal correlations the smallest delay wins.
+    """
+    lags = sorted(range(-max_lag, max_lag + 1), key=abs)
+    scores = [correlation(*_shifted(measured, reference, lag)) for lag in lags]
+    best = int(np.argmax(np.nan_to_num(scores, nan=-1.0)))
+    return lags[best], scores[best]
+
+
+def _shifted(measured: np.ndarray, reference: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """The overlap of `measured` taken `lag` frames later than `reference`."""
+    length = len(reference)
+    return measured[max(lag, 0) : length + min(lag, 0)], reference[max(-lag, 0) : length - max(lag, 0)]
+
+
+def _regions(a: np.ndarray, b: np.ndarray, boxes: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray, tuple]]:
+    """Pairs of frames and the index expression of what to compare in them."""
+    assert a.shape == b.shape, f"clips of different shapes: {a.shape} and {b.shape}"
+    if boxes is None:
+        return [(x, y, (...,)) for x, y in zip(a, b, strict=True)]
+    return [
+        (x, y, (slice(y0, y1), slice(x0, x1)))
+        for x, y, (x0, y0, x1, y1) in zip(a, b, boxes, strict=True)
+        if x1 > x0 and y1 > y0
+    ]
+
+
+def _planes(frame: np.ndarray) -> torch.Tensor:
+    """(H,W,3) uint8 as a float (1,3,H,W) tensor in [0,1]."""
+    return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float() / 255
+
+
+def _mean(values: list[float] | np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -1,0 +1,114 @@
+"""Each number against an answer known by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from styleheat.evaluation import metrics
+
+
+def _clip(seed: int = 0, frames: int = 3, size: int = 32) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 200, (frames, size, size, 3), dtype=np.uint8)
+
+
+def _face(frames: int = 4) -> np.ndarray:
+    """Landmarks whose outer eye corners are 40 px apart and whose mouth is 20 wide and 8 tall around (32, 48)."""
+    points = np.full((frames, 68, 2), 32.0)
+    points[:, 36], points[:, 45] = (12, 24), (52, 24)
+    points[:, 48:68] = (32, 48)
+    points[:, 48], points[:, 54], points[:, 51], points[:, 57] = (22, 48), (42, 48), (32, 44), (32, 52)
+    return points
+
+
+def test_equal_clips_are_perfect() -> None:
+    clip = _clip()
+    assert metrics.l1(clip, clip) == 0
+    assert metrics.psnr(clip, clip) == pytest.approx(58.92, abs=0.01)  # the cap: rounding to 8 bits
+    assert metrics.ssim(clip, clip) == pytest.approx(1)
+
+
+def test_l1_and_psnr_of_a_constant_offset() -> None:
+    clip = _clip()
+    assert metrics.l1(clip + np.uint8(51), clip) == pytest.approx(0.2)
+    assert metrics.psnr(clip + np.uint8(51), clip) == pytest.approx(20 * np.log10(5))
+
+
+def test_psnr_is_the_mean_of_the_frames_decibels() -> None:
+    clip = np.zeros((2, 8, 8, 3), np.uint8)
+    other = clip.copy()
+    other[0] += 51
+    other[1] += 5
+    expected = (20 * np.log10(255 / 51) + 20 * np.log10(255 / 5)) / 2
+    assert metrics.psnr(other, clip) == pytest.approx(expected)
+
+
+def test_boxes_see_only_what_is_inside() -> None:
+    clip, boxes = _clip(size=64), metrics.mouth_boxes(_face(3), 64)
+    spoilt = clip.copy()
+    spoilt[:, :20] = 255
+    assert metrics.psnr(spoilt, clip) < 15
+    assert metrics.psnr(spoilt, clip, boxes) == pytest.approx(58.92, abs=0.01)
+    assert metrics.ssim(spoilt, clip, boxes) == pytest.approx(1, abs=1e-5)
+
+
+def test_ssim_falls_with_noise_as_scikit_image_says() -> None:
+    from skimage.metrics import structural_similarity
+
+    clean, noisy = _clip(1, frames=1), _clip(2, frames=1)
+    blend = (0.7 * clean + 0.3 * noisy).astype(np.uint8)
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    _, expected = structural_similarity(clean[0], blend[0], channel_axis=-1, full=True, **options)
+    assert metrics.ssim(blend, clean) == pytest.approx(expected[5:-5, 5:-5].mean(), abs=0.03)
+
+
+def test_mouth_boxes_are_square_and_clipped() -> None:
+    assert metrics.mouth_boxes(_face(1), 64).tolist() == [[15, 31, 49, 64]]
+    assert metrics.mouth_boxes(_face(1), 128).tolist() == [[15, 31, 49, 65]]
+    assert metrics.mouth_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
+
+
+def test_landmark_distance_is_a_share_of_the_interocular_distance() -> None:
+    target, moved = _face(), _face() + np.array([0.0, 4.0])
+    assert metrics.landmark_distance(moved, target) == pytest.approx(0.1)
+    moved[0] = -1
+    assert metrics.landmark_distance(moved, target) == pytest.approx(0.1)
+    assert np.isnan(metrics.landmark_distance(np.full_like(target, -1), target))
+
+
+def test_coefficient_distance_leaves_lost_frames_out() -> None:
+    target = np.zeros((3, 64))
+    generated = np.full((3, 64), 0.25)
+    generated[1] = np.nan
+    assert metrics.coefficient_distance(generated, target) == pytest.approx(0.25)
+
+
+def test_identity_similarity_is_the_cosine() -> None:
+    source = np.eye(128)[0]
+    faces = [source * 3, (np.eye(128)[0] + np.eye(128)[1]), None]
+    assert metrics.identity_similarity(faces, source) == pytest.approx((1 + 2**-0.5) / 2)
+    assert np.isnan(metrics.identity_similarity(faces, None))
+    assert np.isnan(metrics.identity_similarity([None], source))
+
+
+def test_correlation_of_a_constant_is_zero() -> None:
+    track = np.sin(np.arange(50) / 3)
+    assert metrics.correlation(2 * track + 1, track) == pytest.approx(1)
+    assert metrics.correlation(-track, track) == pytest.approx(-1)
+    assert metrics.correlation(np.ones(50), track) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(delay=st.integers(-5, 5), seed=st.integers(0, 1000))
+def test_best_lag_finds_a_known_delay(delay: int, seed: int) -> None:
+    track = np.random.default_rng(seed).standard_normal(80)
+    reference, measured = track[10:70], track[10 - delay : 70 - delay]  # measured[t] = reference[t − delay]
+    lag, score = metrics.best_lag(measured, reference)
+    assert (lag, score) == (delay, pytest.approx(1))
+
+
+def test_best_lag_skips_lost_frames() -> None:
+    reference = np.random.default_rng(3).standard_normal(60)
+    measured = np.roll(reference, 2)
+    measured[[0, 1, 10, 30]] = np.nan
+    assert metrics.best_lag(measured, reference)[0] == 2
