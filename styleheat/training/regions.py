@@ -1,0 +1,55 @@
+"""Where on the face the loss looks closely: boxes around eyes, nose and mouth, the soft mask, the local L1.
+
+Source: the reference's StyleHEAT trainer (`get_landmark_bbox`, `compute_local_loss`, soft mask); its margins are pixels
+of a 512-pixel image and are scaled to the image at hand.
+"""
+
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+REFERENCE_SIZE = 512
+PARTS = {"mouth": (slice(48, 68), 8, 120), "eye_a": (slice(36, 42), 15, 80), "eye_b": (slice(42, 48), 15, 80)}
+"""Landmarks of a part, margin around them, and side of the square the part is resampled to for the local loss."""
+NOSE = (slice(27, 36), 15)
+
+
+def boxes(landmarks: Tensor, points: slice, margin: float, size: int) -> Tensor:
+    """Boxes [xmin, ymin, xmax, ymax] of whole pixels around `points` of landmarks (B, 68, 2) in an image of `size`."""
+    margin = margin * size / REFERENCE_SIZE
+    part = landmarks[:, points]
+    return torch.cat([part.amin(1) - margin, part.amax(1) + margin], 1).trunc()  # (B, 4)
+
+
+def part_boxes(landmarks: Tensor, size: int) -> dict[str, Tensor]:
+    """Boxes (B, 4) of mouth, both eyes and nose."""
+    named = {name: boxes(landmarks, points, margin, size) for name, (points, margin, _) in PARTS.items()}
+    return named | {"nose": boxes(landmarks, *NOSE, size)}
+
+
+def soft_mask(landmarks: Tensor, size: int, floor: float) -> Tensor:
+    """(B, 1, size, size): 1 in the boxes of mouth, eyes and nose, `floor` elsewhere."""
+    at = torch.arange(size, device=landmarks.device)
+    inside = torch.zeros(len(landmarks), size, size, dtype=torch.bool, device=landmarks.device)
+    for box in part_boxes(landmarks, size).values():
+        x0, y0, x1, y1 = (edge[:, None] for edge in box.unbind(1))
+        columns, rows = (at >= x0) & (at < x1), (at >= y0) & (at < y1)  # (B, size)
+        inside |= rows[:, :, None] & columns[:, None, :]
+    return torch.where(inside, 1.0, floor)[:, None]
+
+
+def part_images(image: Tensor, landmarks: Tensor) -> list[Tensor]:
+    """Mouth and eyes of image (B, 3, H, H), each resampled to a square (at H = 512: 120, 80 and 80 pixels)."""
+    size = image.shape[-1]
+    parts = []
+    for points, margin, side in PARTS.values():
+        box = boxes(landmarks, points, margin, size)
+        regions = torch.cat([torch.arange(len(box), device=box.device, dtype=box.dtype)[:, None], box], 1)
+        parts.append(roi_align(image, regions, max(8, round(side * size / REFERENCE_SIZE))))
+    return parts
+
+
+def local_loss(image: Tensor, target: Tensor, landmarks: Tensor) -> Tensor:
+    """Sum over mouth and eyes of the mean absolute difference; landmarks (B, 68, 2): pixels of the target."""
+    pairs = zip(part_images(image, landmarks), part_images(target, landmarks), strict=True)
+    return torch.stack([(a - b).abs().mean() for a, b in pairs]).sum()
