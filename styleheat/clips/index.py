@@ -1,0 +1,450 @@
+"""Which clips a folder holds and what became of each: incremental, parallel work that survives being killed.
+
+A per-clip stage owns one output folder. `process` runs its function on every clip whose inputs or parameters changed,
+in parallel, and keeps `index.json` in that folder: for each clip the fingerprint of what it was made from, and either
+its files (with the hash of their content) and some facts, or the reason why there are none. A clip that fails is a
+record, never an exception. The index holds no times, paths or process ids: equal inputs give equal bytes.
+
+While `process` runs, each outcome is appended to a journal and synced to disk before the next is taken, so that a
+process killed at any point loses the clips in hand and nothing else.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import signal
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from styleheat.errors import InputError
+from styleheat.files import atomic, digest
+
+INDEX = "index.json"
+JOURNAL = ".journal.jsonl"
+
+UNEXPECTED = "unexpected"
+"""How the reason of a clip begins that failed by an exception nobody planned for: a bug, to be looked at."""
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # the names `files.atomic` writes under
+
+
+@dataclass(frozen=True)
+class Task:
+    """One clip to process.
+
+    fingerprint: stands for all that the result depends on: the content of the inputs and the parameters (see
+        `styleheat.files.fingerprint`). Equal fingerprints mean that the clip needs no work.
+    args: picklable arguments for the work function, after the clip's name.
+    """
+
+    fingerprint: str
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one clip: some files, or a reason.
+
+    files: paths of what was made, all inside the folder. A clip may be well and have none.
+    reason: why the clip is lost, as a short category to count by ("no face"); None means it is well.
+    detail: the reason in full, for whoever looks into this one clip.
+    transient: the same clip may succeed another time (network, time-out); the next run tries it again.
+    facts: small JSON-able numbers and words about the clip (frames, seconds), the same in every run.
+    """
+
+    files: Sequence[str | Path] = ()
+    reason: str | None = None
+    detail: str = ""
+    transient: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Work = Callable[..., Outcome]
+"""`work(clip, *task.args)`, a picklable function that writes its files by `styleheat.files.atomic`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip of an index. `files` maps paths relative to the folder (with "/") to 32 hex digits of their sha256."""
+
+    fingerprint: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    detail: str = ""
+    transient: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what is there: an index of a hundred thousand clips stays readable and small."""
+        return {key: value for key, value in vars(self).items() if value or key == "fingerprint"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file that an earlier stage made: what a later stage takes as its input, without reading it to hash it."""
+
+    path: Path
+    content: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Account:
+    """How a whole set fared. asked = ok + the sum of lost; kept of them needed no work in this run."""
+
+    asked: int
+    ok: int
+    kept: int
+    lost: Mapping[str, int]
+
+    def metrics(self) -> dict[str, Any]:
+        """What depends on the data alone (`kept` depends on what was there before)."""
+        return {"clips": self.asked, "ok": self.ok, "lost": self.asked - self.ok, "lost_by_reason": dict(self.lost)}
+
+    def require_some(self, what: str) -> None:
+        """Raise InputError when no clip is left to go on with. `what` names the set for the message."""
+        if self.ok == 0:
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in self.lost.items()) or "there were none"
+            raise InputError(f"{what}: none of {self.asked} clips can be used: {reasons}")
+
+
+def read(folder: str | Path) -> dict[str, Entry]:
+    """The index of `folder`, clips sorted by name; empty where there is none. InputError when it is not an index."""
+    path = Path(folder) / INDEX
+    if not path.exists():
+        return {}
+    try:
+        return {clip: Entry(**entry) for clip, entry in json.loads(path.read_text()).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not an index of clips ({error}); remove the folder to make it anew") from error
+
+
+def outputs(folder: str | Path, suffix: str) -> dict[str, Output]:
+    """The files with `suffix` (".mp4") that the index of `folder` lists, by clip name (the file's stem), sorted.
+
+    Raises InputError when the folder has no index: the stage that fills it has not run.
+    """
+    folder = Path(folder)
+    if not (folder / INDEX).exists():
+        raise InputError(f"{folder / INDEX}: not there; run the stage that makes {folder} first")
+    found = {
+        Path(name).stem: Output(folder / name, content, entry.facts)
+        for entry in read(folder).values()
+        for name, content in entry.files.items()
+        if name.endswith(suffix)
+    }
+    return dict(sorted(found.items()))
+
+
+def process(
+    folder: str | Path,
+    tasks: Mapping[str, Task],
+    work: Work,
+    *,
+    workers: int = 1,
+    backend: str = "loky",
+    timeout_s: float = 600.0,
+    desc: str = "",
+) -> Account:
+    """Bring `folder` up to date with `tasks`, and return how every clip fared.
+
+    A clip is left alone when its fingerprint is the recorded one and its files exist, or when it failed for a reason
+    that would only repeat. Files of clips no longer asked for, or made from other inputs, are removed.
+
+    workers: processes; 1 works in this process. backend: of joblib: "loky", "dask", "ray", "threading".
+    timeout_s: what one clip may take; a clip that hangs in native code costs its worker process, not the run.
+    desc: for the progress bar.
+
+    Raises InputError when another process works on the folder, the disk is full, or the back end is not installed.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _sole_owner(folder):
+        _remove_half_written(folder)
+        entries = read(folder)
+        _replay_journal(folder, entries)
+        todo = {clip: task for clip, task in tasks.items() if not _is_current(folder, entries.get(clip), task)}
+        outdated = {clip: entries.pop(clip) for clip in list(entries) if clip in todo or clip not in tasks}
+
+        run = _Runner(folder, work, workers, backend, timeout_s)
+        with _journal(folder) as record:
+            # Forgotten before removed: a kill in between must not leave an entry that vouches for other content.
+            record((clip, None) for clip in outdated)
+            for entry in outdated.values():
+                _remove_files(folder, entry)
+            for clip, entry in _with_progress(run(todo), len(todo), desc):
+                record([(clip, entry)])
+                entries[clip] = entry
+
+        _write_index(folder, entries)
+        (folder / JOURNAL).unlink(missing_ok=True)
+
+    lost = Counter(entry.reason for entry in entries.values() if entry.reason is not None)
+    ok = sum(entry.ok for entry in entries.values())
+    return Account(len(tasks), ok, len(tasks) - len(todo), dict(sorted(lost.items())))
+
+
+# --- the folder
+
+
+@contextlib.contextmanager
+def _sole_owner(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system frees it when the process ends, however it ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(f"{folder}: another process is working on it; wait for it to end") from error
+    finally:
+        os.close(handle)
+
+
+def _remove_half_written(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if _TEMPORARY.fullmatch(name):
+                (Path(parent) / name).unlink(missing_ok=True)
+
+
+def _remove_files(folder: Path, entry: Entry) -> None:
+    for name in entry.files:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _is_current(folder: Path, entry: Entry | None, task: Task) -> bool:
+    if entry is None or entry.fingerprint != task.fingerprint or entry.transient:
+        return False
+    return all((folder / name).exists() for name in entry.files)
+
+
+def _replay_journal(folder: Path, entries: dict[str, Entry]) -> None:
+    """Bring `entries` up to what a killed run had done. Its last line may be torn; that clip is done again."""
+    path = folder / JOURNAL
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            clip, entry = json.loads(line)
+            entries.pop(clip, None)
+            if entry is not None:
+                entries[clip] = Entry(**entry)
+
+
+@contextlib.contextmanager
+def _journal(folder: Path) -> Iterator[Callable[[Iterable[tuple[str, Entry | None]]], None]]:
+    """Yield a function that appends (clip, entry, or None for a forgotten clip) and returns once it is on the disk."""
+    with (folder / JOURNAL).open("a") as stream:
+        stream.write("\n")  # ends the torn line of a killed run
+
+        def record(changes: Iterable[tuple[str, Entry | None]]) -> None:
+            stream.writelines(json.dumps([clip, entry and entry.to_json()]) + "\n" for clip, entry in changes)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+        yield record
+
+
+def _write_index(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """One line a clip, sorted: two versions compare by `diff`."""
+    lines = (
+        f"{json.dumps(clip)}: {json.dumps(entries[clip].to_json(), sort_keys=True, allow_nan=False)}"
+        for clip in sorted(entries)
+    )
+    with atomic(folder / INDEX) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _with_progress(results: Iterator[tuple[str, Entry]], total: int, desc: str) -> Iterator[tuple[str, Entry]]:
+    """Pass results on under a progress bar; say each kind of bug once, aloud."""
+    from tqdm import tqdm
+
+    told = set()
+    with tqdm(results, total=total, desc=desc, unit="clip", disable=total == 0) as bar:
+        for clip, entry in bar:
+            if entry.reason is not None and entry.reason.startswith(UNEXPECTED) and entry.reason not in told:
+                told.add(entry.reason)
+                bar.write(f"{clip}: {entry.reason}: {entry.detail}")
+            yield clip, entry
+
+
+# --- the work
+
+
+class _TookTooLong(BaseException):
+    """Not an Exception, so that a work function's own handlers let it pass."""
+
+
+@dataclass
+class _Runner:
+    """Runs tasks on joblib workers and yields (clip, entry) as they end, whatever befalls the workers."""
+
+    folder: Path
+    work: Work
+    workers: int
+    backend: str
+    timeout_s: float
+
+    def __call__(self, todo: Mapping[str, Task]) -> Iterator[tuple[str, Entry]]:
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        waiting = dict(todo)
+        while waiting:
+            taken: dict[str, Task] = {}  # by the workers, and not returned yet
+
+            def take(waiting: dict[str, Task], taken: dict[str, Task]) -> Iterator[tuple[str, Task]]:
+                for clip in list(waiting):
+                    taken[clip] = waiting.pop(clip)
+                    yield clip, taken[clip]
+
+            try:
+                for clip, entry in self._parallel(take(waiting, taken), self.workers):
+                    taken.pop(clip, None)
+                    yield clip, entry
+            except (TerminatedWorkerError, TimeoutError):
+                # A worker died, or no result came. One of the clips in hand did it: each is tried alone.
+                for clip, task in taken.items():
+                    yield self._alone(clip, task)
+
+    def _alone(self, clip: str, task: Task) -> tuple[str, Entry]:
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        reason = "worker died"
+        try:
+            # Two workers for one task: joblib runs a single worker inside this process, which must live.
+            return next(iter(self._parallel(iter([(clip, task)]), workers=2)))
+        except TimeoutError:
+            reason = "took too long"
+        except TerminatedWorkerError as error:
+            if f"EXIT({_EXIT_TOO_LONG})" in str(error):
+                reason = "took too long"
+        return clip, Entry(task.fingerprint, reason=reason, transient=True)
+
+    def _parallel(self, tasks: Iterator[tuple[str, Task]], workers: int) -> Iterator[tuple[str, Entry]]:
+        import joblib
+
+        # On loky, each worker ends a hanging task itself; elsewhere joblib stops waiting for it.
+        own_clock = self.backend == "loky"
+        calls = (
+            joblib.delayed(_attempt)(self.folder, self.work, clip, task, self.timeout_s, own_clock and workers > 1)
+            for clip, task in tasks
+        )
+        options = {"n_jobs": workers, "batch_size": 1, "timeout": None if own_clock else 2 * self.timeout_s}
+        with warnings.catch_warnings(), _backend(self.backend, workers):
+            warnings.filterwarnings("ignore", message=".*worker stopped while some jobs.*")
+            try:
+                results = joblib.Parallel(**options, return_as="generator_unordered")(calls)
+            except ValueError:  # ray returns no generators: a round of tasks at a time
+                results = _in_rounds(joblib.Parallel(**options), calls, 4 * workers)
+            for clip, entry in results:
+                if entry is None:
+                    raise InputError(f"{self.folder}: the disk is full; make room and run again, nothing is lost")
+                yield clip, entry
+
+
+def _in_rounds(parallel: Any, calls: Iterator[Any], size: int) -> Iterator[tuple[str, Entry | None]]:
+    import itertools
+
+    while batch := list(itertools.islice(calls, size)):
+        yield from parallel(batch)
+
+
+@contextlib.contextmanager
+def _backend(name: str, workers: int) -> Iterator[None]:
+    """joblib's back end by name; dask and ray are the user's to install."""
+    import joblib
+
+    with contextlib.ExitStack() as stack:
+        try:
+            if name == "ray":
+                from ray.util.joblib import register_ray
+
+                register_ray()
+            elif name == "dask":
+                from distributed import Client
+
+                address = os.environ.get("DASK_SCHEDULER_ADDRESS")
+                options = {"address": address} if address else {"n_workers": workers, "threads_per_worker": 1}
+                stack.enter_context(Client(**options))
+        except ImportError as error:
+            raise InputError(
+                f"runtime.backend: {name!r} needs the package {error.name!r}; install it, or use 'loky'"
+            ) from error
+        stack.enter_context(joblib.parallel_config(backend=name))
+        yield
+
+
+_EXIT_TOO_LONG = 75
+
+
+def _attempt(
+    folder: Path, work: Work, clip: str, task: Task, timeout_s: float, may_exit: bool
+) -> tuple[str, Entry | None]:
+    """Run the work function in a worker; every failure becomes an entry. None stands for a full disk: the run ends."""
+    lost: dict[str, Any]
+    try:
+        with _time_limit(timeout_s, may_exit):
+            made = work(clip, *task.args)
+            names = sorted(os.path.relpath(name, folder) for name in made.files)
+            contents = {name: digest(folder / name)[:32] for name in names}
+            facts = json.loads(json.dumps(dict(made.facts), allow_nan=False))
+        return clip, Entry(task.fingerprint, contents, made.reason, made.detail, made.transient, facts)
+    except InputError as error:
+        # "<file>: what is wrong; what would be right": what is wrong is the reason to count by.
+        what = str(error).split(": ", 1)[-1].split(";")[0]
+        lost = {"reason": what, "detail": str(error)}
+    except _TookTooLong:
+        lost = {"reason": "took too long", "transient": True}
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return clip, None
+        where = _deepest_own_line(error)
+        lost = {"reason": f"{UNEXPECTED} {type(error).__name__}", "detail": f"{error} ({where})", "transient": True}
+    return clip, Entry(task.fingerprint, **lost)
+
+
+def _deepest_own_line(error: BaseException) -> str:
+    """The last line of the traceback, as module:line, without the path of this machine."""
+    trace = error.__traceback__
+    assert trace is not None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float, may_exit: bool) -> Iterator[None]:
+    """Raise _TookTooLong in the block after `seconds`; exit after twice that if native code never came back to Python.
+
+    Signals reach only the main thread, which is where loky runs its tasks; elsewhere there is no limit here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise _TookTooLong
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    last_resort = threading.Timer(2 * seconds, os._exit, [_EXIT_TOO_LONG])
+    last_resort.daemon = True
+    if may_exit:
+        last_resort.start()
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        last_resort.cancel()
+        signal.signal(signal.SIGALRM, before)
