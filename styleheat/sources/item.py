@@ -1,0 +1,65 @@
+"""One video that a source offers, and why it may not be had."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from styleheat.files import fingerprint
+
+Split = Literal["train", "test"]
+
+LONGEST_ID = 150
+"""Bytes of UTF-8. File systems take 255 for a name; the rest is left to later stages' suffixes and temporary names."""
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # no file name on some system, or breaks a list of one name a line
+
+
+class Unavailable(Exception):
+    """A video that can't be had.
+
+    reason: short category to count by ("private", "network").
+    detail: what exactly happened, for whoever looks into this one video.
+    transient: another attempt may succeed; the next run makes it.
+    """
+
+    def __init__(self, reason: str, detail: str = "", transient: bool = False) -> None:
+        super().__init__(reason, detail, transient)  # all three, so that it survives pickling between processes
+        self.reason, self.detail, self.transient = reason, detail, transient
+
+
+@dataclass(frozen=True)
+class Item:
+    """One video of a source, to be fetched into `<split>/<id>.mp4`.
+
+    id: unique within the set and legal as a file name everywhere (see `safe_name`).
+    person: who is seen; all of a person's videos are in one split, unless the source has but one person.
+    key: JSON-able facts that the fetched files depend on; equal keys need no fetching again.
+    fetch: picklable; `fetch(path)` writes the video to `path`, and perhaps a sidecar beside it, each atomically, and
+        returns the files written. It raises `Unavailable` or `InputError` and then leaves nothing behind.
+    """
+
+    id: str
+    person: str
+    split: Split
+    key: Any
+    fetch: Callable[[Path], Sequence[Path]]
+
+
+def safe_name(text: str) -> str:
+    """`text` as part of a file name: nothing hidden, no separators or control characters, at most `LONGEST_ID` bytes.
+
+    A name that is legal already stays as it is; a shortened one ends in a hash of the whole, so that names that differ
+    only at their ends stay apart.
+    """
+    name = _UNSAFE.sub("_", text).strip(" .") or "_"
+    if len(name.encode()) > LONGEST_ID:
+        tail = "~" + fingerprint(text)
+        name = name.encode()[: LONGEST_ID - len(tail)].decode(errors="ignore") + tail
+    return name
+
+
+def shuffled(names: Iterable[str]) -> list[str]:
+    """The distinct names in an order that is random, yet the same for the same names on every machine."""
+    return sorted(set(names), key=lambda name: (fingerprint(name), name))
