@@ -1,0 +1,42 @@
+"""Still pictures as uint8 RGB arrays."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from styleheat import files
+from styleheat.errors import InputError
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """A picture as (H, W, 3) uint8 RGB: upright by its EXIF tag, grey spread to RGB, transparency laid on white.
+
+    Raises InputError when the file is absent, empty, cut off or no picture.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a picture")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty (0 bytes); download or export it again")
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a picture; give one such as .png or .jpg") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: the picture is cut off or damaged; download or export it again") from error
+    if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey
+        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB; the suffix chooses the format (.png, .jpg at quality 95)."""
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, (image.dtype, image.shape)
+    with files.atomic(path) as temporary:
+        Image.fromarray(image).save(temporary, quality=95)

@@ -1,0 +1,272 @@
+"""Video files, read and written frame by frame: no function here holds a whole video in memory."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from styleheat import files
+from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.errors import InputError
+from styleheat.media.container import check_complete, opened, video_stream
+
+BT601 = 6
+"""H.273 code of the SMPTE 170M colours, written into our files: readers that ignore the tag assume it anyway."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file declares: size in pixels as shown (rotation and pixel shape applied), mean frames a second,
+    number of frames (from the duration where the format keeps no count), seconds of its picture."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+    seconds: float
+    has_audio: bool
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Describe a video after decoding its first frame and finding its end.
+
+    Raises InputError for a file that is absent, empty, cut off, damaged, or holds no moving picture.
+    """
+    with opened(path) as container:
+        stream = _video_stream(path, container)
+        frame = next(iter(container.decode(stream)), None)
+        if frame is None:
+            raise InputError(f"{path}: no frame can be decoded; download or export it again")
+        width, height = _shown_size(frame, stream)
+        rate = stream.average_rate or stream.guessed_rate or Fraction(FPS)
+        if stream.duration is not None and stream.time_base is not None:
+            seconds = float(stream.duration * stream.time_base)
+        else:
+            seconds = (container.duration or 0) / av.time_base
+        info = VideoInfo(
+            width=width,
+            height=height,
+            fps=float(rate),
+            frames=stream.frames or max(1, round(seconds * rate)),
+            seconds=seconds,
+            has_audio=bool(container.streams.audio),
+        )
+        check_complete(container)
+    return info
+
+
+def read_frames(
+    path: str | Path,
+    fps: float | None = FPS,
+    start: float | None = None,
+    end: float | None = None,
+    size: tuple[int, int] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield the frames of a video, (H, W, 3) uint8 RGB, contiguous, upright, with square pixels.
+
+    Args:
+        path: the video.
+        fps: frames a second to yield: at each output time the frame then on screen (the latest one not after it),
+            whatever the file's own timing. None yields every frame of the file once.
+        start, end: the range in seconds from the first frame; `round((end - start) · fps)` frames when the video
+            lasts that long.
+        size: (width, height) to scale to; None keeps the file's.
+
+    Raises InputError as `probe` does, before the first frame; or when the file turns out damaged on the way.
+    """
+    probe(path)
+    with opened(path) as container:
+        stream = _video_stream(path, container)
+        convert = _Converter(stream, size)
+        begin, stop = start or 0.0, math.inf if end is None else end
+        if fps is None:
+            for frame, since, _ in _timed_frames(container, stream, begin):
+                if since >= stop:
+                    return
+                if since >= begin:
+                    yield convert(frame)
+            return
+
+        # Output k shows the last frame that came before its time; timestamps rounded to a coarse clock
+        # (milliseconds in Matroska) must not make a frame late, hence the tolerance.
+        tolerance = 0.1 / fps
+        count = 0
+
+        def due(until: float) -> bool:
+            moment = begin + count / fps
+            return moment + tolerance < until and moment < stop - tolerance
+
+        image: np.ndarray | None = None
+        shown: VideoFrame | None = None
+        finish = 0.0
+        for frame, since, until in _timed_frames(container, stream, begin):
+            while shown is not None and due(since):
+                image = convert(shown) if image is None else image.copy()
+                yield image
+                count += 1
+            if begin + count / fps >= stop - tolerance:
+                return
+            shown, image, finish = frame, None, until
+        while shown is not None and due(finish):
+            image = convert(shown) if image is None else image.copy()
+            yield image
+            count += 1
+
+
+class VideoWriter:
+    """Write frames, and sound if given, as an H.264 (yuv420p) + AAC mp4 that players can start before it is whole.
+
+    Use as a context manager. The file appears under its name only when the block ends without an exception. Equal
+    frames and samples give equal bytes: the encoder runs on one thread. Sound longer than the frames is cut.
+
+    Args:
+        path: the .mp4 file.
+        size: (width, height) in pixels, both even, as the chroma of yuv420p has half the resolution.
+        fps: frames a second.
+        samples: sound, (N,) float in [-1, 1], or None for a silent film.
+        sample_rate: of `samples`, in Hz.
+        crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        fps: float = FPS,
+        samples: np.ndarray | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        crf: int = 18,
+    ) -> None:
+        if size[0] % 2 or size[1] % 2 or min(size) < 2:
+            raise InputError(
+                f"{path}: size {size[0]}x{size[1]} can't be written as video; width and height must be even"
+            )
+        self.path, self.size, self.fps = Path(path), size, Fraction(fps).limit_denominator(1001)
+        self.sample_rate, self.crf = sample_rate, crf
+        self.samples = None if samples is None else np.clip(samples, -1, 1).astype(np.float32).reshape(1, -1)
+        self.frames = 0
+
+    def __enter__(self) -> "VideoWriter":
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(files.atomic(self.path))
+            self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+            stack.callback(self._container.close)
+            self._video = self._container.add_stream(
+                "libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "medium"}
+            )
+            self._video.width, self._video.height = self.size
+            self._video.pix_fmt = "yuv420p"
+            context = self._video.codec_context
+            context.thread_count = 1
+            context.time_base = 1 / self.fps
+            context.colorspace = context.color_primaries = context.color_trc = BT601
+            context.color_range = 1  # limited, 16…235
+            self._reformatter = VideoReformatter()
+            if self.samples is not None:
+                self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout="mono")
+                self._audio.bit_rate = 96_000
+                self._sent = 0
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame, (height, width, 3) uint8 RGB."""
+        assert frame.dtype == np.uint8 and frame.shape == (self.size[1], self.size[0], 3), (frame.dtype, frame.shape)
+        picture = self._reformatter.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU601,
+            threads=1,
+        )
+        picture.pts, picture.time_base = self.frames, 1 / self.fps
+        picture.color_primaries = picture.color_trc = BT601
+        self.frames += 1
+        self._container.mux(self._video.encode(picture))
+        self._write_audio(until=self.frames / self.fps)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if self.frames == 0:
+                raise InputError(f"{self.path}: there is no frame to write")
+            self._container.mux(self._video.encode(None))
+            if self.samples is not None:
+                self._container.mux(self._audio.encode(None))
+
+    def _write_audio(self, until: Fraction) -> None:
+        if self.samples is None:
+            return
+        stop = min(self.samples.shape[1], int(until * self.sample_rate))
+        if stop > self._sent:
+            sound = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(self.samples[:, self._sent : stop]), format="fltp", layout="mono"
+            )
+            sound.sample_rate, sound.pts, sound.time_base = self.sample_rate, self._sent, Fraction(1, self.sample_rate)
+            self._container.mux(self._audio.encode(sound))
+            self._sent = stop
+
+
+class _Converter:
+    """Decoded frames to upright RGB arrays of one size, keeping the scaler between frames."""
+
+    def __init__(self, stream: VideoStream, size: tuple[int, int] | None) -> None:
+        self.stream, self.size, self.reformatter = stream, size, VideoReformatter()
+
+    def __call__(self, frame: VideoFrame) -> np.ndarray:
+        quarters = round(frame.rotation / 90) % 4
+        width, height = self.size or _shown_size(frame, self.stream)
+        if quarters % 2:
+            width, height = height, width
+        shrinks = width * height < frame.width * frame.height
+        picture = self.reformatter.reformat(
+            frame,
+            width,
+            height,
+            "rgb24",
+            src_color_range=frame.color_range,
+            interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
+            threads=1,
+        )
+        return np.ascontiguousarray(np.rot90(picture.to_ndarray(), quarters))
+
+
+def _video_stream(path: str | Path, container: av.container.InputContainer) -> VideoStream:
+    stream = video_stream(container)
+    if stream is None:
+        raise InputError(f"{path}: holds no video; give a video file")
+    return stream
+
+
+def _shown_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """(width, height) of the upright picture with square pixels."""
+    width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
+    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+
+
+def _timed_frames(
+    container: av.container.InputContainer, stream: VideoStream, begin: float
+) -> Iterator[tuple[VideoFrame, float, float]]:
+    """(frame, when it appears, when it ends) in seconds, from a key frame at or before `begin`."""
+    assert stream.time_base is not None
+    first = stream.start_time or 0
+    step = float(1 / (stream.average_rate or FPS))  # the last frame lasts so long if the file says less
+    if begin > 0:
+        container.seek(first + int(begin / stream.time_base), stream=stream, backward=True)
+    until = 0.0
+    for frame in container.decode(stream):
+        since = until if frame.pts is None else float((frame.pts - first) * stream.time_base)
+        until = since + max(step, float((frame.duration or 0) * stream.time_base))
+        yield frame, since, until

@@ -1,0 +1,214 @@
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from styleheat.errors import InputError
+from styleheat.media.audio import read_audio, write_wav
+from styleheat.media.video import VideoWriter, probe, read_frames
+
+RATE = 16_000
+
+
+def number_frame(number: int, width: int = 128, height: int = 96) -> np.ndarray:
+    """A picture from which `number_of` reads the number back after lossy coding: eight black or white bars."""
+    bits = np.array([255 * (number >> bit & 1) for bit in range(8)], np.uint8)
+    return np.repeat(np.repeat(bits, width // 8)[None, :, None], height, 0).repeat(3, 2)
+
+
+def number_of(frame: np.ndarray) -> int:
+    bars = frame[frame.shape[0] // 2, :, 0].reshape(8, -1).mean(1) > 127
+    return int((bars << np.arange(8)).sum())
+
+
+def write_numbers(path: Path, count: int, fps: float = 25, samples: np.ndarray | None = None) -> Path:
+    with VideoWriter(path, (128, 96), fps, samples) as writer:
+        for number in range(count):
+            writer.write(number_frame(number))
+    return path
+
+
+def write_timed(path: Path, moments: list[Fraction], rotation: int = 0) -> Path:
+    """A video whose frame k appears at moments[k] seconds, written by PyAV alone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, width=128, height=96, pix_fmt="yuv420p")
+        stream.codec_context.time_base = Fraction(1, 1000)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number, moment in enumerate(moments):
+            frame = av.VideoFrame.from_ndarray(number_frame(number), "rgb24")
+            frame.pts, frame.time_base = round(moment * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 2, 25, 53])
+def test_every_written_frame_is_read_back_in_order(tmp_path: Path, count: int) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", count)
+    assert [number_of(frame) for frame in read_frames(path)] == list(range(count))
+    info = probe(path)
+    assert (info.width, info.height, info.fps, info.frames, info.has_audio) == (128, 96, 25, count, False)
+    assert info.seconds == pytest.approx(count / 25, abs=0.001)
+
+
+def test_colours_survive(tmp_path: Path) -> None:
+    colours = [(200, 40, 60), (10, 180, 90), (250, 250, 250), (0, 0, 0), (90, 120, 220)]
+    with VideoWriter(tmp_path / "c.mp4", (64, 64), crf=4) as writer:
+        for colour in colours:
+            writer.write(np.full((64, 64, 3), colour, np.uint8))
+    for colour, frame in zip(colours, read_frames(tmp_path / "c.mp4"), strict=True):
+        assert np.abs(frame.reshape(-1, 3).mean(0) - colour).max() < 4, colour
+
+
+def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32)
+    first = write_numbers(tmp_path / "a.mp4", 25, samples=samples)
+    second = write_numbers(tmp_path / "b.mp4", 25, samples=samples)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_index_comes_before_the_pictures(tmp_path: Path) -> None:
+    content = write_numbers(tmp_path / "a.mp4", 10).read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+
+
+def test_resampling_shows_the_frame_on_screen(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 50, fps=50)
+    assert [number_of(frame) for frame in read_frames(path)] == list(range(0, 50, 2))
+    path = write_numbers(tmp_path / "slow.mp4", 10, fps=12.5)
+    assert [number_of(frame) for frame in read_frames(path)] == [k // 2 for k in range(20)]
+    path = write_numbers(tmp_path / "ntsc.mp4", 60, fps=30000 / 1001)
+    numbers = [number_of(frame) for frame in read_frames(path)]
+    assert numbers == [int((k / 25 + 0.004) * 30000 / 1001) for k in range(50)]
+    assert [number_of(frame) for frame in read_frames(path, fps=None)] == list(range(60))
+
+
+def test_coarse_timestamps_neither_drop_nor_double(tmp_path: Path) -> None:
+    path = write_timed(tmp_path / "clip.mkv", [Fraction(k, 30) for k in range(60)])
+    assert [number_of(frame) for frame in read_frames(path, fps=30)] == list(range(60))
+
+
+def test_variable_frame_rate_follows_the_clock(tmp_path: Path) -> None:
+    moments = [Fraction(0), Fraction(1, 25), Fraction(10, 25), Fraction(11, 25), Fraction(15, 25)]
+    path = write_timed(tmp_path / "clip.mkv", moments)
+    assert [number_of(frame) for frame in read_frames(path)][:16] == [0] + [1] * 9 + [2] + [3] * 4 + [4]
+
+
+def test_a_range_is_cut_exactly(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 200)
+    for start, end in [(0, 8), (0.4, 1.2), (3.2, 3.24), (6, 8), (5.6, 99)]:
+        expected = list(range(round(start * 25), min(200, round(end * 25))))
+        assert [number_of(frame) for frame in read_frames(path, start=start, end=end)] == expected
+        assert [number_of(frame) for frame in read_frames(path, None, start, end)] == expected
+    assert list(read_frames(path, start=9)) == []
+
+
+def test_rotation_is_applied(tmp_path: Path) -> None:
+    plain = next(read_frames(write_timed(tmp_path / "0.mp4", [Fraction(0), Fraction(1)]), fps=None))
+    for turn in (90, 180, 270):
+        path = write_timed(tmp_path / f"{turn}.mp4", [Fraction(0), Fraction(1)], rotation=turn)
+        frame = next(read_frames(path, fps=None))
+        assert np.abs(frame.astype(int) - np.rot90(plain, turn // 90)).mean() < 2
+        assert (probe(path).width, probe(path).height) == (frame.shape[1], frame.shape[0])
+    small = next(read_frames(tmp_path / "90.mp4", size=(48, 64)))
+    assert small.shape == (64, 48, 3) and small.flags.c_contiguous
+
+
+def test_rotation_of_a_phone_is_clockwise(tmp_path: Path) -> None:
+    """A phone held upright writes the matrix (0, 1, -1, 0): turn clockwise to show."""
+    path = write_timed(tmp_path / "phone.mp4", [Fraction(0), Fraction(1)])
+    plain = next(read_frames(path, fps=None))
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    assert content[matrix : matrix + 4] == bytes.fromhex("00010000")
+    content[matrix : matrix + 20] = bytes.fromhex("00000000 00010000 00000000 ffff0000 00000000")
+    path.write_bytes(content)
+    turned = next(read_frames(path, fps=None))
+    assert np.abs(turned.astype(int) - np.rot90(plain, -1)).mean() < 2
+
+
+def test_odd_sizes_and_empty_videos_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="even"):
+        VideoWriter(tmp_path / "a.mp4", (65, 64))
+    with pytest.raises(InputError, match="no frame"), VideoWriter(tmp_path / "a.mp4", (64, 64)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exception_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 3)
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError), VideoWriter(path, (128, 96)) as writer:
+        writer.write(number_frame(1))
+        raise RuntimeError
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def beeps(seconds: float, rate: int = RATE) -> np.ndarray:
+    """A click at each whole second."""
+    samples = np.zeros(round(seconds * rate), np.float32)
+    for second in range(int(seconds)):
+        samples[second * rate : second * rate + 160] = 0.8
+    return samples
+
+
+def test_sound_stays_in_sync_and_ends_with_the_picture(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 75, samples=beeps(10))
+    samples = read_audio(path)
+    assert probe(path).has_audio and len(list(read_frames(path))) == 75
+    assert abs(len(samples) - 3 * RATE) <= 1024
+    lags = range(-400, 401)
+    likeness = [np.dot(samples[800:40_000], np.roll(beeps(10), lag)[800:40_000]) for lag in lags]
+    assert abs(lags[int(np.argmax(likeness))]) <= 2
+
+
+def test_a_range_of_sound_is_cut_exactly(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 125, samples=beeps(5))
+    whole = read_audio(path)
+    for start, end in [(0.0, 1.0), (0.5, 1.5), (2.96, 4.04), (3.2, None)]:
+        part = read_audio(path, start=start, end=end)
+        expected = whole[round(start * RATE) : None if end is None else round(end * RATE)]
+        assert len(part) == len(expected)
+        assert np.abs(part - expected).max() < 0.02
+
+
+def test_wav_round_trip_and_resampling(tmp_path: Path) -> None:
+    samples = 0.5 * np.sin(np.arange(RATE) / RATE * 2 * np.pi * 440).astype(np.float32)
+    write_wav(tmp_path / "a.wav", samples)
+    assert np.abs(read_audio(tmp_path / "a.wav") - samples).max() < 1e-4
+    double = read_audio(tmp_path / "a.wav", 32_000)
+    assert len(double) == pytest.approx(32_000, abs=64)
+    assert np.abs(double[200:-200:2] - samples[100:-100][: len(double[200:-200:2])]).max() < 0.01
+
+
+def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
+    whole = write_numbers(tmp_path / "whole.mp4", 200, samples=np.random.default_rng(0).normal(0, 0.1, 8 * RATE))
+    content = whole.read_bytes()
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
+    (tmp_path / "cut_a_little.mp4").write_bytes(content[:-300])
+    (tmp_path / "head.mp4").write_bytes(content[:50])
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
+    (tmp_path / "text.mp4").write_text("not a video\n" * 50)
+    (tmp_path / "text.txt").write_text("not a video\n" * 50)
+    (tmp_path / "page.webm").write_text("<html><body>Sign in</body></html>")
+    write_wav(tmp_path / "sound.wav", beeps(1))
+    write_wav(tmp_path / "silence.wav", np.zeros(0))
+    (tmp_path / "folder.mp4").mkdir()
+    shutil.copy(Path(__file__), tmp_path / "code.mov")
+    names = sorted(p.name for p in tmp_path.iterdir() if p != whole)
+    for name in [*names, "absent.mp4"]:
+        for read in (probe, lambda path: list(read_frames(path))):
+            with pytest.raises(InputError, match=name) as caught:
+                read(tmp_path / name)
+            assert "\n" not in str(caught.value)
+    for name in set(names) - {"sound.wav", "cut.mp4", "cut_a_little.mp4"} | {"absent.mp4"}:
+        with pytest.raises(InputError, match=name):
+            read_audio(tmp_path / name)
+    with pytest.raises(InputError, match="no sound"):
+        read_audio(write_numbers(tmp_path / "mute.mp4", 5))
+    assert len(list(read_frames(whole))) == 200
