@@ -1,0 +1,368 @@
+"""`params.yaml` as typed objects: what each stage may be told, checked before any work starts.
+
+`load_params` turns the file into a frozen `Params`. An unknown key, a wrong type or an impossible combination raises
+`InputError` with one line that names the key as it stands in the file: `params.yaml: sets.vox.crop.size: ...`.
+
+Cross-checks that need a network's architecture are made where networks are built, not here.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from styleheat.constants import FPS
+from styleheat.errors import InputError
+
+PARAMS_FILE = "params.yaml"
+
+
+class _Impossible(ValueError):
+    """Parameters that are right one by one but not together; `key` is the one to mend, seen from the section."""
+
+    def __init__(self, key: str, fault: str) -> None:
+        super().__init__(fault)
+        self.key = key
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError("must be even: H.264 in yuv420p has no odd sizes")
+    return value
+
+
+Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Pixels = Annotated[int, Field(ge=16, le=4096), AfterValidator(_even)]
+PathText = Annotated[str, Field(min_length=1)]
+"""DVC templates these into `deps`, where an empty string is an opaque error; a folder stands for "none"."""
+
+
+class Section(BaseModel):
+    """What all groups of parameters share: no unknown keys, no silent conversions, no changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Runtime(Section):
+    """How the machine is used. Never a DVC param: none of it changes a result."""
+
+    workers: Count
+    """Processes of the stages that work clip by clip."""
+    backend: Literal["loky", "dask", "ray"]
+    """Joblib's backend for them; dask and ray are the user's own clusters."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    """`auto` is the first GPU when there is one, else the CPU."""
+    timeout_s: Positive
+    """Seconds one clip may take before it is recorded as lost."""
+
+
+class Source(Section):
+    """Where a set's videos come from. Keys that a kind has no use for are ignored by it."""
+
+    kind: Literal["synthetic", "voxceleb", "hdtf", "local"]
+    path: PathText
+    """Folder of what the source reads: the videos of `local`, the annotation files of `voxceleb` and `hdtf`."""
+    people: Count
+    """Synthetic: people to train on."""
+    test_people: Count
+    """People held out for the test split (synthetic: made besides `people`; local: taken from the folder)."""
+    clips: Count
+    """Synthetic: clips of each person."""
+    seconds: Annotated[float, Field(gt=0, le=600)]
+    """Synthetic: length of each clip."""
+    size: Pixels
+    """Synthetic: side of the rendered picture, which the crop stage then crops."""
+    limit: Count | None
+    """Take this many videos at most; null takes all."""
+
+
+class Crop(Section):
+    method: Literal["tube", "ffhq"]
+    """`tube`: VoxCeleb's (video-preprocessing); `ffhq`: one fixed square in FFHQ's framing for a whole clip."""
+    size: Pixels
+    """Side of the clips written."""
+    min_size: Annotated[int, Field(ge=1)]
+    """Faces smaller than this many pixels of the source video are lost."""
+    min_frames: Count
+    max_frames: Count
+    """Frames at 25 a second; shorter clips are lost, longer ones are split (tube) or cut short (ffhq)."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Crop":
+        if self.min_frames > self.max_frames:
+            raise _Impossible("min_frames", f"{self.min_frames} is more than max_frames, {self.max_frames}")
+        return self
+
+
+class Landmarks(Section):
+    backend: Literal["mediapipe", "face_alignment"]
+    smooth: Weight
+    """Standard deviation, in frames, of the Gaussian that steadies the points over time; 0 for none."""
+
+
+class Coefficients(Section):
+    backend: Literal["fit", "deep3d"]
+    """`fit`: our face model fitted to the landmarks; `deep3d`: the released regressor on the frames."""
+    weights: PathText
+    """Folder of the regressor (`fit` reads nothing: a folder without weights)."""
+
+
+class Pack(Section):
+    size: Pixels
+    """Side of the frames stored, in the clip's own crop."""
+    align_size: Pixels
+    """Side of the FFHQ-aligned frames stored beside them."""
+
+
+class Set(Section):
+    """One data set and its way from videos to LMDB."""
+
+    source: Source
+    crop: Crop
+    landmarks: Landmarks
+    coefficients: Coefficients
+    pack: Pack
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Set":
+        source, crop, pack = self.source, self.crop, self.pack
+        if pack.size > crop.size:
+            raise _Impossible("pack.size", f"{pack.size} is more than crop.size, {crop.size}; at most as many pixels")
+        if source.kind == "synthetic":
+            if crop.min_size > source.size:
+                raise _Impossible(
+                    "crop.min_size", f"{crop.min_size} would lose every face of pictures {source.size} wide"
+                )
+            frames = int(source.seconds * FPS)
+            if frames < crop.min_frames:
+                raise _Impossible(
+                    "crop.min_frames", f"{crop.min_frames} would lose every clip: source.seconds is {frames} frames"
+                )
+        return self
+
+
+class Sets(Section):
+    vox: Set
+    """Many people, VoxCeleb's framing: the warper's set."""
+    hdtf: Set
+    """Speech at a higher resolution: StyleHEAT's and the audio driver's set."""
+
+
+class Weights(Section):
+    source: PathText
+    """`none`, a folder with the released files, or the base address they are fetched from."""
+
+
+class Training(Section):
+    """What all recipes share."""
+
+    init: PathText
+    """Folder of the model to start from; one without `model.safetensors` starts from scratch."""
+    steps: Count
+    """Optimiser steps. More steps than last time continue from where training stopped."""
+    batch: Count
+    """Items a step."""
+    lr: Positive
+    """Adam's learning rate (β 0.5, 0.999)."""
+    decay_steps: Count
+    """Every so many steps the learning rate becomes a fifth (StyleHEAT: 300,000)."""
+    log_every: Count
+    sample_every: Count
+    save_every: Count
+    """Steps between points of the curves, sample grids, and states that a killed run resumes from."""
+
+
+class ImageTraining(Training):
+    perceptual: Literal["vgg19", "gradient"]
+    """The loss between pictures: VGG19's features, or without its weights a multi-scale L1 and gradient loss."""
+
+
+class PriorLosses(Section):
+    l1: Weight
+    perceptual: Weight
+    adversarial: Weight
+    """0 trains no discriminator."""
+    r1: Weight
+
+
+class TrainPrior(ImageTraining):
+    losses: PriorLosses
+
+
+class TrainWarper(ImageTraining):
+    pass
+
+
+class StyleHeatLosses(Section):
+    """Weights of StyleHEAT's stage two, in the order of its loss."""
+
+    warped: Weight
+    """Perceptual loss of the picture painted from the warped feature alone."""
+    masked: Weight
+    """Perceptual loss of the final picture under the soft mask."""
+    style: Weight
+    """Share of the style (Gram) term in `masked`."""
+    outside: Weight
+    """Keeps the calibrator from changing what lies outside the mask."""
+    adversarial: Weight
+    """0 trains no discriminator."""
+    local: Weight
+    """L1 on the eyes and the mouth."""
+
+
+class Train(ImageTraining):
+    aligned_source: bool
+    """Invert the FFHQ-aligned source frame (as StyleHEAT does) instead of the clip's own crop."""
+    losses: StyleHeatLosses
+
+
+class AudioLosses(Section):
+    expression: Weight
+    velocity: Weight
+    lips: Weight
+    """L1 on the landmarks that the coefficients put on the lips."""
+    reconstruction: Weight
+    divergence: Weight
+    motion: Weight
+    """Adversarial loss of the pose over time; 0 trains no discriminator."""
+
+
+class TrainAudio(Training):
+    losses: AudioLosses
+
+
+class Evaluate(Section):
+    clips: Count
+    """Held-out clips of each set that are judged, at most."""
+    seconds: Positive
+    """Length that is judged of each, at most."""
+
+
+class Infer(Section):
+    """What the three inference stages share."""
+
+    models: PathText
+    """Model folder that animates: `models/styleheat`, `models/official`, or any other."""
+    audio_models: PathText
+    """Model folder that turns speech into coefficients."""
+    landmarks: Literal["mediapipe", "face_alignment"]
+    coefficients: Literal["fit", "deep3d"]
+    """Back ends for portrait and driver: those that the models were trained with."""
+
+
+class InferVideo(Section):
+    portrait: PathText
+    driver: PathText
+    """A video whose expression and pose the portrait takes, and its sound."""
+
+
+class InferImage(Section):
+    portrait: PathText
+    driver: PathText
+    """A picture whose expression and pose the portrait eases into and out of."""
+    seconds: Positive
+
+
+class InferAudio(Section):
+    portrait: PathText
+    driver: PathText
+    """Speech: wav, mp3, m4a, or a video with sound."""
+    pose_style: Annotated[int, Field(ge=0, le=45)]
+    """One of SadTalker's 46 ways to move the head."""
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    seed: Amount
+    runtime: Runtime
+    network: Literal["embedded", "full"]
+    """Which architecture of `styleheat/networks/config.py` is trained."""
+    sets: Sets
+    weights: Weights
+    train_prior: TrainPrior
+    train_warper: TrainWarper
+    train: Train
+    train_audio: TrainAudio
+    evaluate: Evaluate
+    infer: Infer
+    infer_video: InferVideo
+    infer_image: InferImage
+    infer_audio: InferAudio
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Params":
+        for name in ("train_prior", "train_warper", "train", "train_audio"):
+            init = getattr(self, name).init
+            if self.network != "embedded" and init.startswith("models/embedded"):
+                raise _Impossible(f"{name}.init", f"{init} holds weights of network embedded, not of {self.network}")
+        trained = self.sets.hdtf
+        if self.infer.models == "models/styleheat":  # made by `train`, from this set's landmarks and coefficients
+            if self.infer.landmarks != trained.landmarks.backend:
+                raise _Impossible(
+                    "infer.landmarks", f"must be sets.hdtf.landmarks.backend, {trained.landmarks.backend}"
+                )
+            if self.infer.coefficients != trained.coefficients.backend:
+                raise _Impossible(
+                    "infer.coefficients", f"must be sets.hdtf.coefficients.backend, {trained.coefficients.backend}"
+                )
+        return self
+
+
+def load_params(path: str | Path = PARAMS_FILE) -> Params:
+    """Read and check a parameter file.
+
+    Raises `InputError` when the file is missing, is not YAML, or holds an unknown key, a wrong type or an impossible
+    combination: one line, naming the first wrong key and saying how many more there are.
+    """
+    return check_params(read_yaml(path), name=str(path))
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML 1.2 file as DVC reads it (`1e-4` is a number), as plain dicts; duplicate keys are refused.
+
+    Raises `InputError` when it is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(Path(path).read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run from the top of the repository") from None
+    except YAMLError as error:
+        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be a mapping of keys to values")
+    return content
+
+
+def check_params(content: dict[str, Any], name: str = PARAMS_FILE) -> Params:
+    """Parameters from plain dicts; `name` is the file that errors speak of. Raises `InputError` as `load_params`."""
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        more = f" (and {len(others)} more wrong)" if others else ""
+        raise InputError(f"{name}: {_describe(first)}{more}") from None
+
+
+def _describe(fault: Any) -> str:
+    """One fault of pydantic's as `key: what is wrong`."""
+    key = ".".join(str(part) for part in fault["loc"])
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key"
+        case "missing":
+            return f"{key}: this key is missing"
+        case "model_type":
+            return f"{key}: must be a mapping of keys to values, not {fault['input']!r}"
+        case "value_error":
+            error = fault["ctx"]["error"]
+            if isinstance(error, _Impossible):
+                key = f"{key}.{error.key}" if key else error.key
+            return f"{key}: {error}"
+        case _:
+            return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
