@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from styleheat import files
 from styleheat.errors import InputError
+from styleheat.params import Training
 
 BETAS = (0.5, 0.999)
 """Adam's moments in every recipe of the reference."""
@@ -58,24 +59,8 @@ class Recipe(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast.
-
-    steps: optimisation steps in all. batch: samples a step and process. lr is multiplied by `lr_factor` after every
-    `lr_every` steps. save_every, sample_every: steps between checkpoints and between sample pictures.
-    """
-
-    steps: int
-    batch: int
-    lr: float
-    lr_every: int = 300_000
-    lr_factor: float = 0.2
-    save_every: int = 200
-    sample_every: int = 500
-
-    def learning_rate(self, step: int) -> float:
-        return self.lr * self.lr_factor ** (step // self.lr_every)
+DECAY = 0.2
+"""What the learning rate is multiplied by every `decay_steps` steps."""
 
 
 @dataclass
@@ -119,7 +104,7 @@ class MovingAverage:
 def fit(
     recipe: Recipe,
     dataset: Dataset,
-    schedule: Schedule,
+    schedule: Training,
     *,
     seed: int,
     scratch: Path,
@@ -166,13 +151,13 @@ def fit(
         batch = next(batches)
         torch.manual_seed(int(files.fingerprint(seed, step, accelerator.process_index), 16) % 2**63)
         recipe.begin_step(step)
-        losses = _step(recipe, optimizers, batch, schedule.learning_rate(step), accelerator)
+        losses = _step(recipe, optimizers, batch, schedule.lr * DECAY ** (step // schedule.decay_steps), accelerator)
         average.update()
         rows.append({"step": step + 1, **{key: float(value) for key, value in losses.items()}})
         if not all(math.isfinite(value) for value in rows[-1].values()):
             raise InputError(f"params.yaml: {name}.lr: a loss is not finite at step {step + 1}; try a smaller lr")
-        if step % 10 == 9 or step + 1 == schedule.steps:
-            recent = _mean(rows[-10:])
+        if (step + 1) % schedule.log_every == 0 or step + 1 == schedule.steps:
+            recent = _mean(rows[-schedule.log_every :])
             log(recent, step + 1)
             progress.set_postfix({key: f"{value:.3f}" for key, value in recent.items()}, refresh=False)
         if accelerator.is_main_process:
@@ -211,7 +196,7 @@ def _step(
 
 
 def _batches(
-    dataset: Dataset, schedule: Schedule, start: int, accelerator: Accelerator, workers: int
+    dataset: Dataset, schedule: Training, start: int, accelerator: Accelerator, workers: int
 ) -> Iterator[Batch]:
     batch = schedule.batch * accelerator.num_processes
     indices = range(start * batch, schedule.steps * batch)

@@ -1,7 +1,6 @@
 """The loop on a toy recipe: it learns, resumes to the same numbers, and stops on a loss that is not finite."""
 
 import csv
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,12 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from styleheat.errors import InputError
-from styleheat.training.loop import MovingAverage, Schedule, fit
+from styleheat.params import Training
+from styleheat.training.loop import MovingAverage, fit
 
-SCHEDULE = Schedule(steps=60, batch=8, lr=0.05, lr_every=40, lr_factor=0.5, save_every=10, sample_every=25)
+SCHEDULE = Training(
+    init="none", steps=60, batch=8, lr=0.05, decay_steps=40, log_every=10, save_every=10, sample_every=25
+)
 
 
 class Lines(Dataset):
@@ -70,7 +72,7 @@ class Toy:
         return np.zeros((4, 4, 3), np.uint8)
 
 
-def run(folder: Path, toy: Toy, schedule: Schedule = SCHEDULE, log=lambda losses, step: None):
+def run(folder: Path, toy: Toy, schedule: Training = SCHEDULE, log=lambda losses, step: None):
     return fit(
         toy,
         Lines(),
@@ -90,7 +92,7 @@ def test_learns_logs_and_leaves_curves_and_samples(tmp_path):
     outcome = run(
         tmp_path,
         Toy(),
-        dataclasses.replace(SCHEDULE, steps=400, lr_every=1000),
+        SCHEDULE.model_copy(update={"steps": 400, "decay_steps": 1000}),
         lambda losses, step: logged.append(step),
     )
     rows = list(csv.DictReader((tmp_path / "curves.csv").open()))
@@ -115,7 +117,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
 
 
 def test_more_steps_go_on_from_a_finished_run(tmp_path):
-    run(tmp_path / "a", Toy(), dataclasses.replace(SCHEDULE, steps=30))
+    run(tmp_path / "a", Toy(), SCHEDULE.model_copy(update={"steps": 30}))
     longer = run(tmp_path / "a", Toy())
     assert longer.resumed_at == 30
     assert longer.metrics() == run(tmp_path / "b", Toy()).metrics()
@@ -123,11 +125,18 @@ def test_more_steps_go_on_from_a_finished_run(tmp_path):
 
 def test_a_loss_that_is_not_finite_is_one_clear_line(tmp_path):
     with pytest.raises(InputError, match=r"toy\.lr: a loss is not finite at step \d+; try a smaller lr"):
-        run(tmp_path, Toy(), dataclasses.replace(SCHEDULE, lr=1e30))
+        run(tmp_path, Toy(), SCHEDULE.model_copy(update={"lr": 1e30}))
 
 
-def test_learning_rate_steps():
-    assert [SCHEDULE.learning_rate(step) for step in (0, 39, 40, 80)] == [0.05, 0.05, 0.025, 0.0125]
+def test_the_learning_rate_falls_to_a_fifth(tmp_path):
+    steady, decayed = Toy(), Toy()
+    run(tmp_path / "steady", steady, SCHEDULE.model_copy(update={"steps": 41, "decay_steps": 100}))
+    run(tmp_path / "decayed", decayed, SCHEDULE.model_copy(update={"steps": 41}))
+    rate = {
+        name: torch.load(tmp_path / name / "scratch/last.pt")["optimizers"]["line"]["param_groups"][0]["lr"]
+        for name in ("steady", "decayed")
+    }
+    assert rate == {"steady": pytest.approx(0.05), "decayed": pytest.approx(0.01)}
 
 
 def test_moving_average_follows_and_swaps():
