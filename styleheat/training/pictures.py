@@ -1,0 +1,16 @@
+"""Batches of images as one picture to look at."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """(B, 3, H, W) in [-1, 1] (values beyond are clipped) -> uint8 (B, H, W, 3)."""
+    scaled = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def grid(*rows: Tensor) -> np.ndarray:
+    """Rows of images (B, 3, H, W) in [-1, 1], each row a batch, as one uint8 picture (rows·H, B·W, 3)."""
+    return np.concatenate([np.concatenate(list(to_uint8(row)), axis=1) for row in rows], axis=0)
