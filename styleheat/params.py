@@ -61,22 +61,37 @@ class Runtime(Section):
     """Seconds one clip may take before it is recorded as lost."""
 
 
+class Youtube(Section):
+    """How videos are fetched. Never a DVC param: none of it changes a result."""
+
+    base_url: PathText
+    cookies: PathText | None
+    """A cookies.txt of a browser, for videos that ask for a log-in."""
+    proxy: PathText | None
+    retries: Amount
+    pause: Weight
+    """Seconds between requests."""
+    rate_limit: Count | None
+    """Bytes a second, at most."""
+
+
 class Source(Section):
     """Where a set's videos come from. Keys that a kind has no use for are ignored by it."""
 
     kind: Literal["synthetic", "voxceleb", "hdtf", "local"]
     path: PathText
     """Folder of what the source reads: the videos of `local`, the annotation files of `voxceleb` and `hdtf`."""
-    people: Count
-    """Synthetic: people to train on."""
-    test_people: Count
-    """People held out for the test split (synthetic: made besides `people`; local: taken from the folder)."""
+    people: Count | None
+    """People to train on, at most; null takes all there are (synthetic: made, so not null)."""
+    test_people: Count | None
+    """People of the test split, never trained on: made besides `people` (synthetic), held out of those there are
+    (local, hdtf), or taken from the official test split (voxceleb, where null takes all of them)."""
     clips: Count
     """Synthetic: clips of each person."""
     seconds: Annotated[float, Field(gt=0, le=600)]
     """Synthetic: length of each clip."""
     size: Pixels
-    """Synthetic: side of the rendered picture, which the crop stage then crops."""
+    """Synthetic: side of the rendered picture, which the crop stage then crops. From YouTube: most lines of a video."""
     limit: Count | None
     """Take this many videos at most; null takes all."""
 
@@ -133,7 +148,13 @@ class Set(Section):
         source, crop, pack = self.source, self.crop, self.pack
         if pack.size > crop.size:
             raise _Impossible("pack.size", f"{pack.size} is more than crop.size, {crop.size}; at most as many pixels")
+        if source.kind != "voxceleb" and source.test_people is None:
+            raise _Impossible(
+                "source.test_people", f"null, but a {source.kind} set has no official test split; at least 1"
+            )
         if source.kind == "synthetic":
+            if source.people is None:
+                raise _Impossible("source.people", "null, but synthetic people have to be made; at least 1")
             if crop.min_size > source.size:
                 raise _Impossible(
                     "crop.min_size", f"{crop.min_size} would lose every face of pictures {source.size} wide"
@@ -147,10 +168,15 @@ class Set(Section):
 
 
 class Sets(Section):
+    """The two data sets; `sets["vox"]` is `sets.vox`."""
+
     vox: Set
     """Many people, VoxCeleb's framing: the warper's set."""
     hdtf: Set
     """Speech at a higher resolution: StyleHEAT's and the audio driver's set."""
+
+    def __getitem__(self, name: str) -> Set:
+        return getattr(self, name)
 
 
 class Weights(Section):
@@ -169,12 +195,11 @@ class Training(Section):
     """Items a step."""
     lr: Positive
     """Adam's learning rate (β 0.5, 0.999)."""
-    decay_steps: Count
+    lr_every: Count
     """Every so many steps the learning rate becomes a fifth (StyleHEAT: 300,000)."""
-    log_every: Count
     sample_every: Count
     save_every: Count
-    """Steps between points of the curves, sample grids, and states that a killed run resumes from."""
+    """Steps between sample grids, and between the states that a killed run resumes from."""
 
 
 class ImageTraining(Training):
@@ -281,6 +306,7 @@ class Params(Section):
 
     seed: Amount
     runtime: Runtime
+    youtube: Youtube
     network: Literal["embedded", "full"]
     """Which architecture of `styleheat/networks/config.py` is trained."""
     sets: Sets

@@ -1,0 +1,159 @@
+"""What every stage shares: parameters in, seeds, scratch folder, tracking, metrics out, and errors a user can read.
+
+A stage module ends with `main(body)`, or `main(body, sets=True)` for those that work on one data set and are told which
+by `--set`. Run from the top of the repository, as DVC does: `python -m stages.crop --set vox`.
+"""
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from styleheat import files
+from styleheat.errors import InputError
+from styleheat.params import Params, load_params
+from styleheat.tracking import MlflowTracker, Tracker
+
+SCRATCH = ".work"
+"""Git-ignored folder, unknown to DVC, for what a killed run needs to go on."""
+
+BOOKKEEPING = ("styleheat.params", "styleheat.pipeline", "styleheat.tracking")
+"""Modules that change no number of a training: a run goes on after they changed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage at work.
+
+    name: `crop`. set: `vox` or `hdtf` for stages that work on one set, else None.
+    """
+
+    name: str
+    params: Params
+    set: str | None = None
+    tracker: Tracker = field(default_factory=Tracker)
+
+    @property
+    def title(self) -> str:
+        """The stage as DVC names it: `train`, `crop@vox`."""
+        return f"{self.name}@{self.set}" if self.set else self.name
+
+    def scratch(self, fingerprint: str) -> Path:
+        """A folder that outlives a kill, for the state of one training; the tracker goes on with its run too.
+
+        fingerprint: stands for all that makes up the training but its length. The source code of the package is added
+        to it: changed code starts afresh. Under `$DVC_ROOT`, which in an experiment's temporary checkout is the
+        repository it came from.
+        """
+        folder = root() / SCRATCH / self.title / files.fingerprint(fingerprint, _code())
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tracker.reuse(folder / "run.json")
+        return folder
+
+    def device(self) -> str:
+        """The device of `runtime.device`: `cpu`, `cuda:0`, ... Also seeds torch, whose import is too slow for stages
+        that have no use for it. Raises InputError when the machine has no such device."""
+        import torch
+
+        torch.manual_seed(self.params.seed)
+        wanted = self.params.runtime.device
+        if wanted == "auto":
+            return "cuda:0" if torch.cuda.is_available() else "cpu"
+        kind, _, number = wanted.partition(":")
+        if kind == "cuda" and torch.cuda.device_count() <= int(number or 0):
+            raise InputError(f"params.yaml: runtime.device: no {wanted} here; cpu or auto would do")
+        if kind == "mps" and not torch.backends.mps.is_available():
+            raise InputError("params.yaml: runtime.device: no mps here; cpu or auto would do")
+        return "cuda:0" if wanted == "cuda" else wanted
+
+    def metrics_path(self) -> Path:
+        """`metrics/train.json`, `metrics/vox/crop.json`."""
+        return Path("metrics", self.set or "", f"{self.name}.json")
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write numbers and groups of numbers for `dvc metrics` and the tracker. Nothing that differs between two runs
+        of one seed (durations, dates) belongs here; NaN is refused (ValueError)."""
+        files.write_json(self.metrics_path(), metrics)
+        numbers = {key: value for key, value in flatten(metrics).items() if isinstance(value, int | float)}
+        self.tracker.log_metrics(numbers)
+
+
+def main(body: Callable[[Stage], None], *, sets: bool = False, arguments: Sequence[str] | None = None) -> None:
+    """Run a stage and leave the process: status 0, or 1 after one line that says what the user can mend."""
+    name = _module_name(body)
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[body.__module__].__doc__)
+    if sets:
+        parser.add_argument("--set", required=True, choices=["vox", "hdtf"], help="the data set to work on")
+    chosen = getattr(parser.parse_args(arguments), "set", None)
+    title = f"{name}@{chosen}" if chosen else name
+    try:
+        params = load_params()
+    except InputError as error:
+        sys.exit(f"{title}: {error}")
+    random.seed(params.seed)
+    np.random.seed(params.seed)  # noqa: NPY002  for libraries that draw from it; our own code passes generators
+    tracker = Tracker()
+    if os.environ.get("RANK", "0") == "0":  # of several processes of one training, the first keeps the records
+        tracker = MlflowTracker(root(), title, _own_params(params, name, chosen), flatten(params.model_dump()))
+    stage = Stage(name, params, chosen, tracker)
+    try:
+        body(stage)
+    except InputError as error:
+        tracker.close("FAILED")
+        sys.exit(f"{title}: {error}")
+    except KeyboardInterrupt:
+        tracker.close("KILLED")
+        sys.exit(130)
+    except BaseException:
+        tracker.close("FAILED")
+        raise
+    tracker.close("FINISHED")
+
+
+def root() -> Path:
+    """Top of the repository: `$DVC_ROOT` when DVC runs us, else where we are."""
+    return Path(os.environ.get("DVC_ROOT", "."))
+
+
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings as one: `{"a": {"b": 1}}` becomes `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{rest}": leaf for rest, leaf in flatten(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _own_params(params: Params, name: str, chosen: str | None) -> dict[str, Any]:
+    """The seed and the group of a stage, which has the stage's name (`download` is told of a set's `source`)."""
+    tree = params.model_dump()
+    group = tree["sets"][chosen] if chosen else tree
+    own = group.get("source" if name == "download" else name, {})
+    if name.startswith("infer_"):
+        own = {**tree["infer"], **own}
+    return {"seed": params.seed, **flatten(own)}
+
+
+def _module_name(body: Callable[[Stage], None]) -> str:
+    """`crop` for a function of `stages/crop.py`, also when that runs as `__main__`."""
+    spec = sys.modules[body.__module__].__spec__
+    assert spec is not None, "stages run as modules: python -m stages.<name>"
+    return spec.name.rpartition(".")[2]
+
+
+def _code() -> dict[str, str]:
+    """Digests of the package's modules that are loaded."""
+    loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "styleheat"}
+    return {
+        name: files.digest(module.__file__)
+        for name, module in sorted(loaded.items())
+        if name not in BOOKKEEPING and module.__file__
+    }

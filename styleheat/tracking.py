@@ -1,0 +1,270 @@
+"""The one place that knows MLflow.
+
+Each execution of the pipeline (a `dvc repro`, a `dvc exp run`, or one stage run by hand) is a parent run; each of its
+stages is a child run. Runs lie in `mlruns/mlflow.db` at the top of the repository unless `MLFLOW_TRACKING_URI` says
+otherwise. Records are sent by a thread of their own, so that a slow server never holds up the work; when the server is
+down that is said once, and the work goes on.
+"""
+
+import functools
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from styleheat import files
+
+EXPERIMENT = "styleheat"
+STORE = "mlruns"
+CLOSING_S = 60.0
+"""How long a finished stage waits for its last records to be taken."""
+RETRY_S = 60.0
+"""How long after a failure to reach the server it is tried again."""
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Tracker:
+    """Takes records of one stage and drops them: for tests, and for all but the first of several processes."""
+
+    def reuse(self, note: Path) -> None:
+        """Go on with the run that `note` names, left by a process that was killed, or keep the run's name there."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """A point of each curve, or without `step` single results."""
+
+    def log_image(self, key: str, path: Path, step: int = 0) -> None:
+        """A picture; those with one key are shown as a series over their steps, and side by side between runs."""
+
+    def log_artifact(self, path: Path) -> None:
+        """Any other file."""
+
+    def close(self, status: Status) -> None:
+        """Send what is left and end the run."""
+
+
+class MlflowTracker(Tracker):
+    """Records of one stage in a child run, its curves and results also in the execution's parent run.
+
+    root: top of the repository, where the default store lies. stage: `train`, `crop@vox`. params: the stage's own
+    parameters, dotted names; all_params: everything in params.yaml, for the parent run.
+    """
+
+    def __init__(self, root: Path, stage: str, params: Mapping[str, Any], all_params: Mapping[str, Any]) -> None:
+        self.root = root
+        self.stage = stage
+        self.params, self.all_params = params, all_params
+        self.prefix = stage.replace("@", "/") + "/"  # MLflow allows no @ in names of metrics
+        self.note: Path | None = None
+        self._client: Any = None
+        self._parent = self._child = ""
+        self._retry_at = 0.0
+        self._complained = False
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def reuse(self, note: Path) -> None:
+        self.note = note
+        self._put(lambda: None)  # the run shows from now on, not only with its first record
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self._put(functools.partial(self._send_metrics, dict(metrics), step or 0, _now_ms()))
+
+    def log_image(self, key: str, path: Path, step: int = 0) -> None:
+        self._put(functools.partial(self._send_image, key, path, step))
+
+    def log_artifact(self, path: Path) -> None:
+        self._put(lambda: self._client.log_artifact(self._child, str(path)))
+
+    def close(self, status: Status) -> None:
+        self._put(lambda: self._end(status))
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join(CLOSING_S)
+            if self._thread.is_alive():
+                self._complain(f"slow, records not taken after {CLOSING_S:.0f} s are dropped")
+
+    def _put(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            # Imported here, not in the thread: two threads that import packages at once can see them half made.
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+            import mlflow.tracking  # noqa: F401
+
+            for name in ("mlflow", "alembic"):  # "Creating initial MLflow database tables..."
+                logging.getLogger(name).setLevel(logging.WARNING)
+            self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if not self._child and time.monotonic() < self._retry_at:
+                continue
+            try:
+                if not self._child:
+                    self._open()
+                job()
+            except Exception as error:
+                self._retry_at = time.monotonic() + RETRY_S
+                self._complain(f"not working ({' '.join(str(error).split())[:200]})")
+
+    def _complain(self, fault: str) -> None:
+        if not self._complained:
+            print(f"tracking: MLflow at {store_uri(self.root)} is {fault}; going on without it", file=sys.stderr)
+        self._complained = True
+
+    def _open(self) -> None:
+        """Find or make the parent run and the child run. Raises whatever MLflow raises."""
+        self._client, experiment = connect(self.root)
+        execution, name = execution_of_process()
+        tags = {
+            "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
+            "dvc.exp_baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+            "dvc.lock": files.digest("dvc.lock") if Path("dvc.lock").exists() else "",
+            "git.revision": _git("rev-parse", "HEAD"),
+            "git.dirty": str(bool(_git("status", "--porcelain"))).lower(),
+        }
+        found = self._client.search_runs([experiment], f"tags.execution = '{execution}'", max_results=1)
+        if found:
+            self._parent = found[0].info.run_id
+            self._client.update_run(self._parent, status="RUNNING")
+        else:
+            parent = self._client.create_run(experiment, tags=tags | {"execution": execution}, run_name=name)
+            self._parent = parent.info.run_id
+            self._send_params(self._parent, self.all_params)
+        tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent}
+        child = self._left_run() if self.note else None
+        if child is None:
+            run = self._client.create_run(experiment, tags=tags, run_name=f"{self.stage} {name}")
+            child = run.info.run_id
+            self._send_params(child, self.params)
+        else:
+            self._client.update_run(child, status="RUNNING", name=f"{self.stage} {name}")
+            for key, value in tags.items():
+                self._client.set_tag(child, key, value)
+        if self.note:
+            files.write_json(self.note, {"run": child, "store": store_uri(self.root)})
+        self._child = child
+
+    def _left_run(self) -> str | None:
+        """The run that `note` names, when it still exists in this store with the same parameters."""
+        import json
+
+        from mlflow.exceptions import MlflowException
+
+        assert self.note is not None
+        if not self.note.exists():
+            return None
+        left = json.loads(self.note.read_text())
+        if left["store"] != store_uri(self.root):
+            return None
+        try:
+            run = self._client.get_run(left["run"])
+        except MlflowException:
+            return None
+        same = run.data.params == {key: str(value) for key, value in self.params.items()}
+        return left["run"] if same and run.info.lifecycle_stage == "active" else None
+
+    def _send_params(self, run: str, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        rows = [Param(key, str(value)) for key, value in params.items()]
+        for first in range(0, len(rows), 100):  # the most that a server takes at once
+            self._client.log_batch(run, params=rows[first : first + 100])
+
+    def _send_metrics(self, metrics: dict[str, float], step: int, timestamp_ms: int) -> None:
+        from mlflow.entities import Metric
+
+        for run, prefix in ((self._child, ""), (self._parent, self.prefix)):
+            rows = [Metric(prefix + key, float(value), timestamp_ms, step) for key, value in metrics.items()]
+            self._client.log_batch(run, metrics=rows)
+
+    def _send_image(self, key: str, path: Path, step: int) -> None:
+        from PIL import Image
+
+        with Image.open(path) as image:
+            for run, prefix in ((self._child, ""), (self._parent, self.prefix)):
+                self._client.log_image(run, image, key=prefix.replace("/", "-") + key, step=step)
+
+    def _end(self, status: Status) -> None:
+        """End the child. The parent ends with each of its stages, and runs again when the next one begins."""
+        self._client.set_terminated(self._child, status)
+        self._client.set_terminated(self._parent, status)
+        if self.note and status == "FINISHED":
+            self.note.unlink(missing_ok=True)
+
+
+def store_uri(root: Path) -> str:
+    """Where runs are kept: `MLFLOW_TRACKING_URI`, or a sqlite file under `root`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / STORE / 'mlflow.db'}"
+
+
+def connect(root: Path) -> tuple[Any, str]:
+    """An MLflow client of the store and the id of this project's experiment, both made when absent.
+
+    Two processes that make a sqlite store at once spoil it, so the second waits for the first.
+    """
+    from filelock import FileLock
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    folder = root.resolve() / STORE
+    folder.mkdir(exist_ok=True)
+    local = not os.environ.get("MLFLOW_TRACKING_URI")
+    with FileLock(folder / "lock"):
+        client = MlflowClient(store_uri(root))
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            place = (folder / "artifacts").as_uri() if local else None
+            try:
+                return client, client.create_experiment(EXPERIMENT, artifact_location=place)
+            except MlflowException:  # made by another machine in between
+                experiment = client.get_experiment_by_name(EXPERIMENT)
+                if experiment is None:
+                    raise
+        return client, experiment.experiment_id
+
+
+def execution_of_process() -> tuple[str, str]:
+    """What the stages of one execution have in common, and a name for people.
+
+    In an experiment of DVC it is the experiment's name. In `dvc repro` it is the process of DVC: the nearest ancestor
+    that has no `DVC_STAGE`, which DVC gives to each stage it starts. A stage run by hand is an execution of its own.
+    """
+    import psutil
+
+    experiment = os.environ.get("DVC_EXP_NAME")
+    if experiment:
+        return f"exp {experiment} {os.environ.get('DVC_EXP_BASELINE_REV', '')}", experiment
+    process = psutil.Process()
+    kind = "by hand"
+    if "DVC_STAGE" in os.environ:
+        kind = "repro"
+        for ancestor in process.parents():
+            process = ancestor
+            try:
+                if "DVC_STAGE" not in process.environ():
+                    break
+            except psutil.Error:  # a process we may not look into is none of DVC's stages
+                break
+    started = process.create_time()
+    key = f"{os.uname().nodename} {process.pid} {started:.2f}"
+    return key, f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
