@@ -1,0 +1,294 @@
+"""The 68 points of a face: two back ends behind one interface, and what is done to their tracks.
+
+The order of the points is that of iBUG 300-W: jaw 0–16 (left of the picture first), brows 17–26, nose 27–35,
+eyes 36–47, outer lips 48–59, inner lips 60–67.
+
+The back ends disagree by a tenth of the distance between the eyes on the jaw (and less elsewhere): never mix them in
+one data set.
+"""
+
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from styleheat import files
+from styleheat.constants import LANDMARKS
+from styleheat.errors import InputError
+from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
+
+NO_FACE = -1.0
+"""Fills the rows of a frame without a face (PIRenderer's landmark files)."""
+
+# fmt: off
+MESH_TO_68 = (
+    127, 93, 132, 58, 172, 150, 149, 148, 152, 377, 378, 379, 397, 288, 361, 323, 356,  # jaw
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows
+    168, 197, 5, 4, 240, 97, 2, 326, 460,  # nose
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,  # outer lips
+    78, 82, 13, 312, 308, 317, 14, 87,  # inner lips
+)
+# fmt: on
+"""For each of the 68 points, the nearest of MediaPipe's 468 mesh points, the face's two halves mirrored.
+
+Chosen by comparing the mesh with dlib's 68 points on pictures of real faces, mirrored and turned: lips, eyes and nose
+agree within 2–4 % of the distance between the outer eye corners, brows 5 %, the jaw 6–12 %, because it is an outline
+in one scheme and fixed points of the skin in the other.
+"""
+
+LEFT_EYE_CORNER, RIGHT_EYE_CORNER = 33, 263
+"""Mesh points of the outer eye corners (left and right in the picture)."""
+
+
+class Landmarker(ABC):
+    """Finds faces and their 68 points. Not to be shared between threads or processes; make one in each worker."""
+
+    @abstractmethod
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """The faces of an (H, W, 3) uint8 RGB picture, the most certain first."""
+
+    @abstractmethod
+    def landmarks(self, image: np.ndarray) -> np.ndarray | None:
+        """(68, 2) float32 pixels (x, y) of the largest face of a picture, or None."""
+
+    @abstractmethod
+    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+        """For each frame of one video, as `landmarks` but following the same face from frame to frame."""
+
+
+def landmarker(backend: str, device: str = "cpu") -> Landmarker:
+    """The back end by its name in params: "mediapipe" (on the CPU) or "face_alignment" (on `device`, or "auto").
+
+    Raises InputError when the back end's package is missing or its weights can't be had.
+    """
+    if backend == "mediapipe":
+        return MediaPipe()
+    if backend == "face_alignment":
+        return FaceAlignment(device)
+    raise InputError(f"landmarks.backend: {backend!r} is unknown; 'mediapipe' and 'face_alignment' are known")
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The square of a picture that the mesh network looks at: centre and side in pixels, turn in radians."""
+
+    centre: np.ndarray
+    side: float
+    angle: float
+
+    @classmethod
+    def of_face(cls, face: Face) -> "_Region":
+        return cls((face.box[:2] + face.box[2:]) / 2, face.size * 1.5, _slope(face.keypoints[0], face.keypoints[1]))
+
+    @classmethod
+    def of_mesh(cls, mesh: np.ndarray) -> "_Region":
+        """One and a half times the box around a mesh, upright on the line between the eyes (as MediaPipe tracks)."""
+        angle = _slope(mesh[LEFT_EYE_CORNER], mesh[RIGHT_EYE_CORNER])
+        upright = mesh @ _rotation(angle)
+        low, high = upright.min(axis=0), upright.max(axis=0)
+        return cls(_rotation(angle) @ ((low + high) / 2), float(max(high - low)) * 1.5, angle)
+
+
+class MediaPipe(Landmarker):
+    """MediaPipe's face detector and 468-point mesh, on one CPU thread.
+
+    The mesh network sees the face turned upright in 192×192 pixels, whatever its size in the picture: a face of 60
+    pixels is enlarged.
+    """
+
+    INPUT_SIZE = 192
+    MIN_PRESENCE = 0.5
+    """Below this there is no face in the region (MediaPipe `min_tracking_confidence`)."""
+
+    def __init__(self) -> None:
+        self._detector = FaceDetector()
+        self._network = TfliteNetwork("face_landmark.tflite")
+
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        return self._detector.detect_all(image)
+
+    def landmarks(self, image: np.ndarray) -> np.ndarray | None:
+        mesh = self.mesh(image)
+        return None if mesh is None else _to_68(mesh)
+
+    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+        mesh: np.ndarray | None = None
+        for frame in frames:
+            if mesh is not None:
+                mesh = self._mesh_in(frame, _Region.of_mesh(mesh))
+            if mesh is None:
+                mesh = self.mesh(frame)
+            yield None if mesh is None else _to_68(mesh)
+
+    def mesh(self, image: np.ndarray) -> np.ndarray | None:
+        """(468, 2) pixels of the largest face, or None."""
+        faces = self.detect_all(image)
+        if not faces:
+            return None
+        mesh = self._mesh_in(image, _Region.of_face(max(faces, key=lambda face: face.size)))
+        # The second look sees the region as tracking will: the first frame of a video agrees with the next ones.
+        return None if mesh is None else self._mesh_in(image, _Region.of_mesh(mesh))
+
+    def _mesh_in(self, image: np.ndarray, region: _Region) -> np.ndarray | None:
+        shrink = region.side / self.INPUT_SIZE
+        if shrink > 2:  # warping samples four pixels only: average first
+            small = cv2.resize(image, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+            scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
+            mesh = self._mesh_in(small, _Region(region.centre / scale, region.side / shrink, region.angle))
+            return None if mesh is None else mesh * scale
+        to_input = _rotation(region.angle).T / shrink
+        offset = self.INPUT_SIZE / 2 - to_input @ region.centre
+        crop = cv2.warpAffine(
+            image,
+            np.column_stack([to_input, offset]),
+            (self.INPUT_SIZE, self.INPUT_SIZE),
+            flags=cv2.INTER_CUBIC if shrink < 1 else cv2.INTER_LINEAR,
+        )
+        points, presence = sorted(self._network(crop / np.float32(255)), key=np.size, reverse=True)
+        if presence.item() < math.log(self.MIN_PRESENCE / (1 - self.MIN_PRESENCE)):
+            return None
+        flat = points.reshape(-1, 3)[:, :2].astype(np.float64)
+        return (flat - offset) @ np.linalg.inv(to_input).T
+
+
+class FaceAlignment(Landmarker):
+    """The networks of the package face_alignment (SFD detector, 2D-FAN-4), in batches, on a GPU if there is one.
+
+    Its weights are downloaded by the package into torch's hub folder on first use.
+    """
+
+    BATCH = 16
+
+    def __init__(self, device: str = "auto", networks: Any = None) -> None:
+        """networks: a `face_alignment.FaceAlignment`, or one made here when None."""
+        import torch
+
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = device
+        self._networks = networks or self._load(device)
+
+    @staticmethod
+    def _load(device: str) -> Any:
+        from urllib.error import URLError
+
+        import face_alignment
+
+        try:
+            return face_alignment.FaceAlignment(
+                face_alignment.LandmarksType.TWO_D, device=device, flip_input=False, compile=False
+            )
+        except (URLError, OSError) as error:
+            raise InputError(
+                f"landmarks.backend: the weights of face_alignment can't be downloaded ({error}); connect this machine "
+                "to the network once, or use 'mediapipe'"
+            ) from error
+
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        return self._detect([image])[0]
+
+    def landmarks(self, image: np.ndarray) -> np.ndarray | None:
+        return next(self.track([image]))
+
+    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+        """Each frame by itself: of its faces the one nearest to the last, at first the largest."""
+        last: np.ndarray | None = None
+        stream = iter(frames)
+        while batch := list(itertools.islice(stream, self.BATCH)):
+            chosen: list[np.ndarray | None] = []
+            for faces in self._detect(batch):
+                if not faces:
+                    chosen.append(None)
+                    continue
+                last = max(faces, key=lambda face: face.size if last is None else -_gap(face.box, last)).box
+                chosen.append(last)
+            yield from self._points(batch, chosen)
+
+    def _detect(self, images: list[np.ndarray]) -> list[list[Face]]:
+        import torch
+
+        batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().to(self._device)
+        return [
+            [Face(np.asarray(box[:4], np.float64), float(box[4]), np.zeros((0, 2))) for box in boxes]
+            for boxes in self._networks.face_detector.detect_from_batch(batch)
+        ]
+
+    def _points(self, images: list[np.ndarray], boxes: list[np.ndarray | None]) -> Iterator[np.ndarray | None]:
+        """The package's own steps, over frames instead of the faces of one picture."""
+        import torch
+        from face_alignment.utils import crop, get_preds_fromhm
+
+        places = []  # (centre, scale) of the network's view of each face
+        views = []
+        for image, box in zip(images, boxes, strict=True):
+            if box is not None:
+                width, height = box[2:] - box[:2]
+                centre = np.array([box[0] + width / 2, box[1] + height / 2 - 0.12 * height])
+                places.append((centre, (width + height) / self._networks.face_detector.reference_scale))
+                views.append(crop(image, *places[-1]))
+        points: list[np.ndarray] = []
+        if views:
+            inputs = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float().to(self._device) / 255
+            with torch.inference_mode():
+                maps = self._networks.face_alignment_net(inputs)
+            if isinstance(maps, list):
+                maps = maps[-1]  # of the last hourglass
+            for one, place in zip(maps.float().cpu().numpy(), places, strict=True):
+                points.append(np.asarray(get_preds_fromhm(one[None], *place)[1], np.float32).reshape(LANDMARKS, 2))
+        remaining = iter(points)
+        for box in boxes:
+            yield None if box is None else next(remaining)
+
+
+def stack(points: Iterable[np.ndarray | None]) -> np.ndarray:
+    """The points of T frames as (T, 68, 2) float32, NO_FACE where there is None."""
+    absent = np.full((LANDMARKS, 2), NO_FACE, np.float32)
+    rows = [absent if point is None else point for point in points]
+    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, LANDMARKS, 2), np.float32)
+
+
+def has_face(landmarks: np.ndarray) -> np.ndarray:
+    """(T,) bool: which frames of (T, 68, 2) landmarks show a face."""
+    return ~(landmarks == NO_FACE).all(axis=(1, 2))
+
+
+def write_landmarks(path: str | Path, landmarks: np.ndarray) -> None:
+    """Write (T, 68, 2) as T·68 lines of "x y", frame after frame (PIRenderer's format)."""
+    assert landmarks.shape[1:] == (LANDMARKS, 2), landmarks.shape
+    with files.atomic(path) as temporary:
+        np.savetxt(temporary, landmarks.reshape(-1, 2), fmt="%.3f")
+
+
+def read_landmarks(path: str | Path) -> np.ndarray:
+    """(T, 68, 2) float32 of a file as `write_landmarks` makes. InputError when it is no such file."""
+    path = Path(path)
+    try:
+        numbers = np.loadtxt(path, dtype=np.float32, ndmin=2)
+        return numbers.reshape(-1, LANDMARKS, 2)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a landmark file ({error}); expected 68 lines of x y for each frame") from error
+
+
+def _to_68(mesh: np.ndarray) -> np.ndarray:
+    return mesh[list(MESH_TO_68)].astype(np.float32)
+
+
+def _rotation(angle: float) -> np.ndarray:
+    """Turns picture coordinates (y down) clockwise as seen."""
+    return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+
+
+def _slope(left: np.ndarray, right: np.ndarray) -> float:
+    return math.atan2(right[1] - left[1], right[0] - left[0])
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance of two boxes' centres."""
+    return float(np.hypot(*((a[:2] + a[2:]) / 2 - (b[:2] + b[2:]) / 2)))
