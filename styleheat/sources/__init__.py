@@ -3,32 +3,58 @@
 from pathlib import Path
 
 from styleheat.files import digest, fingerprint
-from styleheat.params import Source
+from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
+from styleheat.sources.youtube import check_access
 
 __all__ = ["Item", "Split", "Unavailable", "items"]
 
 
-def items(source: Source, set_name: str) -> list[Item]:
-    """The videos of a set, sorted by id: at most `source.limit`, of both splits when there are two at all.
+def items(source: Source, set_name: str, access: Youtube) -> list[Item]:
+    """The videos of a set, sorted by id, within `source.people`, `test_people` and `limit`.
 
-    Lists only; nothing is fetched before an item's `fetch` is called.
+    Faulty items, known not to be had, come on top of these, to be accounted for.
+
+    Lists only: no video is fetched before an item's `fetch` is called. `access` tells how YouTube is reached.
     Raises `InputError` when the source's folder or lists are missing, or hold nothing to use.
     """
+    folder = Path(source.path)
     match source.kind:
         case "synthetic":
             found = _synthetic(source, set_name)
         case "local":
             from styleheat.sources import local
 
-            found = local.items(Path(source.path), source.test_people)
-    return sorted(_limited(found, source.limit), key=lambda item: item.id)
+            assert source.test_people is not None
+            found = local.items(folder, source.test_people)
+        case "voxceleb":
+            from styleheat.sources import voxceleb
+
+            check_access(access)
+            found = voxceleb.items(folder, source.size, access)
+        case "hdtf":
+            from styleheat.sources import hdtf
+
+            check_access(access)
+            assert source.test_people is not None
+            found = hdtf.items(folder, source.size, source.test_people, access)
+    assert len({item.id for item in found}) == len(found), "ids must be unique within a set"
+    usable = [item for item in found if not item.faulty]
+    usable = _of_people(usable, "train", source.people)
+    usable = _of_people(usable, "test", source.test_people)
+    chosen = _limited(usable, source.limit) + [item for item in found if item.faulty]
+    return sorted(chosen, key=lambda item: item.id)
+
+
+def _of_people(found: list[Item], split: Split, people: int | None) -> list[Item]:
+    """Without all but `people` of a split: the same ones whatever else changes."""
+    chosen = shuffled(item.person for item in found if item.split == split)[:people]
+    return [item for item in found if item.split != split or item.person in chosen]
 
 
 def _limited(found: list[Item], limit: int | None) -> list[Item]:
     """`limit` items in random but stable order, the first of each split among them."""
     by_id = {item.id: item for item in found}
-    assert len(by_id) == len(found), "ids must be unique within a set"
     order = [by_id[name] for name in shuffled(by_id)]
     first = [next((item for item in order if item.split == split), None) for split in ("train", "test")]
     leading = [item for item in first if item is not None]
@@ -44,6 +70,7 @@ def _synthetic(source: Source, set_name: str) -> list[Item]:
     # A change of the renderer must render anew, which no parameter would tell.
     code = fingerprint([digest(module) for module in sorted(Path(synthetic.__file__).parent.rglob("*.py"))])
     found = []
+    assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]
     for split, people in splits:
         for k in range(people):

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from styleheat.errors import InputError
 from styleheat.files import fingerprint
 
 Split = Literal["train", "test"]
@@ -38,6 +40,7 @@ class Item:
     key: JSON-able facts that the fetched files depend on; equal keys need no fetching again.
     fetch: picklable; `fetch(path)` writes the video to `path`, and perhaps a sidecar beside it, each atomically, and
         returns the files written. It raises `Unavailable` or `InputError` and then leaves nothing behind.
+    faulty: it is known already that `fetch` will raise; the item is there to be accounted for.
     """
 
     id: str
@@ -45,6 +48,16 @@ class Item:
     split: Split
     key: Any
     fetch: Callable[[Path], Sequence[Path]]
+    faulty: bool = False
+
+
+def faulty(id: str, person: str, key: Any, fault: InputError | Unavailable) -> Item:
+    """An item that can't be had, as is known before anything is fetched."""
+    return Item(id, person, "train", key, partial(_refuse, fault), faulty=True)
+
+
+def _refuse(fault: Exception, path: Path) -> list[Path]:
+    raise fault
 
 
 def safe_name(text: str) -> str:

@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from styleheat.errors import InputError
-from styleheat.files import atomic, digest, write_json
+from styleheat.files import atomic, digest
 from styleheat.media.audio import read_audio
-from styleheat.media.container import opened, video_stream
 from styleheat.media.video import VideoWriter, probe, read_frames
-from styleheat.sources.item import Item, Split, safe_name, shuffled
+from styleheat.sources.item import Item, Split, faulty, safe_name, shuffled
+from styleheat.sources.repack import repack
+from styleheat.sources.segments import Segment, write_segments
 
 AS_THEY_ARE = (".mp4", ".m4v", ".mov")
 """Files of one family (ISO base media): copied byte for byte, renamed to .mp4."""
@@ -55,17 +56,15 @@ def items(folder: Path, test_people: int) -> list[Item]:
         person, fault, content = _person(name), faults[path], digest(path)
         split: Split = "test" if name in held_out else "train"
         if fault is not None:
-            found.append(Item(name, person, split, ["local", path.suffix, content], partial(_refuse, fault)))
+            found.append(faulty(name, person, ["local", path.suffix, content], fault))
         elif len(videos) == 1 and len(videos[person]) == 1:
             seconds = probe(path).seconds
-            parts: list[tuple[Split, float, float]] = [
-                ("train", 0.0, seconds * (1 - 1 / HELD_OUT)),
-                ("test", seconds * (1 - 1 / HELD_OUT), seconds),
-            ]
+            turn = round(seconds * (1 - 1 / HELD_OUT), 3)
+            parts: list[tuple[Split, float, float | None]] = [("train", 0.0, turn), ("test", turn, None)]
             for split, start, end in parts:
-                fetch = partial(_fetch_part, path, f"{name}#{split}", person, start, end)
+                segment = Segment(f"{name}#{split}", person, start, end)
                 key = ["local", path.suffix, content, start, end]
-                found.append(Item(f"{name}#{split}", person, split, key, fetch))
+                found.append(Item(segment.clip, person, split, key, partial(_fetch_part, path, segment)))
         else:
             found.append(Item(name, person, split, ["local", path.suffix, content], partial(_fetch, path)))
     return found
@@ -112,56 +111,25 @@ def _held_out(videos: dict[str, list[str]], test_people: int) -> set[str]:
     return {name for person in people for name in videos[person]}
 
 
-def _refuse(fault: InputError, path: Path) -> list[Path]:
-    raise fault
-
-
-def _fetch_part(source: Path, clip: str, person: str, start: float, end: float, path: Path) -> list[Path]:
+def _fetch_part(source: Path, segment: Segment, path: Path) -> list[Path]:
     """The whole video, and a sidecar that tells the crop stage to use a part of it only."""
-    segment = {
-        "clip": clip,
-        "person": person,
-        "start": round(start, 3),
-        "end": round(end, 3),
-        "size": None,
-        "crop": None,
-        "face": None,
-        "ratio": None,
-    }
-    sidecar = path.with_suffix(".json")
-    files = _fetch(source, path)
-    write_json(sidecar, {"video": path.stem, "segments": [segment]})
-    return [*files, sidecar]
+    return [*_fetch(source, path), write_segments(path, [segment])]
 
 
 def _fetch(source: Path, path: Path) -> list[Path]:
-    with atomic(path) as temporary:
-        if source.suffix.lower() in AS_THEY_ARE:
+    if source.suffix.lower() in AS_THEY_ARE:
+        with atomic(path) as temporary:
             shutil.copyfile(source, temporary)
-        elif not _repack(source, temporary):
-            _encode(source, temporary)
+    else:
+        try:
+            repack(source, source, path)
+        except InputError:
+            _encode(source, path)
     return [path]
 
 
-def _repack(source: Path, path: Path) -> bool:
-    """Move picture and sound, as they are, into an mp4. False when mp4 can't hold them."""
-    import av
-
-    try:
-        with opened(source) as container, av.open(str(path), "w", format="mp4") as output:
-            streams = [video_stream(container), *container.streams.audio[:1]]
-            copies = {stream.index: output.add_stream_from_template(stream) for stream in streams if stream}
-            for packet in container.demux(*(stream for stream in streams if stream)):
-                if packet.size:  # an empty one ends each stream
-                    packet.stream = copies[packet.stream.index]
-                    output.mux(packet)
-        probe(path)
-    except (InputError, av.error.FFmpegError, ValueError):
-        return False
-    return True
-
-
 def _encode(source: Path, path: Path) -> None:
+    """What mp4 can't hold as it is (say, an .avi with PCM sound) becomes H.264 and AAC at 25 frames a second."""
     info = probe(source)
     size = (info.width // 2 * 2, info.height // 2 * 2)
     samples = read_audio(source) if info.has_audio else None

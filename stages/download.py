@@ -1,0 +1,51 @@
+"""Make or fetch the videos of one set: `data/<set>/videos/{train,test}/<id>.mp4`, some with a sidecar `<id>.json`.
+
+Run as `python -m stages.download --set vox`. Videos that are there already, and those that are gone for good, cost
+nothing; what failed for now (the network, a bot check) is tried again.
+"""
+
+from pathlib import Path
+
+from styleheat import sources
+from styleheat.clips import index
+from styleheat.clips.index import Outcome, Task
+from styleheat.files import fingerprint
+from styleheat.pipeline import Stage, main
+
+VERSION = 1
+"""To be raised when the same item would be stored otherwise."""
+
+
+def body(stage: Stage) -> None:
+    assert stage.set is not None
+    runtime = stage.params.runtime
+    folder = Path("data") / stage.set / "videos"
+    source = getattr(stage.params.sets, stage.set).source
+    items = sources.items(source, stage.set, stage.params.youtube)
+    account = index.process(
+        folder,
+        {item.id: Task(fingerprint(VERSION, item.split, item.key), (item, folder)) for item in items},
+        fetch,
+        workers=runtime.workers,
+        backend=runtime.backend,
+        timeout_s=runtime.timeout_s,
+        desc=stage.title,
+    )
+    account.require_some(stage.title)
+    later = sum(entry.transient for entry in index.read(folder).values())
+    if later:
+        print(f"{later} videos failed for now; try them again by `dvc repro --force --single-item {stage.title}`")
+    stage.write_metrics(account.metrics())
+
+
+def fetch(clip: str, item: sources.Item, folder: Path) -> Outcome:
+    """Fetch one item into its split's folder."""
+    try:
+        files = item.fetch(folder / item.split / f"{clip}.mp4")
+    except sources.Unavailable as lost:
+        return Outcome(reason=lost.reason, detail=lost.detail, transient=lost.transient)
+    return Outcome(files=files, facts={"person": item.person, "split": item.split})
+
+
+if __name__ == "__main__":
+    main(body, sets=True)

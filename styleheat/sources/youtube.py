@@ -1,0 +1,229 @@
+"""One video of YouTube by its id, by yt-dlp as a library.
+
+yt-dlp reads no configuration file of the user's here, runs no external downloader and needs no ffmpeg: it fetches
+picture and sound as they are stored, and `repack` joins them. What it can't have becomes `Unavailable` with a reason
+from `REASONS`, and whether to ask again another time.
+
+From an address other than YouTube's (a mirror, a test's own server), `<base_url>/watch?v=<id>` must answer with the
+video itself.
+"""
+
+import errno
+import io
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from styleheat.errors import InputError
+from styleheat.media.video import probe
+from styleheat.params import Youtube
+from styleheat.sources.item import Unavailable
+from styleheat.sources.repack import repack
+
+VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+
+STALLED_S = 30.0
+"""Seconds without a byte after which a connection counts as lost."""
+
+LONGEST_WAIT_S = 120.0
+"""Between two attempts at one video; each waits twice as long as the one before."""
+
+
+class Reason(NamedTuple):
+    """Why a video can't be had, and how the messages of yt-dlp and YouTube speak of it.
+
+    transient: another run may fare better: by itself, or with cookies or a proxy. The rest is gone for everyone.
+    at_once: so may another attempt a little later.
+    """
+
+    name: str
+    pattern: str
+    transient: bool = True
+    at_once: bool = False
+
+
+REASONS = (  # the first that fits counts
+    Reason("bot check", r"not a bot|captcha|unusual traffic"),
+    Reason("rate limited", r"http error 429|too many requests|rate.?limited|try again later", at_once=True),
+    Reason("age restricted", r"confirm your age|age.restricted|inappropriate for some users"),
+    Reason("geo-blocked", r"in your country|your location|geo.?restrict|http error 451"),
+    Reason("private", r"private video|video is private|granted access to this video", transient=False),
+    Reason("members only", r"members.only|join this channel|requires payment|\brent|purchase", transient=False),
+    Reason("protected", r"\bdrm\b", transient=False),
+    Reason(
+        "removed",
+        r"removed|terminated|no longer available|video unavailable|(isn't|is not) available|does not exist|deleted|"
+        r"closed their|http error (404|410)",
+        transient=False,
+    ),
+    Reason("not yet shown", r"premieres in|will begin in|is offline|live event"),
+    Reason("no JavaScript runtime", r"javascript runtime|challenge solving failed"),
+    Reason("forbidden", r"http error 40[13]", at_once=True),
+    Reason("not a video", r"unsupported url|no video formats|requested format|only images"),
+    Reason(
+        "network",
+        r"http error 5\d\d|timed? ?out|unable to (download|connect)|connection|resolution|incomplete|more expected|"
+        r"reset|refused|ssl|certificate|fragment|proxy|remote end|bytes",
+        at_once=True,
+    ),
+)
+OTHER = Reason("other", "")
+
+
+@dataclass
+class _Messages:
+    """yt-dlp's logger: what it says is kept for telling reasons apart, and nothing is printed."""
+
+    warnings: list[str] = field(default_factory=list)
+
+    def debug(self, message: str) -> None:
+        pass
+
+    def info(self, message: str) -> None:
+        pass
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def error(self, message: str) -> None:
+        pass
+
+
+def check_access(access: Youtube) -> None:
+    """Raise `InputError` when the cookies file is missing, before any work starts."""
+    if access.cookies is not None and not Path(access.cookies).is_file():
+        raise InputError(f"youtube.cookies: {access.cookies}: no such file; export one from the browser, or set null")
+
+
+def fetch(video: str, lines: int, access: Youtube, path: Path) -> None:
+    """Fetch a video into the mp4 `path`, atomically, in the best picture of at most `lines` lines.
+
+    A video that comes in larger pictures only is fetched in the smallest of them.
+    Raises `Unavailable`, and `OSError` when the disk is full.
+    """
+    if not VIDEO_ID.fullmatch(video):
+        raise Unavailable("not a video id", f"{video!r}: expected 11 letters, digits, - or _")
+    attempt = 0
+    try:
+        while True:
+            try:
+                return _attempt(video, lines, access, path)
+            except _Failed as failure:
+                reason = classify(str(failure), failure.warnings)
+                if not reason.at_once or attempt == access.retries:
+                    raise Unavailable(reason.name, str(failure), reason.transient) from failure
+            time.sleep(min(LONGEST_WAIT_S, access.pause * 2**attempt))
+            attempt += 1
+    finally:
+        for part in path.parent.glob(_temporary(path) + "*"):
+            part.unlink()
+
+
+def classify(message: str, warnings: list[str]) -> Reason:
+    """The reason behind an error message of yt-dlp's.
+
+    Without a JavaScript runtime YouTube hands out no formats, or forbidden ones: then the warnings hold the reason.
+    """
+    runtime = next(reason for reason in REASONS if reason.name == "no JavaScript runtime")
+    found = next((reason for reason in REASONS if re.search(reason.pattern, _plain(message))), OTHER)
+    if found.name in ("forbidden", "not a video") and any(re.search(runtime.pattern, _plain(w)) for w in warnings):
+        return runtime
+    return found
+
+
+class _Failed(Exception):
+    def __init__(self, message: str, warnings: list[str]) -> None:
+        super().__init__(message)
+        self.warnings = warnings
+
+
+def _attempt(video: str, lines: int, access: Youtube, path: Path) -> None:
+    import yt_dlp
+
+    messages = _Messages()
+    try:
+        with yt_dlp.YoutubeDL(_options(lines, access, path, messages)) as downloader:
+            info = downloader.extract_info(f"{access.base_url.rstrip('/')}/watch?v={video}")
+    except yt_dlp.utils.YoutubeDLError as error:
+        _raise_disk_full(error)
+        raise _Failed(_without_colours(str(error)), messages.warnings) from error
+    parts = [Path(part["filepath"]) for part in (info or {}).get("requested_downloads", ())]
+    if not parts:
+        raise _Failed("no video formats", messages.warnings)
+    try:
+        repack(parts[0], parts[-1], path)
+        probe(path)
+    except InputError as error:
+        for part in parts:  # else the next attempt takes it for the whole file
+            part.unlink(missing_ok=True)
+        raise Unavailable("not a video", str(error), transient=True) from error
+
+
+def _options(lines: int, access: Youtube, path: Path, messages: _Messages) -> dict[str, Any]:
+    youtube = (urlsplit(access.base_url).hostname or "").endswith("youtube.com")
+    cookies = None if access.cookies is None else io.StringIO(Path(access.cookies).read_text())
+    return {
+        "allowed_extractors": ["youtube$" if youtube else "generic"],
+        "format": _choose,
+        "format_sort": [f"res:{lines}", "vcodec:h264", "acodec:aac"],
+        "outtmpl": str(path.parent / _temporary(path)).replace("%", "%%") + ".%(format_id)s.%(ext)s",
+        "noplaylist": True,
+        "overwrites": False,
+        "continuedl": True,
+        "fixup": "never",
+        "hls_prefer_native": True,
+        "external_downloader": {"default": "native"},
+        "js_runtimes": {"deno": {}, "node": {}, "bun": {}, "quickjs": {}},
+        "cachedir": False,
+        "cookiefile": cookies,  # a copy: yt-dlp writes changed cookies back
+        "proxy": access.proxy,
+        "ratelimit": access.rate_limit,
+        "sleep_interval_requests": access.pause,
+        "sleep_interval": access.pause,
+        "socket_timeout": STALLED_S,
+        "retries": 0,  # `fetch` counts the attempts, and waits between them
+        "extractor_retries": 0,
+        "fragment_retries": access.retries,
+        "retry_sleep_functions": {"fragment": lambda n: min(LONGEST_WAIT_S, access.pause * 2**n)},
+        "quiet": True,
+        "noprogress": True,
+        "logger": messages,
+    }
+
+
+def _choose(context: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The formats to fetch, of all sorted from worst to best: the best picture, and the best sound it lacks."""
+    formats = list(context["formats"])
+    pictures = [entry for entry in formats if entry.get("vcodec") != "none"]
+    if not pictures:
+        return
+    yield pictures[-1]
+    if pictures[-1].get("acodec") == "none":
+        sounds = [entry for entry in formats if entry.get("vcodec") == "none" and entry.get("acodec") != "none"]
+        yield from sounds[-1:]
+
+
+def _temporary(path: Path) -> str:
+    """How the names of half-fetched files begin: as those of `files.atomic`, so that they are swept like them."""
+    return f".{path.stem}.{os.getpid()}.tmp"
+
+
+def _raise_disk_full(error: BaseException) -> None:
+    cause: Any = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise cause
+        cause = getattr(cause, "cause", None) or (getattr(cause, "exc_info", None) or (0, 0))[1] or cause.__cause__
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("’", "'")
+
+
+def _without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
