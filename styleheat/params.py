@@ -124,7 +124,7 @@ class Coefficients(Section):
     backend: Literal["fit", "deep3d"]
     """`fit`: our face model fitted to the landmarks; `deep3d`: the released regressor on the frames."""
     weights: PathText
-    """Folder of the regressor (`fit` reads nothing: a folder without weights)."""
+    """Folder of the regressor (`fit` reads nothing: `models/none`)."""
 
 
 class Pack(Section):
@@ -205,6 +205,8 @@ class Training(Section):
 class ImageTraining(Training):
     perceptual: Literal["vgg19", "gradient"]
     """The loss between pictures: VGG19's features, or without its weights a multi-scale L1 and gradient loss."""
+    perceptual_weights: PathText
+    """Folder of VGG19's weights (`gradient` reads nothing: `models/none`)."""
 
 
 class PriorLosses(Section):
@@ -243,7 +245,16 @@ class StyleHeatLosses(Section):
 class Train(ImageTraining):
     aligned_source: bool
     """Invert the FFHQ-aligned source frame (as StyleHEAT does) instead of the clip's own crop."""
+    mask_outside: dict[int, Weight]
+    """The soft mask's value outside eyes, nose and mouth, by the step from which it holds (StyleHEAT: 0.2 at first,
+    0.05 after 500 steps, 0.005 after 2,000)."""
     losses: StyleHeatLosses
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Train":
+        if 0 not in self.mask_outside:
+            raise _Impossible("mask_outside", "says nothing for step 0, where training begins")
+        return self
 
 
 class AudioLosses(Section):
@@ -278,6 +289,8 @@ class Infer(Section):
     landmarks: Literal["mediapipe", "face_alignment"]
     coefficients: Literal["fit", "deep3d"]
     """Back ends for portrait and driver: those that the models were trained with."""
+    coefficients_weights: PathText
+    """Folder of the regressor, as in `Coefficients.weights`."""
 
 
 class InferVideo(Section):
