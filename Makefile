@@ -1,0 +1,67 @@
+# `make help` lists what can be asked for. Needs Python 3.11-3.13, git and make; everything else goes into .venv.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-all check ui lock
+
+BIN := .venv/bin
+STAMP := .venv/installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH :=
+export MLFLOW_DISABLE_TELEMETRY := true
+
+# A candidate counts when it really runs (pyenv leaves names of Pythons that don't) and can make environments.
+FIT := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+CANDIDATES := python3 python3.13 python3.12 python3.11 python
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(STAMP)  ## the environment, .venv: the packages of requirements.lock and this project
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python && $(BIN)/python -c '$(FIT)' 2>/dev/null || { \
+	  for python in $(CANDIDATES); do \
+	    if "$$python" -c '$(FIT)' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  test -n "$${found:-}" || { \
+	    echo "setup: no Python 3.11, 3.12 or 3.13 with its venv module found; install one (on Debian and Ubuntu: python3 and python3-venv)" >&2; \
+	    exit 1; }; \
+	  rm -rf .venv; "$$found" -m venv .venv; }
+	@echo "setup: installing the packages of requirements.lock into .venv; this takes a few minutes the first time"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@echo "$(CURDIR)" >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/styleheat.pth"
+	@touch $@
+
+repro: setup  ## run the whole pipeline, or what of it is out of date
+	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
+	  echo "repro: $(CURDIR) is not a git checkout, which DVC and the runs' records need; git clone the project, or run: git init && git add . && git commit -m start" >&2; \
+	  exit 1; }
+	@dvc repro
+	@echo
+	@echo "The talking video: $(CURDIR)/data/infer/audio.mp4"
+	@echo "Beside it: video.mp4 (moved by a video), image.mp4 (by a picture). Scores: dvc metrics show. Curves and samples: make ui"
+
+test: setup  ## the tests, but for those that take minutes each
+	@python -m pytest -m "not slow"
+
+test-all: setup  ## all tests
+	@python -m pytest
+
+check: setup  ## style, types, and which room may import which
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+
+ui: setup  ## MLflow's pages at http://127.0.0.1:5000
+	@mkdir -p mlruns
+	@mlflow server --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}" \
+	  --default-artifact-root "$(CURDIR)/mlruns/artifacts" --host 127.0.0.1 --port 5000
+
+# Asks the package index; everything else that is installed comes from the lock.
+lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
+	@command -v uv >/dev/null || { echo "lock: uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }
+	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links -o requirements.lock
