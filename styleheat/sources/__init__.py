@@ -48,7 +48,7 @@ def items(source: Source, set_name: str, access: Youtube) -> list[Item]:
 
 def _of_people(found: list[Item], split: Split, people: int | None) -> list[Item]:
     """Without all but `people` of a split: the same ones whatever else changes."""
-    chosen = shuffled(item.person for item in found if item.split == split)[:people]
+    chosen = set(shuffled(item.person for item in found if item.split == split)[:people])
     return [item for item in found if item.split != split or item.person in chosen]
 
 
@@ -63,7 +63,7 @@ def _limited(found: list[Item], limit: int | None) -> list[Item]:
 
 def _synthetic(source: Source, set_name: str) -> list[Item]:
     """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
-    import functools
+    from functools import partial
 
     from styleheat.sources import synthetic
 
@@ -83,9 +83,7 @@ def _synthetic(source: Source, set_name: str) -> list[Item]:
                         person=person,
                         split=split,
                         key=["synthetic", code, set_name, split, k, seed, source.seconds, source.size],
-                        fetch=functools.partial(
-                            _render, set_name, split, k, seed=seed, seconds=source.seconds, size=source.size
-                        ),
+                        fetch=partial(_render, set_name, split, k, seed=seed, seconds=source.seconds, size=source.size),
                     )
                 )
     return found

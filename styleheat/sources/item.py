@@ -15,7 +15,8 @@ Split = Literal["train", "test"]
 LONGEST_ID = 150
 """Bytes of UTF-8. File systems take 255 for a name; the rest is left to later stages' suffixes and temporary names."""
 
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # no file name on some system, or breaks a list of one name a line
+# No file name on some system, breaks a list of one name a line, or is no Unicode.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 
 
 class Unavailable(Exception):
@@ -67,6 +68,7 @@ def safe_name(text: str) -> str:
     only at their ends stay apart.
     """
     name = _UNSAFE.sub("_", text).strip(" .") or "_"
+    name = re.sub("-align$", "_align", name)  # the LMDB keys of x's aligned frames begin as those of a clip x-align
     if len(name.encode()) > LONGEST_ID:
         tail = "~" + fingerprint(text)
         name = name.encode()[: LONGEST_ID - len(tail)].decode(errors="ignore") + tail

@@ -55,6 +55,7 @@ REASONS = (  # the first that fits counts
     Reason("private", r"private video|video is private|granted access to this video", transient=False),
     Reason("members only", r"members.only|join this channel|requires payment|\brent|purchase", transient=False),
     Reason("protected", r"\bdrm\b", transient=False),
+    Reason("not a video", r"unsupported url|no video formats|requested format|only images"),
     Reason(
         "removed",
         r"removed|terminated|no longer available|video unavailable|(isn't|is not) available|does not exist|deleted|"
@@ -64,7 +65,6 @@ REASONS = (  # the first that fits counts
     Reason("not yet shown", r"premieres in|will begin in|is offline|live event"),
     Reason("no JavaScript runtime", r"javascript runtime|challenge solving failed"),
     Reason("forbidden", r"http error 40[13]", at_once=True),
-    Reason("not a video", r"unsupported url|no video formats|requested format|only images"),
     Reason(
         "network",
         r"http error 5\d\d|timed? ?out|unable to (download|connect)|connection|resolution|incomplete|more expected|"
@@ -151,7 +151,9 @@ def _attempt(video: str, lines: int, access: Youtube, path: Path) -> None:
             info = downloader.extract_info(f"{access.base_url.rstrip('/')}/watch?v={video}")
     except yt_dlp.utils.YoutubeDLError as error:
         _raise_disk_full(error)
-        raise _Failed(_without_colours(str(error)), messages.warnings) from error
+        text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # colours
+        text = text.partition("; please report this issue")[0]
+        raise _Failed(" ".join(text.split()), messages.warnings) from error
     parts = [Path(part["filepath"]) for part in (info or {}).get("requested_downloads", ())]
     if not parts:
         raise _Failed("no video formats", messages.warnings)
@@ -159,9 +161,8 @@ def _attempt(video: str, lines: int, access: Youtube, path: Path) -> None:
         repack(parts[0], parts[-1], path)
         probe(path)
     except InputError as error:
-        for part in parts:  # else the next attempt takes it for the whole file
-            part.unlink(missing_ok=True)
-        raise Unavailable("not a video", str(error), transient=True) from error
+        detail = f"{video}: {str(error).partition(': ')[2]}"  # without the name of a temporary file
+        raise Unavailable("not a video", detail, transient=True) from error
 
 
 def _options(lines: int, access: Youtube, path: Path, messages: _Messages) -> dict[str, Any]:
@@ -223,7 +224,3 @@ def _raise_disk_full(error: BaseException) -> None:
 
 def _plain(text: str) -> str:
     return text.lower().replace("’", "'")
-
-
-def _without_colours(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -1,0 +1,79 @@
+"""Names, orders, and the subset of a set that parameters ask for."""
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from styleheat.params import Source, Youtube
+from styleheat.sources import Unavailable, items
+from styleheat.sources.item import LONGEST_ID, safe_name, shuffled
+
+ACCESS = Youtube(base_url="http://127.0.0.1:9", cookies=None, proxy=None, retries=0, pause=0.0, rate_limit=None)
+
+
+def source(**changes) -> Source:
+    options = {
+        "kind": "synthetic",
+        "path": "data/sources/vox",
+        "people": 3,
+        "test_people": 2,
+        "clips": 2,
+        "seconds": 1.0,
+        "size": 224,
+        "limit": None,
+    }
+    return Source(**(options | changes))
+
+
+@given(st.text() | st.text(st.characters()))
+def test_safe_names_are_file_names(text):
+    name = safe_name(text)
+    assert name and not name.startswith(".") and "/" not in name and "\\" not in name
+    assert not any(ord(letter) < 32 for letter in name)
+    assert len(name.encode()) <= LONGEST_ID
+    assert safe_name(name) == name
+
+
+@given(st.text(alphabet="abc#é", min_size=200, max_size=210), st.text(alphabet="xyz", min_size=1, max_size=3))
+def test_shortened_names_stay_apart(text, ending):
+    assert safe_name(text) != safe_name(text + ending)
+
+
+@given(st.lists(st.text(), unique=True), st.randoms(use_true_random=False))
+def test_the_order_depends_on_the_names_alone(names, random):
+    again = list(names)
+    random.shuffle(again)
+    assert shuffled(names) == shuffled(again + names)
+
+
+def test_synthetic_people_do_not_depend_on_how_many_there_are():
+    few = items(source(people=2), "vox", ACCESS)
+    many = items(source(people=5, test_people=4), "vox", ACCESS)
+    assert {item.id: item.key for item in few}.items() <= {item.id: item.key for item in many}.items()
+    assert [item.id for item in few][:3] == ["vox-test-0000#0", "vox-test-0000#1", "vox-test-0001#0"]
+    assert all(item.person == item.id.split("#")[0] for item in few)
+
+
+def test_sets_have_people_of_their_own():
+    def facts(name):
+        return {tuple(item.key[2:]) for item in items(source(), name, ACCESS)}
+
+    assert not facts("vox") & facts("hdtf")
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5])
+def test_a_limited_set_has_both_splits(limit):
+    found = items(source(limit=limit), "vox", ACCESS)
+    assert len(found) == limit
+    assert {item.split for item in found} == {"train", "test"}
+    smaller = items(source(limit=limit - 1), "vox", ACCESS)
+    assert {item.id for item in smaller} < {item.id for item in found}
+
+
+def test_items_travel_to_other_processes():
+    for item in items(source(), "vox", ACCESS):
+        assert pickle.loads(pickle.dumps(item)).key == item.key
+    error = pickle.loads(pickle.dumps(Unavailable("private", "asked kindly", transient=True)))
+    assert (error.reason, error.detail, error.transient) == ("private", "asked kindly", True)

@@ -1,0 +1,164 @@
+"""A folder of videos as a source."""
+
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from styleheat.errors import InputError
+from styleheat.media.audio import read_audio
+from styleheat.media.video import probe, read_frames
+from styleheat.sources import local
+
+
+def put(video: Path, *places: Path) -> None:
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(video, place)
+
+
+def by_id(folder: Path, test_people: int = 1) -> dict:
+    return {item.id: item for item in local.items(folder, test_people)}
+
+
+def test_people_are_named_by_folders_and_files(video, tmp_path):
+    names = ["anna.mp4", "anna#kitchen.mov", "bert/walk.mp4", "bert/deep/er.m4v", "é.mp4", "a#b/c.mp4", "anna.m4v"]
+    put(video, *(tmp_path / name for name in names))
+    people = {item.id: item.person for item in local.items(tmp_path, 1)}
+    assert people == {
+        "anna#mp4": "anna",
+        "anna": "anna",
+        "anna#kitchen": "anna",
+        "bert#walk": "bert",
+        "bert#deep#er": "bert",
+        "é": "é",
+        "a_b#c": "a_b",
+    }
+
+
+def test_whole_people_are_held_out(video, tmp_path):
+    put(video, *(tmp_path / f"person{k}" / f"{c}.mp4" for k in range(6) for c in range(2)))
+    found = local.items(tmp_path, test_people=2)
+    test, train = ({item.person for item in found if item.split == split} for split in ("test", "train"))
+    assert len(test) == 2 and len(train) == 4 and not test & train
+    put(video, tmp_path / "person0" / "2.mp4")
+    assert {item.person for item in local.items(tmp_path, 2) if item.split == "test"} == test
+
+
+def test_someone_is_left_to_train_on(video, tmp_path):
+    put(video, tmp_path / "anna.mp4", tmp_path / "bert.mp4")
+    assert sorted(item.split for item in local.items(tmp_path, test_people=5)) == ["test", "train"]
+
+
+def test_of_one_person_some_videos_are_held_out(video, tmp_path):
+    put(video, *(tmp_path / "anna" / f"{k}.mp4" for k in range(8)))
+    splits = [item.split for item in local.items(tmp_path, 1)]
+    assert (splits.count("train"), splits.count("test")) == (6, 2)
+
+
+def test_of_one_video_the_end_is_held_out(video, tmp_path):
+    put(video, tmp_path / "in" / "anna.mp4")
+    (tmp_path / "in" / "notes.txt").write_text("hello")
+    found = by_id(tmp_path / "in")
+    assert {name: item.split for name, item in found.items() if not item.faulty} == {
+        "anna#train": "train",
+        "anna#test": "test",
+    }
+    ranges = {}
+    for name in ("anna#train", "anna#test"):
+        files = found[name].fetch(tmp_path / "out" / found[name].split / f"{name}.mp4")
+        assert [path.suffix for path in files] == [".mp4", ".json"] and all(path.exists() for path in files)
+        (segment,) = json.loads(files[1].read_text())["segments"]
+        assert segment["clip"] == name and segment["person"] == "anna" and segment["crop"] is segment["face"] is None
+        ranges[name] = segment["start"], segment["end"]
+    assert ranges == {"anna#train": (0.0, 0.75), "anna#test": (0.75, None)}
+
+
+def test_what_is_no_video_is_accounted_for_and_no_person(video, tmp_path):
+    put(video, tmp_path / "anna.mp4", tmp_path / "bert.mp4")
+    content = video.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) // 2])
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "fake.mp4").write_text("hello\n" * 100)
+    for name in (".hidden.mp4", "README.md", ".git/x.mp4"):
+        put(video, tmp_path / name)
+    found = by_id(tmp_path)
+    assert set(found) == {"anna", "bert", "cut", "empty", "notes", "fake"}
+    assert {name for name, item in found.items() if item.faulty} == {"cut", "empty", "notes", "fake"}
+    assert sorted(found[name].split for name in ("anna", "bert")) == ["test", "train"]
+    for name, fault in {"cut": "cut off", "empty": "0 bytes", "notes": "not a video", "fake": "not "}.items():
+        with pytest.raises(InputError, match=fault):
+            found[name].fetch(tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize("empty", ["missing", "no files", "only text"])
+def test_a_folder_without_videos_is_one_clear_line(empty, tmp_path):
+    folder = tmp_path / "videos"
+    if empty != "missing":
+        folder.mkdir()
+    if empty == "only text":
+        (folder / "notes.txt").write_text("hello")
+    with pytest.raises(InputError, match=r"^[^\n]*videos: (no such folder|holds no video)[^\n]*; [^\n]+$"):
+        local.items(folder, 1)
+
+
+def test_mp4_is_copied_byte_for_byte(video, tmp_path):
+    put(video, tmp_path / "in/anna.mov", tmp_path / "in/bert.mp4")
+    item = by_id(tmp_path / "in")["anna"]
+    assert item.fetch(tmp_path / "out" / "anna.mp4") == [tmp_path / "out" / "anna.mp4"]
+    assert (tmp_path / "out" / "anna.mp4").read_bytes() == video.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "suffix, picture, sound, lossless",
+    [
+        (".mkv", "libx264", "aac", True),
+        (".webm", "libvpx-vp9", "libopus", True),
+        (".avi", "mpeg4", "libmp3lame", True),
+        (".avi", "mjpeg", "pcm_s16le", False),
+        (".mkv", "libx264", None, True),
+    ],
+)
+def test_other_containers_become_mp4(suffix, picture, sound, lossless, tmp_path):
+    original = write_other(tmp_path / "in" / f"anna{suffix}", picture, sound)
+    path = tmp_path / "out" / "anna.mp4"
+    local._fetch(original, path)
+    info = probe(path)
+    assert (info.width, info.height, info.has_audio) == (64, 48, sound is not None)
+    before, after = list(read_frames(original)), list(read_frames(path))
+    assert abs(len(before) - len(after)) <= 1
+    difference = max(
+        float(np.abs(a.astype(float) - b.astype(float)).mean()) for a, b in zip(before, after, strict=False)
+    )
+    assert difference == 0 if lossless else difference < 4
+    if sound:
+        assert abs(len(read_audio(path)) / 16000 - 1) < 0.1
+    assert [entry.name for entry in path.parent.iterdir()] == ["anna.mp4"]
+
+
+def write_other(path: Path, picture: str, sound: str | None) -> Path:
+    """One second, 30 frames, by any encoder of FFmpeg's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as output:
+        video = output.add_stream(picture, rate=30)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p" if picture == "mjpeg" else "yuv420p"
+        audio = output.add_stream(sound, rate=48000) if sound else None
+        for k in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8))
+            frame.pts, frame.time_base = k, Fraction(1, 30)
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+        if audio:
+            tone = 0.1 * np.sin(np.arange(48000) * 0.05, dtype=np.float32).reshape(1, -1)
+            block = av.AudioFrame.from_ndarray(tone, format="flt", layout="mono")
+            block.sample_rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
+            resampler = av.AudioResampler(audio.format.name, audio.layout.name, 48000, audio.frame_size or None)
+            for part in [*resampler.resample(block), *resampler.resample(None)]:
+                output.mux(audio.encode(part))
+            output.mux(audio.encode(None))
+    return path

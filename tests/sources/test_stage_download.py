@@ -1,0 +1,97 @@
+"""The download stage on a user's folder and on a server in YouTube's place."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stages import download
+from styleheat.clips import index
+from styleheat.errors import InputError
+from styleheat.params import check_params, read_yaml
+from styleheat.pipeline import Stage
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the stage in an empty project, with a source of one's own; returns the metrics."""
+    params = read_yaml(ROOT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+
+    def run_with(access=None, **source):
+        params["sets"]["vox"]["source"] |= source
+        params["runtime"]["workers"] = 1
+        if access is not None:
+            params["youtube"] = access.model_dump()
+        download.body(Stage("download", check_params(params), "vox"))
+        return json.loads(Path("metrics/vox/download.json").read_text())
+
+    return run_with
+
+
+def files() -> list[str]:
+    folder = Path("data/vox/videos")
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_of_videos(run, video, capsys):
+    Path("in").mkdir()
+    for name in ("anna", "bert", "cleo"):
+        shutil.copyfile(video, f"in/{name}.mp4")
+    Path("in/notes.txt").write_text("hello")
+    Path("in/cut.mp4").write_bytes(video.read_bytes()[:3000])
+    metrics = run(kind="local", path="in", people=None, test_people=1)
+    assert (metrics["clips"], metrics["ok"], metrics["lost"]) == (5, 3, 2)
+    found = index.read("data/vox/videos")
+    assert found["notes"].reason == "not a video" and not found["cut"].ok
+    held_out = [name for name, entry in found.items() if entry.ok and entry.facts["split"] == "test"]
+    assert len(held_out) == 1
+    splits = {name: "test" if name in held_out else "train" for name in ("anna", "bert", "cleo")}
+    assert files() == sorted(["index.json", *(f"{split}/{name}.mp4" for name, split in splits.items())])
+
+    before = Path("data/vox/videos/index.json").read_bytes()
+    inode = Path(f"data/vox/videos/test/{held_out[0]}.mp4").stat().st_ino
+    assert run() == metrics
+    assert Path("data/vox/videos/index.json").read_bytes() == before
+    assert Path(f"data/vox/videos/test/{held_out[0]}.mp4").stat().st_ino == inode
+    assert "tried" not in capsys.readouterr().out
+
+
+def test_a_rerun_asks_only_for_what_may_succeed(run, server, capsys):
+    Path("lists").mkdir()
+    header = "video_id,start,end,bbox,fps,width,height,partition,person_id\n"
+    names = ["good-------", "gone-------", "busy-------"]
+    rows = [
+        f"{name},0,20,0-0-40-40,25,64,48,{part},id{part}"
+        for name, part in zip(names, ("train", "train", "test"), strict=True)
+    ]
+    Path("lists/vox-metadata.csv").write_text(header + "\n".join(rows) + "\n")
+    server.behaviour = {"gone-------": "404", "busy-------": "429"}
+    metrics = run(server.access(retries=0), kind="voxceleb", path="lists", people=None, test_people=None, size=720)
+    assert metrics["lost_by_reason"] == {"rate limited": 1, "removed": 1}
+    assert files() == ["index.json", "train/good-------.json", "train/good-------.mp4"]
+    assert "1 videos failed for now" in capsys.readouterr().out
+
+    server.requests.clear()
+    server.behaviour["busy-------"] = "ok"
+    metrics = run()
+    assert set(server.requests) == {"busy-------"}
+    assert (metrics["ok"], metrics["lost_by_reason"]) == (2, {"removed": 1})
+
+    server.requests.clear()
+    with Path("lists/vox-metadata.csv").open("a") as table:
+        table.write("more-------,0,20,0-0-40-40,25,64,48,train,idtrain\n")
+    assert run()["ok"] == 3
+    assert set(server.requests) == {"more-------"}
+
+
+def test_nothing_to_be_had_is_one_clear_line(run, server):
+    Path("lists").mkdir()
+    table = "video_id,start,end,bbox,fps,width,height,partition,person_id\nx----------,0,9,0-0-9-9,25,64,48,train,id1\n"
+    Path("lists/vox-metadata.csv").write_text(table)
+    server.behaviour["x----------"] = "404"
+    with pytest.raises(InputError, match=r"^download@vox: none of 1 clips can be used: removed \(1\)$"):
+        run(server.access(retries=0), kind="voxceleb", path="lists", people=None, test_people=None, size=720)
