@@ -189,8 +189,8 @@ class Training(Section):
 
     init: PathText
     """Folder of the model to start from; one without `model.safetensors` starts from scratch."""
-    steps: Count
-    """Optimiser steps. More steps than last time continue from where training stopped."""
+    steps: Amount
+    """Optimiser steps; 0 takes `init` as it is. More steps than last time continue from where training stopped."""
     batch: Count
     """Items a step."""
     lr: Positive
