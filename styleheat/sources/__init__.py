@@ -90,7 +90,7 @@ def _synthetic(source: Source, set_name: str) -> list[Item]:
 
 
 def _render(set_name: str, split: Split, k: int, path: Path, *, seed: int, seconds: float, size: int) -> list[Path]:
-    from styleheat.sources import synthetic
+    from styleheat.sources.synthetic import clip
 
-    synthetic.render_clip(synthetic.person(set_name, split, k), seed=seed, seconds=seconds, size=size, path=path)
+    clip.render_clip(clip.person(set_name, split, k), seed=seed, seconds=seconds, size=size, path=path)
     return [path]

@@ -1,0 +1,118 @@
+"""Synthetic people and clips of them talking: the source's public face."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.sources.synthetic.appearance import Look, Scene
+from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
+from styleheat.sources.synthetic.motion import Manner, talk
+from styleheat.sources.synthetic.render import Renderer
+from styleheat.sources.synthetic.sentences import paragraph
+from styleheat.sources.synthetic.speech import Phoneme, Speech, speak
+
+_ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
+_MEN, _WOMEN = ("m1", "m2", "m3", "m4", "m5", "m7"), ("f1", "f2", "f3", "f4", "f5")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who always looks, moves and sounds the same."""
+
+    name: str
+    seed: int
+    identity: Identity
+    look: Look
+    manner: Manner
+    voice: str
+    rate: int
+    pitch: int
+
+
+def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
+    """The k-th person of a set's split: depends on these three alone."""
+    assert split in ("train", "test") and k >= 0
+    name = f"{set_name}-{split}-{k:04d}"
+    seed = _seed(name)
+    rng = np.random.default_rng(seed)
+    man = bool(rng.random() < 0.5)
+    age = float(np.clip(rng.beta(1.6, 2.2), 0.02, 0.98))
+    male = float(np.clip((0.7 if man else -0.7) + 0.25 * rng.normal(), -1, 1))
+    identity = Identity.random(rng, male, age)
+    look = Look.random(rng, man, age)
+    manner = Manner(
+        articulation=float(rng.uniform(0.88, 1.15)),
+        rounding=float(rng.uniform(0.85, 1.1)),
+        head=float(rng.uniform(0.8, 1.15)),
+        nods=float(rng.uniform(0.5, 1.3)),
+        brows=float(rng.uniform(0.5, 1.6)),
+        smile=float(np.clip(0.12 + 0.14 * rng.normal(), -0.1, 0.4)),
+        blink_every=float(rng.uniform(2.6, 4.4)),
+    )
+    voice = f"{rng.choice(_ACCENTS)}+{rng.choice(_MEN if man else _WOMEN)}"
+    return Person(name, seed, identity, look, manner, voice, int(rng.integers(150, 185)), int(rng.integers(38, 60)))
+
+
+def _seed(*parts: str | int) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:6], "big")
+
+
+def renderer(someone: Person, seed: int, size: int) -> Renderer:
+    """A renderer of a person; the seed chooses background, light and the colour of the clothes."""
+    rng = np.random.default_rng([someone.seed, seed, 1])
+    scene = Scene.random(rng)
+    cloth = np.clip(someone.look.cloth * rng.uniform(0.85, 1.15), 0, 1)
+    return Renderer(someone.identity, someone.look, scene, cloth, 0.04 * float(rng.normal()), someone.seed, size)
+
+
+def frames(someone: Person, motion: np.ndarray, size: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Draw a motion (frames, len(CONTROLS)): uint8 (size, size, 3) RGB pictures."""
+    for frame in renderer(someone, seed, size).frames(motion):
+        yield frame.image
+
+
+def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np.ndarray]:
+    """What a person says in a clip and how they move: sound of exactly `seconds`, and the motion of its frames."""
+    rng = np.random.default_rng([someone.seed, seed, 2])
+    lead = float(rng.uniform(0.12, 0.35))
+    text = paragraph(rng, int(seconds * someone.rate / 60 * 1.25) + 3)
+    said = speak(text, someone.voice, someone.rate, someone.pitch, liveliness=65)
+    samples = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    start = round(lead * SAMPLE_RATE)
+    count = min(len(said.samples), len(samples) - start)
+    samples[start : start + count] = said.samples[:count]
+    samples *= 0.9 / max(float(np.abs(samples).max()), 1e-3)
+    fade = min(round(0.04 * SAMPLE_RATE), len(samples))
+    samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    phonemes = tuple(Phoneme(p.name, p.start + lead, p.end + lead) for p in said.phonemes if p.start + lead < seconds)
+    speech = Speech(samples, phonemes)
+    return speech, talk(speech, seconds, rng, someone.manner)
+
+
+def render_clip(
+    someone: Person, seed: int, seconds: float, size: int, path: Path, truth_path: Path | None = None
+) -> None:
+    """Write a clip of a person talking: H.264 and AAC, 25 fps, round(seconds * 25) frames of size x size pixels.
+
+    The same person, seed, length and size give the same pictures and sound. `truth_path` (.npz, for tests alone) also
+    gets landmarks (T, 68, 2) in pixels, motion (T, len(CONTROLS)) and the names of its columns (controls).
+    Raises InputError where the speech synthesiser is missing.
+    """
+    from styleheat.media.video import VideoWriter
+
+    speech, motion = conversation(someone, seed, seconds)
+    landmarks = []
+    with VideoWriter(path, size=(size, size), fps=FPS, samples=speech.samples, sample_rate=SAMPLE_RATE) as video:
+        for frame in renderer(someone, seed, size).frames(motion):
+            video.write(frame.image)
+            landmarks.append(frame.landmarks)
+    if truth_path is not None:
+        np.savez(truth_path, landmarks=np.stack(landmarks), motion=motion, controls=np.array(CONTROLS))
+
+
+assert len(INDEX) == len(CONTROLS)

@@ -1,0 +1,370 @@
+"""Hair as soft polylines: the hair of the head grows once and turns with it; brows, lashes and beard hang on the skin."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from styleheat.sources.synthetic.appearance import Look, beard_area, hairline_height, linear
+from styleheat.sources.synthetic.body import trunk_turn
+from styleheat.sources.synthetic.head import COLUMNS, EYE_LOWER, EYE_ROW, EYE_UPPER, HEIGHTS, SKIN_FACES, Head, step
+from styleheat.sources.synthetic.raster import vertex_normals
+
+
+@dataclass
+class Hairs:
+    """Polylines (S, P): points and outward normals (S, P, 3), radius (S, P) decimetres, colours (S, P, 3) linear, and
+    turn (S, P), how far each point follows the head."""
+
+    points: np.ndarray
+    normals: np.ndarray
+    radius: np.ndarray
+    colour: np.ndarray
+    turn: np.ndarray
+
+
+@dataclass
+class SkinHairs:
+    """Polylines whose points (S, P) are skin vertices (`index`) moved by `offset`, or by `shut` when eyes are shut."""
+
+    index: np.ndarray
+    offset: np.ndarray
+    shut: np.ndarray
+    radius: np.ndarray
+    colour: np.ndarray
+    alpha: float
+
+
+def scalp(head: Head, look: Look) -> np.ndarray:
+    """0 .. 1 per skin vertex: how surely hair of the head grows there (rows * columns,)."""
+    x, y, z = (head.flat[..., k] for k in range(3))
+    angle = np.abs(np.arctan2(x, z + 0.05))
+    area = step(-0.02, 0.05, y - hairline_height(look, angle))
+    return (area * (HEIGHTS[:, None] > -1.0)).ravel()
+
+
+def cap_thickness(look: Look) -> float:
+    """How far the solid layer under the hairs stands off the skin, decimetres."""
+    return {
+        "bald": 0.004, "receding": 0.018, "buzz": 0.006, "short": 0.045, "crop": 0.055, "quiff": 0.055, "curly": 0.13,
+        "bob": 0.075, "long": 0.060, "wavy": 0.080, "tied": 0.035, "afro": 0.30,
+    }[look.style]  # fmt: skip
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
+
+
+def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng: np.random.Generator) -> Hairs | None:
+    """The hair of the head; `body` (N, 3) and `body_normals` are what it must not enter besides the head."""
+    style = look.style
+    if style == "bald":
+        return None
+    skin = head.flat.reshape(-1, 3)
+    normals = vertex_normals(skin.astype(np.float32), SKIN_FACES).astype(np.float64)
+    weight = scalp(head, look)
+    # Area of a vertex's cell, so that hairs are spread evenly.
+    cell = np.gradient(head.flat, axis=0), np.gradient(head.flat, axis=1)
+    area = np.linalg.norm(np.cross(cell[0], cell[1]), axis=-1).ravel()
+    chance = weight * area
+    chance[skin[:, 2] < -0.75] *= 0.5  # seldom seen
+    count = {
+        "buzz": 2600,
+        "receding": 1500,
+        "short": 2600,
+        "crop": 2600,
+        "quiff": 2400,
+        "curly": 1700,
+        "afro": 2000,
+    }.get(style, 2600)
+    roots = rng.choice(len(skin), count, p=chance / chance.sum())
+    start = skin[roots] + rng.normal(size=(count, 3)) * 0.012
+    normal = normals[roots]
+    height, side, depth = start[:, 1], start[:, 0], start[:, 2]
+    points_count = {"buzz": 3, "receding": 5, "short": 6, "crop": 6, "quiff": 7, "curly": 9, "afro": 8}.get(style, 12)
+    gravity, lift, curl, turns = 0.6, 0.35, 0.0, 0.0
+    length = np.full(count, 0.5)
+    target = np.zeros((count, 3))
+    top = step(0.55, 0.95, height)
+    frontal = step(0.1, 0.7, depth)
+    sign = np.where(side > look.part, 1.0, -1.0)
+    noise = rng.normal(size=(count, 3))
+    clump = np.stack([np.sin(start @ rng.normal(size=3) * 9 + rng.uniform(0, 6)) for _ in range(3)], 1)
+    if style == "buzz":
+        length[:] = 0.05
+        target[:] = normal + 0.3 * noise
+        lift, gravity = 1.0, 0.0
+    elif style == "receding":
+        length[:] = 0.22 + 0.08 * rng.random(count)
+        target[:] = np.stack([0.5 * sign, -0.5 + 0 * side, -0.9 + 0 * side], 1)
+        gravity, lift = 0.5, 0.2
+    elif style == "short":
+        length[:] = 0.24 + 0.22 * top + 0.05 * rng.random(count)
+        target[:] = np.stack([sign * (0.8 * top + 0.1), -0.8 + 0.6 * top, 0.35 * frontal - 0.45 * (1 - frontal)], 1)
+        gravity, lift = 0.5, 0.45
+    elif style == "crop":
+        length[:] = 0.20 + 0.20 * top + 0.14 * frontal * top + 0.06 * rng.random(count)
+        target[:] = np.stack(
+            [0.25 * clump[:, 0] + 0.25 * sign, -0.5 + 0.2 * top, 0.9 * top + 0.1 * frontal - 0.4 * (1 - top)], 1
+        )
+        gravity, lift = 0.7, 0.45
+    elif style == "quiff":
+        length[:] = 0.16 + 0.36 * top + 0.05 * rng.random(count)
+        target[:] = np.stack(
+            [0.35 * sign * (1 - top) + 0.25 * np.sign(look.part) * top, -0.6 + 1.1 * top, -0.5 - 0.6 * top], 1
+        )
+        gravity, lift = 0.15, 0.7
+    elif style in ("curly", "afro"):
+        length[:] = (0.42 if style == "curly" else 0.40) + 0.12 * rng.random(count)
+        target[:] = normal + 0.6 * noise + np.array([0, -0.1, 0])
+        gravity, lift = (0.55, 0.8) if style == "curly" else (0.0, 1.2)
+        curl, turns = (0.050, 2.6) if style == "curly" else (0.035, 3.0)
+        if style == "curly" and not look.male:
+            length[:] += 0.45 * (1 - 0.5 * top)
+            gravity = 0.9
+    elif style == "tied":
+        knot = np.array([0.0, 0.35, -1.12])
+        target[:] = _unit(knot - start)
+        length[:] = np.linalg.norm(knot - start, axis=1) * 1.20
+        gravity, lift = 0.0, 0.05
+    else:  # bob, long, wavy
+        full = {"bob": 1.05, "long": 1.75, "wavy": 1.6}[style] * rng.uniform(0.9, 1.1)
+        length[:] = full + 0.75 * top + 0.15 * rng.random(count) - 0.25 * step(0.3, -0.4, height)
+        target[:] = np.stack([sign * 1.0, -0.25 + 0 * side, -0.30 - 0.25 * frontal + 0.25 * (1 - top) * frontal], 1)
+        gravity, lift = 1.9, 0.30
+        curl, turns = (0.045, 2.4) if style == "wavy" else (0.010, 0.8)
+    fringe = np.zeros(count, bool)
+    if style == "bob" or (style in ("long", "tied") and look.part < -0.12):
+        # hair cut straight above the brows
+        fringe = (depth > 0.45) & (np.abs(side) < 0.50) & (height > 0.60)
+        down = np.maximum(height - (EYE_ROW + 0.27), 0.1)
+        length[fringe] = (down * 1.10 + 0.10 + 0.05 * rng.random(count))[fringe]
+        target[fringe] = np.stack([0.25 * side, -0.3 + 0 * side, 0.9 + 0 * side], 1)[fringe]
+    target = _unit(target + 0.13 * noise + 0.16 * clump)
+    tree_points = np.concatenate([skin[::2], body])
+    tree_normals = np.concatenate([normals[::2], body_normals])
+    tree = cKDTree(tree_points)
+    stand = cap_thickness(look) * (0.75 + 0.65 * rng.random(count)) + 0.004
+    phase = rng.uniform(0, 2 * math.pi, count) * 0.35 + 3 * clump[:, 0]
+    position = start.copy()
+    path, outward = [], []
+    for k in range(points_count):
+        t = k / (points_count - 1)
+        distance, nearest = tree.query(position)
+        n = tree_normals[nearest]
+        above = np.einsum("ij,ij->i", position - tree_points[nearest], n)
+        rise = np.minimum(1.0, t * 4) * stand if style not in ("curly", "afro", "buzz") else 0.01 + 0 * stand
+        push = np.clip(rise - above, 0, 0.2)
+        position = position + n * push[:, None]
+        shown = position
+        if curl:
+            frame = _unit(np.cross(n, np.array([0.3, 1.0, 0.2])))
+            swing = phase + 2 * math.pi * turns * t
+            shown = position + (frame * np.sin(swing)[:, None] + n * (np.cos(swing)[:, None] * 0.6 + 0.3)) * curl * min(
+                1, 2.5 * t
+            )
+        path.append(shown)
+        outward.append(n if k else normal)
+        if k < points_count - 1:
+            flat = target - np.einsum("ij,ij->i", target, n)[:, None] * n if lift < 0.9 else target
+            pull = gravity * (0.35 + 1.6 * t)
+            step_direction = flat + normal * (lift * (1 - t) ** 2) + np.array([0.0, -1.0, 0.0]) * pull
+            step_direction[fringe, :] += np.array([0.0, -0.9, 0.0]) * t
+            if style in ("bob", "long", "wavy"):
+                inward = np.stack([-0.22 * position[:, 0], 0 * side, -0.08 * position[:, 2]], 1) * t
+                step_direction += inward
+            position = position + _unit(step_direction) * (length / (points_count - 1))[:, None]
+    points = np.stack(path, 1)
+    normals_out = np.stack(outward, 1)
+    t = np.linspace(0, 1, points_count)[None]
+    width = {"buzz": 0.0055, "curly": 0.013, "afro": 0.012, "wavy": 0.012}.get(style, 0.0105)
+    radius = width * (1 - 0.55 * t**2) * rng.uniform(0.7, 1.2, (count, 1))
+    streak = 1 + 0.16 * rng.normal(size=(count, 1)) + 0.12 * clump[:, :1]
+    tone = np.clip(streak * (0.72 + 0.34 * t), 0.35, 1.6)
+    if style in ("curly", "afro"):
+        tone = tone * (0.55 + 0.55 * t)
+    colour = linear(look.hair)[None, None] * (tone**1.6)[..., None] * (1 + 0.04 * rng.normal(size=(count, 1, 3)))
+    if style == "tied":
+        points, normals_out, radius, colour = _with_bun(points, normals_out, radius, colour, look, rng)
+    return Hairs(
+        points.astype(np.float32),
+        normals_out.astype(np.float32),
+        radius.astype(np.float32),
+        np.clip(colour, 0.001, 1).astype(np.float32),
+        trunk_turn(points),
+    )
+
+
+def _with_bun(
+    points: np.ndarray,
+    normals: np.ndarray,
+    radius: np.ndarray,
+    colour: np.ndarray,
+    look: Look,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Add a knot of hair, high or low at the back, wound around itself."""
+    count, steps = 420, points.shape[1]
+    centre = np.array([0.0, 1.16 if look.part > 0.1 else 0.38, -0.62 if look.part > 0.1 else -1.22])
+    axis = _unit(rng.normal(size=(count, 3)) * 0.35 + np.array([0.0, 0.5, -1.0]))
+    first = _unit(np.cross(axis, rng.normal(size=(count, 3))))
+    second = np.cross(axis, first)
+    swing = rng.uniform(0, 6.3, (count, 1)) + np.linspace(0, 3.2, steps)[None]
+    ball = np.cos(swing)[..., None] * first[:, None] + np.sin(swing)[..., None] * second[:, None]
+    size = 0.27 * rng.uniform(0.8, 1.0, (count, 1, 1))
+    more = centre + ball * size
+    tone = np.clip(1 + 0.2 * rng.normal(size=(count, 1, 1)), 0.5, 1.5) * np.ones((1, steps, 1))
+    return (
+        np.concatenate([points, more]),
+        np.concatenate([normals, ball]),
+        np.concatenate([radius, np.full((count, steps), 0.012)]),
+        np.concatenate([colour, linear(look.hair) * tone]),
+    )
+
+
+def _nearest(head: Head, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Front skin vertices nearest to (x, v), v the height in the rows' own scale."""
+    rows = np.abs(HEIGHTS[None] - v.reshape(-1, 1)).argmin(1)
+    line = head.flat[rows, :, 0].copy()
+    line[head.front[rows] < 0.3] = 9
+    columns = np.abs(line - x.reshape(-1, 1)).argmin(1)
+    return (rows * COLUMNS + columns).reshape(x.shape).astype(np.int32)
+
+
+def brows(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs:
+    """Two brows of short hairs that fan from the inner end outwards."""
+    count = int(150 * look.brow_thickness)
+    t = rng.random((2, count)) ** 0.9
+    sign = np.array([[-1.0], [1.0]])
+    arch = head.brow_y + 0.045 * np.sin(np.minimum(t * 1.2, 1.0) * math.pi * 0.72) - 0.050 * np.clip(t - 0.55, 0, 1)
+    thick = 0.020 * look.brow_thickness * (1.05 - 0.75 * t**1.5)
+    x = 0.105 + 0.375 * t
+    v = arch + rng.normal(size=t.shape) * thick * 0.75
+    index = _nearest(head, sign * x, v)
+    root = np.stack([sign * x, v, 0 * x], -1) - np.stack(
+        [head.flat.reshape(-1, 3)[index, 0], np.repeat(HEIGHTS, COLUMNS)[index], 0 * x], -1
+    )
+    angle = math.radians(68) * (1 - t) ** 1.5 + math.radians(12) - math.radians(32) * t - 14 * (v - arch)
+    length = rng.uniform(0.045, 0.075, t.shape)
+    along = np.linspace(0, 1, 3)[None, None, :, None]
+    direction = np.stack([sign * np.cos(angle), np.sin(angle), 0.10 - 0.30 * t], -1) * length[..., None]
+    offset = root[:, :, None] + direction[:, :, None] * along + np.array([0, 0, 0.006])
+    offset = offset.reshape(2 * count, 3, 3)
+    tone = rng.uniform(0.5, 0.85, (2 * count, 1, 1)) * np.ones((1, 3, 1))
+    radius = np.array([0.0055, 0.0055, 0.002])[None] * np.ones((2 * count, 1))
+    index = np.repeat(index.reshape(-1, 1), 3, 1)
+    colour = linear(np.clip(look.hair * 0.85, 0.05, 0.5)) * tone
+    return SkinHairs(
+        index,
+        offset.astype(np.float32),
+        offset.astype(np.float32),
+        radius.astype(np.float32),
+        colour.astype(np.float32),
+        0.62,
+    )
+
+
+def beard(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs | None:
+    """Short hairs on the chin, jaw and lip; none for stubble, which is painted."""
+    if look.beard in ("none", "stubble"):
+        return None
+    skin = head.flat.reshape(-1, 3)
+    v = np.repeat(HEIGHTS, COLUMNS)
+    weight = beard_area(look, skin[:, 0], v, head) * (head.front.ravel() > 0.02)
+    cell = np.gradient(head.flat, axis=0), np.gradient(head.flat, axis=1)
+    chance = np.where(weight > 0.25, weight, 0) * np.linalg.norm(np.cross(cell[0], cell[1]), axis=-1).ravel()
+    count = {"moustache": 420, "goatee": 900}.get(look.beard, 2200)
+    roots = rng.choice(len(skin), count, p=chance / chance.sum())
+    normals = vertex_normals(skin.astype(np.float32), SKIN_FACES)[roots]
+    lip = v[roots] + 0.62
+    down = np.stack([0.25 * np.sign(skin[roots, 0]) * np.where(lip > 0, 2.4, 0.6), np.full(count, -0.9), 0 * lip], 1)
+    direction = _unit(down + 0.45 * normals + 0.22 * rng.normal(size=(count, 3)))
+    length = np.where(lip > 0, 0.085, 0.13) * rng.uniform(0.6, 1.1, count) * weight[roots] ** 0.5
+    length = np.where(lip > 0, np.minimum(length, np.maximum(lip - 0.02, 0.02)), length)
+    along = np.linspace(0, 1, 3)[None, :, None]
+    offset = (
+        (direction * length[:, None])[:, None] * along
+        + normals[:, None] * 0.010
+        + rng.normal(size=(count, 1, 3)) * 0.008
+    )
+    tone = rng.uniform(0.55, 1.25, (count, 1, 1)) * np.linspace(0.8, 1.1, 3)[None, :, None]
+    radius = np.array([0.0075, 0.007, 0.0025])[None] * np.ones((count, 1))
+    index = np.repeat(roots[:, None], 3, 1).astype(np.int32)
+    offset = offset.astype(np.float32)
+    return SkinHairs(
+        index, offset, offset, radius.astype(np.float32), (linear(look.hair) * tone).astype(np.float32), 0.75
+    )
+
+
+def lashes(head: Head, look: Look) -> list[SkinHairs]:
+    """The dark line of each lid's edge, and the lashes of the upper ones."""
+    out = []
+    x = head.flat[EYE_UPPER, :, 0]
+    dark = linear(np.clip(look.hair * 0.35, 0.02, 0.12))
+    for sign in (-1.0, 1.0):
+        place = (x * sign - head.eye_x) / head.eye_half
+        columns = np.flatnonzero((np.abs(place) < 1.0) & (head.front[EYE_UPPER] > 0.5))
+        columns = columns[np.argsort(place[columns])]
+        t = place[columns]
+        for row, size, alpha in (
+            (EYE_UPPER, 0.0105 + 0.004 * look.makeup, 0.92),
+            (EYE_LOWER, 0.0045, 0.30 + 0.3 * look.makeup),
+        ):
+            index = (row * COLUMNS + columns)[None].astype(np.int32)
+            radius = size * (0.45 + 0.65 * step(-1.0, 0.5, t))[None]
+            zero = np.zeros((1, len(columns), 3), np.float32)
+            zero[..., 2] = 0.006
+            colour = np.broadcast_to(dark * np.ones(3), zero.shape).astype(np.float32)
+            out.append(SkinHairs(index, zero, zero, radius.astype(np.float32), colour, alpha))
+        fine = np.linspace(-0.85, 0.99, 22)
+        index = EYE_UPPER * COLUMNS + columns[np.abs(t[None] - fine[:, None]).argmin(1)]
+        length = (0.040 + 0.016 * look.makeup) * (0.7 + 0.45 * step(-0.5, 0.9, fine))
+        fan = 0.75 * fine
+        opened = np.stack([sign * fan, 0.65 + 0 * fan, 0.85 + 0 * fan], 1) * length[:, None]
+        shut = np.stack([sign * fan * 0.8, -0.75 + 0 * fan, 0.70 + 0 * fan], 1) * length[:, None]
+        along = np.linspace(0, 1, 3)[None, :, None]
+        radius = np.array([0.005, 0.004, 0.0015])[None] * np.ones((len(fine), 1))
+        out.append(
+            SkinHairs(
+                np.repeat(index[:, None], 3, 1).astype(np.int32),
+                (opened[:, None] * along).astype(np.float32),
+                (shut[:, None] * along).astype(np.float32),
+                radius.astype(np.float32),
+                np.broadcast_to(dark, (len(fine), 3, 3)).astype(np.float32),
+                0.7 + 0.2 * look.makeup,
+            )
+        )
+    return out
+
+
+def glasses(head: Head, look: Look) -> list[Hairs]:
+    """Frames as thick polylines: two rims, a bridge, two temples."""
+    if look.glasses == "none":
+        return []
+    t = np.linspace(0, 2 * math.pi, 33)
+    power = {"round": 1.0, "square": 0.55, "thin": 0.72}[look.glasses]
+    wide, tall = {"round": (0.225, 0.20), "square": (0.25, 0.175), "thin": (0.24, 0.165)}[look.glasses]
+    thick = {"round": 0.013, "square": 0.020, "thin": 0.009}[look.glasses]
+    middle = COLUMNS // 2
+    brow_z = float(np.interp(0.10, HEIGHTS[::-1], head.flat[::-1, middle, 2]))
+    front = brow_z + 0.085
+    lines = []
+    for sign in (-1.0, 1.0):
+        x = sign * (head.eye_x + 0.015) + wide * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** power
+        y = EYE_ROW - 0.02 + tall * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** power
+        lines.append(np.stack([x, y, front - 0.28 * (np.abs(x) - 0.05) ** 2], 1))
+        hinge = lines[-1][np.argmax(sign * x)] + np.array([0, 0.07, 0])
+        ear = np.array([sign * 0.80, 0.10, -0.05])
+        bend = np.array([sign * 0.80, hinge[1], hinge[2] - 0.18])
+        s = np.linspace(0, 1, 33)[:, None]
+        lines.append((1 - s) ** 2 * hinge + 2 * s * (1 - s) * bend + s**2 * ear)
+    inner = head.eye_x + 0.015 - wide
+    s = np.linspace(-1, 1, 33)
+    lines.append(np.stack([inner * s, EYE_ROW + 0.03 + 0.035 * (1 - s**2), front + 0.01 * (1 - s**2) + 0 * s], 1))
+    points = np.stack(lines).astype(np.float32)
+    normals = np.zeros_like(points)
+    normals[..., 1], normals[..., 2] = 0.5, 0.85
+    radius = np.full(points.shape[:2], thick, np.float32)
+    colour = np.broadcast_to(linear(look.glasses_colour).astype(np.float32), points.shape).copy()
+    return [Hairs(points, normals, radius, colour, np.ones(points.shape[:2], np.float32))]

@@ -1,0 +1,600 @@
+"""A person in a scene, drawn: meshes and hairs are lit, turned, projected and put over the background."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from styleheat.sources.synthetic import appearance, body, hair
+from styleheat.sources.synthetic.appearance import Look, Scene
+from styleheat.sources.synthetic.body import Mesh
+from styleheat.sources.synthetic.hair import Hairs, SkinHairs
+from styleheat.sources.synthetic.head import (
+    COLUMNS,
+    CONTROLS,
+    EYE_LOWER,
+    EYE_ROW,
+    EYE_UPPER,
+    HEIGHTS,
+    INDEX,
+    JAW_ANGLE,
+    JAW_HINGE,
+    MOUTH_LOWER,
+    MOUTH_ROW,
+    MOUTH_UPPER,
+    NECK_PIVOT,
+    ROWS,
+    SKIN_FACES,
+    Head,
+    Identity,
+    step,
+)
+from styleheat.sources.synthetic.raster import (
+    compiled,
+    develop,
+    draw_glow,
+    draw_hairs,
+    draw_mesh,
+    nearest_depth,
+    vertex_normals,
+)
+
+CAMERA = 11.0
+"""Distance of the camera in decimetres."""
+VIEW = 3.7
+"""Decimetres that the picture shows at the head's distance: the face takes half of its height."""
+CENTRE = -0.16
+"""Height in decimetres of what the picture's middle shows."""
+SAMPLES = 2
+"""Samples across and down a pixel."""
+DIRECTIONS = 56
+"""Directions in which each vertex's sight of the sky is measured, once per person."""
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """(3, 3) that turns the head: yaw to the picture's right, then pitch up, then roll, in radians."""
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, -pitch, roll) for f in (math.cos, math.sin))
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return (about_z @ about_x @ about_y).astype(np.float32)
+
+
+def _harmonics(directions: np.ndarray) -> np.ndarray:
+    """The nine real spherical harmonics up to degree 2, unnormalised, of unit vectors (N, 3): (N, 9)."""
+    x, y, z = directions.T
+    return np.stack([np.ones_like(x), x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], 1)
+
+
+def bake(meshes: list[Mesh], occluders: list[Mesh]) -> None:
+    """Measure for each vertex what share of the sky it sees (`occlusion`), and the visibility of a light by its
+    direction as nine coefficients of `_harmonics` (`visibility`), by shadow maps from evenly spread directions."""
+    k = np.arange(DIRECTIONS) + 0.5
+    polar, around = np.arccos(1 - 2 * k / DIRECTIONS), math.pi * (1 + math.sqrt(5)) * k
+    directions = np.stack([np.cos(around) * np.sin(polar), np.cos(polar), np.sin(around) * np.sin(polar)], 1)
+    directions = directions[(directions[:, 2] > -0.75) & (directions[:, 1] > -0.8)]
+    size, extent = 224, 2.6
+    vertices = np.concatenate([m.vertices for m in meshes])
+    normals = np.concatenate([vertex_normals(m.vertices, m.faces) for m in meshes])
+    seen = np.zeros((len(directions), len(vertices)), np.float32)
+    for d, direction in enumerate(directions):
+        across = np.cross([0.12, 1.0, 0.05], direction)
+        across /= np.linalg.norm(across)
+        frame = np.stack([across, np.cross(direction, across), direction]).astype(np.float32)
+
+        def view(points: np.ndarray, frame: np.ndarray = frame) -> np.ndarray:
+            p = (points - np.array([0, -0.35, 0], np.float32)) @ frame.T
+            return np.stack([(p[:, 0] / extent + 0.5) * size, (p[:, 1] / extent + 0.5) * size, -p[:, 2]], 1).astype(
+                np.float32
+            )
+
+        depth = np.full((size, size), 1e9, np.float32)
+        for mesh in occluders:
+            nearest_depth(view(mesh.vertices), mesh.faces, depth)
+        p = view(vertices + 0.012 * normals)
+        total = np.zeros(len(p), np.float32)
+        for dx, dy in ((0, 0), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)):
+            column = np.clip((p[:, 0] + dx).astype(int), 0, size - 1)
+            row = np.clip((p[:, 1] + dy).astype(int), 0, size - 1)
+            total += p[:, 2] < depth[row, column] + 0.035
+        seen[d] = total / 5
+    cosine = np.clip(directions @ normals.T, 0, None).astype(np.float32)
+    occlusion = (seen * cosine).sum(0) / np.maximum(cosine.sum(0), 1e-3)
+    basis = _harmonics(directions)
+    inverse = np.linalg.solve(basis.T @ basis + 0.5 * np.eye(9), basis.T).astype(np.float32)
+    # Directions behind the surface say nothing about shadows that others cast on it: count them as open.
+    facing = directions @ normals.T > 0.0
+    visibility = (inverse @ np.where(facing, seen, occlusion[None])).T
+    start = 0
+    for mesh in meshes:
+        stop = start + len(mesh.vertices)
+        mesh.occlusion = occlusion[start:stop].astype(np.float32).copy()
+        mesh.visibility = np.ascontiguousarray(visibility[start:stop], np.float32)
+        start = stop
+
+
+@compiled
+def _turned(
+    points: np.ndarray, turn: np.ndarray, matrix: np.ndarray, pivot: np.ndarray, shift: np.ndarray, out: np.ndarray
+) -> None:
+    """out = points turned about the pivot and shifted, each by its share `turn`; directions have pivot = shift = 0."""
+    for n in range(points.shape[0]):
+        x, y, z = points[n, 0] - pivot[0], points[n, 1] - pivot[1], points[n, 2] - pivot[2]
+        w = turn[n]
+        for q in range(3):
+            turned = matrix[q, 0] * x + matrix[q, 1] * y + matrix[q, 2] * z + pivot[q]
+            out[n, q] = points[n, q] + w * (turned - points[n, q]) + shift[q] * (0.35 + 0.65 * w)
+
+
+@compiled
+def _project(points: np.ndarray, focal: float, half: float, middle: float, out: np.ndarray) -> None:
+    """Pixel x, y and depth of points before the camera."""
+    for n in range(points.shape[0]):
+        depth = CAMERA - points[n, 2]
+        out[n, 0] = half + focal * points[n, 0] / depth
+        out[n, 1] = half - focal * (points[n, 1] - middle) / depth
+        out[n, 2] = depth
+
+
+@compiled
+def _light(
+    points: np.ndarray,
+    normals: np.ndarray,
+    occlusion: np.ndarray,
+    visibility: np.ndarray,
+    shine: np.ndarray,
+    key_basis: np.ndarray,
+    lights: np.ndarray,
+    skin: bool,
+    light: np.ndarray,
+    gloss: np.ndarray,
+) -> None:
+    """Light that vertices send on by diffuse reflection, and their highlights, both (N, 3).
+
+    lights (6, 3): key direction, key colour, sky, ground, rim direction, rim colour. Skin lets light in that comes out
+    nearby, red furthest: its shading reaches around edges (wrapped diffuse).
+    """
+    wrap = (0.30, 0.14, 0.08) if skin else (0.12, 0.12, 0.12)
+    for n in range(points.shape[0]):
+        nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
+        open_sky = occlusion[n]
+        seen = 0.0
+        for q in range(9):
+            seen += visibility[n, q] * key_basis[q]
+        seen = min(max(1.25 * seen - 0.15, 0.0), 1.0)
+        cosine = nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2]
+        rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
+        up = 0.5 + 0.5 * ny
+        # towards the camera
+        vx, vy, vz = -points[n, 0], CENTRE - points[n, 1], CAMERA - points[n, 2]
+        scale = 1 / math.sqrt(vx * vx + vy * vy + vz * vz)
+        vx, vy, vz = vx * scale, vy * scale, vz * scale
+        facing = max(nx * vx + ny * vy + nz * vz, 0.0)
+        edge = (1 - facing) ** 4
+        hx, hy, hz = vx + lights[0, 0], vy + lights[0, 1], vz + lights[0, 2]
+        scale = 1 / math.sqrt(hx * hx + hy * hy + hz * hz)
+        half = max((nx * hx + ny * hy + nz * hz) * scale, 0.0)
+        broad, narrow = half**14, half**56
+        glint = shine[n] * ((0.45 + 1.5 * edge) * broad + 0.55 * narrow) * seen * max(min(cosine * 4, 1.0), 0.0)
+        for q in range(3):
+            w = wrap[q]
+            diffuse = max((cosine + w) / (1 + w), 0.0)
+            diffuse = diffuse * (0.35 * diffuse + 0.65) if skin else diffuse
+            shadow = seen ** (0.75 if q == 0 and skin else 1.0)
+            ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * open_sky ** (0.8 if q == 0 and skin else 1.0)
+            light[n, q] = ambient + lights[1, q] * diffuse * shadow + lights[5, q] * rim * open_sky
+            gloss[n, q] = (
+                glint * lights[1, q]
+                + 0.05 * shine[n] * edge * lights[2, q] * open_sky
+                + 0.3 * shine[n] * rim**4 * lights[5, q] * edge
+            )
+
+
+@compiled
+def _light_hairs(
+    points: np.ndarray, normals: np.ndarray, colour: np.ndarray, lights: np.ndarray, sharp: float, out: np.ndarray
+) -> None:
+    """Colours of hairs (S, P, 3): diffuse by the surface they lie on and by their own direction, and a highlight that
+    runs across them (Kajiya and Kay 1989)."""
+    for s in range(points.shape[0]):
+        count = points.shape[1]
+        for p in range(count):
+            a, b = max(p - 1, 0), min(p + 1, count - 1)
+            tx, ty, tz = (
+                points[s, b, 0] - points[s, a, 0],
+                points[s, b, 1] - points[s, a, 1],
+                points[s, b, 2] - points[s, a, 2],
+            )
+            scale = 1 / math.sqrt(tx * tx + ty * ty + tz * tz + 1e-12)
+            tx, ty, tz = tx * scale, ty * scale, tz * scale
+            nx, ny, nz = normals[s, p, 0], normals[s, p, 1], normals[s, p, 2]
+            along = tx * lights[0, 0] + ty * lights[0, 1] + tz * lights[0, 2]
+            strand = math.sqrt(max(1 - along * along, 0.0))
+            surface = max((nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2] + 0.25) / 1.25, 0.0)
+            hx, hy, hz = lights[0, 0], lights[0, 1], lights[0, 2] + 1.0
+            scale = 1 / math.sqrt(hx * hx + hy * hy + hz * hz)
+            across = (tx * hx + ty * hy + tz * hz) * scale
+            glint = math.sqrt(max(1 - across * across, 0.0)) ** 40 * min(1.0, surface * 1.4)
+            rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
+            up = 0.5 + 0.5 * ny
+            for q in range(3):
+                ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * 0.85
+                diffuse = lights[1, q] * surface * (0.35 + 0.65 * strand)
+                shine = sharp * glint * lights[1, q] * (0.03 + 0.30 * math.sqrt(colour[s, p, q]))
+                out[s, p, q] = colour[s, p, q] * (ambient + diffuse + lights[5, q] * rim * 1.5) + shine
+
+
+@compiled
+def _shade_below(
+    points: np.ndarray, edge_x: np.ndarray, edge_y: np.ndarray, soft: float, darkest: float, light: np.ndarray
+) -> None:
+    """Darken what lies close under an edge (an upper lid on the eye, a lip on the teeth); edge_x increases."""
+    last = edge_x.shape[0] - 1
+    for n in range(points.shape[0]):
+        x = points[n, 0]
+        k = 0
+        while k < last - 1 and edge_x[k + 1] < x:
+            k += 1
+        t = min(max((x - edge_x[k]) / max(edge_x[k + 1] - edge_x[k], 1e-6), 0.0), 1.0)
+        y = edge_y[k] + (edge_y[k + 1] - edge_y[k]) * t
+        s = min(max((y - points[n, 1]) / soft, 0.0), 1.0)
+        factor = darkest + (1 - darkest) * s * s * (3 - 2 * s)
+        for q in range(3):
+            light[n, q] *= factor
+
+
+@dataclass
+class Frame:
+    """A drawn frame: image uint8 (size, size, 3), and landmarks (68, 2) in its pixels."""
+
+    image: np.ndarray
+    landmarks: np.ndarray
+
+
+class Renderer:
+    """One person in one scene at one size; building it takes about a second, a frame some hundredths of one.
+
+    `seed` chooses what is random about the person's surface (spots, hairs): keep it for a person.
+    """
+
+    def __init__(
+        self, identity: Identity, look: Look, scene: Scene, cloth: np.ndarray, shoulders: float, seed: int, size: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.size, self.look, self.scene = size, look, scene
+        self.head = head = Head(identity)
+        middle = COLUMNS // 2
+
+        # Skin.
+        y, x = np.meshgrid(np.arange(ROWS), np.arange(COLUMNS), indexing="ij")
+        neutral = head.deform(np.zeros(len(CONTROLS), np.float32))
+        side, v = np.abs(head.flat[..., 0]), HEIGHTS[:, None]
+        oily = 0.055 + 0.035 * head.front * (
+            np.exp(-((side / 0.16) ** 2)) * (v < 0.2) * (v > -0.5)
+            + np.exp(-((side / 0.35) ** 2) - ((v - 0.5) / 0.2) ** 2)
+        )
+        lips = np.exp(-(((v - MOUTH_ROW) / 0.08) ** 2)) * step(1.0, 0.8, side / head.mouth_half) * head.front
+        texture = appearance.skin_texture(head, look, rng)
+        self.skin = Mesh(
+            neutral,
+            SKIN_FACES,
+            np.stack([x.ravel(), y.ravel()], 1).astype(np.float32) * appearance.TEXELS,
+            texture,
+            (oily + (0.06 + 0.10 * look.makeup) * lips).ravel().astype(np.float32),
+            np.ones(ROWS * COLUMNS, np.float32),
+        )
+
+        # Everything else.
+        trunk = body.trunk_points(head, shoulders)
+        trunk_turn = body.trunk_turn(trunk)
+        self.trunk = body.grid_mesh(
+            trunk, appearance.trunk_texture(trunk, look, cloth, rng), shine=0.03, turn=trunk_turn
+        )
+        self.trunk.faces = self.trunk.faces[:, ::1]
+        ears = [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
+        self.statics = [self.trunk, *ears]
+        hair_cap = self._cap(neutral, rng)
+        self.cap = hair_cap
+        if hair_cap is not None:
+            self.statics.append(hair_cap)
+        bake([self.skin, *self.statics], [self.skin, *self.statics])
+        if look.style in ("bob", "long", "wavy"):  # what hangs beside the face shades it
+            self.skin.occlusion *= (1 - 0.35 * step(0.52, 0.70, np.abs(neutral[:, 0]))).astype(np.float32)
+
+        eye = appearance.eye_texture(look, rng)
+        self.eye = body.eyeball(head, eye)
+        white = rng.uniform(0.86, 1.02)
+        self.upper_teeth, self.lower_teeth = body.teeth(
+            head, appearance.teeth_texture(rng, True, white), appearance.teeth_texture(rng, False, white * 0.94)
+        )
+        self.tongue = body.tongue(head, appearance.flesh_texture((0.66, 0.34, 0.34), rng))
+        self.cavity_columns = body.cavity_columns(head)
+        self.cavity_texture = appearance.cavity_texture(look)
+        count = len(self.cavity_columns)
+        grid = body.grid_mesh(np.zeros((8, count, 3)), self.cavity_texture)
+        self.cavity = grid
+
+        # Hairs.
+        normals = vertex_normals(self.trunk.vertices, self.trunk.faces)
+        ear_points = np.concatenate([e.vertices for e in ears])
+        ear_normals = np.concatenate([vertex_normals(e.vertices, e.faces) for e in ears])
+        grown = hair.grow(
+            head, look, np.concatenate([self.trunk.vertices, ear_points]), np.concatenate([normals, ear_normals]), rng
+        )
+        self.hairs: list[tuple[Hairs, float, float]] = []
+        if grown is not None:
+            self.hairs.append((grown, 0.9, 1.0 if look.style != "afro" else 0.3))
+        self.hairs += [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
+        self.skin_hairs: list[SkinHairs] = [hair.brows(head, look, rng), *hair.lashes(head, look)]
+        grown_beard = hair.beard(head, look, rng)
+        if grown_beard is not None:
+            self.skin_hairs.insert(0, grown_beard)
+
+        self.landmark_index = self._landmarks(middle)
+        self.background = np.repeat(np.repeat(appearance.background(scene, size), SAMPLES, 0), SAMPLES, 1).astype(
+            np.float32
+        )
+        self.lights = np.stack(
+            [scene.key, scene.key_colour, scene.sky, scene.ground, scene.rim, scene.rim_colour]
+        ).astype(np.float32)
+
+    def _cap(self, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
+        """A solid layer under the hairs, so that no skin shines through."""
+        look, head = self.look, self.head
+        if look.style in ("bald", "buzz", "receding"):
+            return None
+        amount = hair.scalp(head, look)
+        normals = vertex_normals(neutral, SKIN_FACES)
+        thick = hair.cap_thickness(look) * 0.8
+        points = neutral + normals * (thick * np.clip(amount * 1.6 - 0.6, -0.3, 1))[:, None].astype(np.float32)
+        inside = amount[SKIN_FACES].min(1) > 0.35
+        streaks = np.clip(1 + 0.22 * np.repeat(rng.normal(size=(1, 256)), 64, 0), 0.5, 1.6)[..., None]
+        texture = (appearance.linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
+        x = np.tile(np.arange(COLUMNS), ROWS) * (255 / (COLUMNS - 1))
+        return Mesh(
+            points.astype(np.float32),
+            np.ascontiguousarray(SKIN_FACES[inside]),
+            np.stack([x, np.zeros_like(x)], 1).astype(np.float32),
+            texture,
+            np.zeros(len(points), np.float32),
+            np.ones(len(points), np.float32),
+        )
+
+    def _landmarks(self, middle: int) -> np.ndarray:
+        """Skin vertices of the 68 points of the iBUG scheme (first 17, the jaw's line, are approximate)."""
+        head = self.head
+        half = head.mouth_half
+
+        def at(x: float, v: float) -> int:
+            return int(hair._nearest(head, np.array([x]), np.array([v]))[0])
+
+        def on_row(row: int, x: float) -> int:
+            line = np.where(head.front[row] > 0.3, head.flat[row, :, 0], 9)
+            return row * COLUMNS + int(np.abs(line - x).argmin())
+
+        jaw = []
+        for k in range(-8, 9):
+            t = abs(k) / 8
+            row = int(np.abs(HEIGHTS - (-1.07 + 1.02 * max(0.0, (t - 0.25) / 0.75) ** 1.1)).argmin())
+            angle = math.copysign(1.45 * t**0.85, k)
+            from_middle = round(angle / 1.3 * 61)
+            jaw.append(row * COLUMNS + min(max(middle + from_middle, 4), COLUMNS - 5))
+        brow = [0.47, 0.39, 0.29, 0.19, 0.10]
+        arch = [-0.015, 0.030, 0.045, 0.035, 0.005]
+        left = [at(-x, head.brow_y + a) for x, a in zip(brow, arch, strict=True)]
+        right = [at(x, head.brow_y + a) for x, a in zip(brow[::-1], arch[::-1], strict=True)]
+        tip = head.nose_y
+        nose = [at(0.0, 0.10 + (tip - 0.10) * k / 3) for k in range(4)]
+        nose += [
+            at(x * head.nose_w, tip - 0.085 - (0.015 if x == 0 else 0)) for x in (-0.125, -0.065, 0.0, 0.065, 0.125)
+        ]
+        eyes = []
+        for sign in (-1.0, 1.0):
+            xr = np.array([-1.0, -0.36, 0.36, 1.0]) * head.eye_half + sign * head.eye_x
+            eyes += [on_row(EYE_UPPER, x) for x in xr] + [on_row(EYE_LOWER, x) for x in xr[2:0:-1]]
+        top, bottom = head.lip_upper, head.lip_lower
+        mouth = [on_row(MOUTH_UPPER, -half)]
+        mouth += [
+            at(x * half, MOUTH_ROW + top * y)
+            for x, y in ((-0.62, 0.72), (-0.24, 1.0), (0, 0.78), (0.24, 1.0), (0.62, 0.72))
+        ]
+        mouth += [on_row(MOUTH_UPPER, half)]
+        mouth += [
+            at(x * half, MOUTH_ROW - bottom * y)
+            for x, y in ((0.62, 0.75), (0.26, 1.0), (0, 1.03), (-0.26, 1.0), (-0.62, 0.75))
+        ]
+        mouth += [on_row(MOUTH_UPPER, x * half) for x in (-0.9, -0.35, 0.0, 0.35, 0.9)]
+        mouth += [on_row(MOUTH_LOWER, x * half) for x in (0.35, 0.0, -0.35)]
+        return np.array(jaw + left + right + nose + eyes + mouth)
+
+    # ---- frames ----
+
+    def frames(self, motion: np.ndarray) -> Iterator[Frame]:
+        """Draw a motion (frames, len(CONTROLS))."""
+        for controls in motion:
+            yield self.draw(controls)
+
+    def draw(self, controls: np.ndarray) -> Frame:
+        """Draw one frame."""
+        controls = np.asarray(controls, np.float32)
+        get = {name: float(controls[k]) for name, k in INDEX.items()}
+        n = self.size * SAMPLES
+        image, depth = self.background.copy(), np.full((n, n), 1e9, np.float32)
+        self.matrix = rotation(get["yaw"], get["pitch"], get["roll"])
+        self.shift = np.array([get["x"], get["y"], get["z"]], np.float32)
+        self.focal, self.half = n / VIEW * CAMERA, n / 2
+
+        skin = self.head.deform(controls)
+        self.skin.vertices = skin
+        for mesh in (self.skin, *self.statics):
+            self._draw_mesh(mesh, image, depth, skin_like=mesh is not self.cap)
+        self._draw_eyes(skin, get, image, depth)
+        self._draw_mouth(skin, get, image, depth)
+        for hairs in self.skin_hairs:
+            self._draw_skin_hairs(hairs, skin, get["blink"], image, depth)
+        for hairs, alpha, sharp in self.hairs:
+            self._draw_hairs(hairs, alpha, sharp, image, depth)
+        screen = self._screen(self._world(skin[self.landmark_index], np.ones(68, np.float32)))
+        return Frame(develop(image, SAMPLES), screen[:, :2] / SAMPLES)
+
+    def _world(self, points: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        out = np.empty_like(points)
+        _turned(points, turn, self.matrix, NECK_PIVOT.astype(np.float32), self.shift, out)
+        return out
+
+    def _direction(self, directions: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        out = np.empty_like(directions)
+        zero = np.zeros(3, np.float32)
+        _turned(directions, turn, self.matrix, zero, zero, out)
+        return out
+
+    def _screen(self, world: np.ndarray) -> np.ndarray:
+        out = np.empty_like(world)
+        _project(world, self.focal, self.half, CENTRE, out)
+        return out
+
+    def _key_basis(self, turned: bool) -> np.ndarray:
+        """Harmonics of the key light's direction, seen from the head or from the trunk."""
+        key = self.scene.key[None].astype(np.float64)
+        return _harmonics(key @ self.matrix if turned else key)[0].astype(np.float32)
+
+    def _lit(self, mesh: Mesh, world: np.ndarray, skin_like: bool) -> tuple[np.ndarray, np.ndarray]:
+        normals = self._direction(vertex_normals(mesh.vertices, mesh.faces), mesh.turn)
+        light, gloss = np.empty_like(world), np.empty_like(world)
+        _light(
+            world,
+            normals,
+            mesh.occlusion,
+            mesh.visibility,
+            mesh.shine,
+            self._key_basis(mesh is not self.trunk),
+            self.lights,
+            skin_like,
+            light,
+            gloss,
+        )
+        return light, gloss
+
+    def _draw_mesh(self, mesh: Mesh, image: np.ndarray, depth: np.ndarray, skin_like: bool) -> None:
+        world = self._world(mesh.vertices, mesh.turn)
+        light, gloss = self._lit(mesh, world, skin_like)
+        draw_mesh(self._screen(world), mesh.faces, mesh.uv, light, gloss, mesh.texture, image, depth)
+
+    def _soft_light(self, count: int, strength: float) -> np.ndarray:
+        """Light in hollows: the scene's colours without direction."""
+        key = self.scene.key_colour * (0.30 + 0.38 * max(float(self.scene.key[2]), 0.0))
+        return np.tile(((key + self.scene.sky) * strength).astype(np.float32), (count, 1))
+
+    def _draw_eyes(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
+        head = self.head
+        look_at = rotation(get["gaze_x"], get["gaze_y"], 0.0)
+        for sign in (-1.0, 1.0):
+            centre = np.array([sign * head.eye_x, EYE_ROW, head.eye_z], np.float32)
+            points = self.eye.vertices @ look_at.T + centre
+            light = self._soft_light(len(points), 0.98)
+            line = skin[EYE_UPPER * COLUMNS : (EYE_UPPER + 1) * COLUMNS]
+            line = line[(np.abs(line[:, 0] - sign * head.eye_x) < head.eye_half * 1.05) & (line[:, 2] > 0.3)]
+            _shade_below(points, line[:, 0].copy(), line[:, 1].copy(), 0.055, 0.38, light)
+            # the corners lie deep, the inner one is red
+            across = (points[:, 0] * sign - head.eye_x) / head.eye_half
+            light *= (1 - 0.40 * np.clip(np.abs(across) - 0.35, 0, 1))[:, None]
+            light[:, 1:] *= (1 - 0.35 * step(-0.72, -1.0, across))[:, None]
+            world = self._world(points.astype(np.float32), self.eye.turn)
+            screen = self._screen(world)
+            draw_mesh(
+                screen,
+                self.eye.faces,
+                self.eye.uv,
+                light.astype(np.float32),
+                np.zeros_like(light),
+                self.eye.texture,
+                image,
+                depth,
+            )
+            # The reflection of the lamp on the cornea.
+            half = self.scene.key + np.array([0, 0, 1.0])
+            half /= np.linalg.norm(half)
+            forward = (self.matrix @ look_at @ np.array([0, 0, 1.0], np.float32)) * 0.45 + half * 0.55
+            forward /= np.linalg.norm(forward)
+            world_centre = self._world(centre[None], np.ones(1, np.float32))[0]
+            spot = self._screen((world_centre + forward * head.eye_radius * 1.06)[None].astype(np.float32))[0]
+            pixel = self.focal / CAMERA
+            draw_glow(
+                float(spot[0]), float(spot[1]), float(spot[2]) - 0.004, 0.0145 * pixel,
+                np.minimum(self.scene.key_colour * 0.95, 1.0).astype(np.float32), image, depth,
+            )  # fmt: skip
+
+    def _draw_mouth(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
+        head = self.head
+        inside = body.cavity(head, skin, self.cavity_columns)
+        rows, count = inside.shape[:2]
+        points = np.ascontiguousarray(inside.reshape(-1, 3), np.float32)
+        gap = float((inside[0, :, 1] - inside[-1, :, 1]).max())
+        mesh = self.cavity
+        world = self._world(points, mesh.turn)
+        light = self._soft_light(rows * count, 0.85)
+        draw_mesh(self._screen(world), mesh.faces, mesh.uv, light, np.zeros_like(light), mesh.texture, image, depth)
+        if gap < 0.012:
+            return
+        upper, lower = inside[0], inside[-1]
+        angle = get["jaw"] * JAW_ANGLE * (1 - 0.5 * get["close"])
+        cosine, sine = math.cos(angle), math.sin(angle)
+
+        def with_jaw(points: np.ndarray, share: float = 1.0) -> np.ndarray:
+            y, z = points[:, 1] - JAW_HINGE[0], points[:, 2] - JAW_HINGE[1]
+            c, s = 1 + (cosine - 1) * share, sine * share
+            return np.stack([points[:, 0], JAW_HINGE[0] + y * c - z * s, JAW_HINGE[1] + z * c + y * s], 1).astype(
+                np.float32
+            )
+
+        tongue = self.tongue.vertices.copy()
+        tongue[:, 1] += 0.05 * get["tongue"] + 0.012
+        tongue[:, 2] += 0.10 * get["tongue"]
+        # Rounded lips come forward of the teeth: less light reaches them.
+        bright = 0.95 - 0.35 * get["round"]
+        parts = (
+            (self.lower_teeth, with_jaw(self.lower_teeth.vertices), 0.72 * bright, 0.10),
+            (self.upper_teeth, self.upper_teeth.vertices, 0.95 * bright, 0.06),
+            (self.tongue, with_jaw(tongue, 0.9), 0.62, 0.12),
+        )
+        for mesh, points, strength, soft in parts:
+            light = self._soft_light(len(points), strength)
+            depth_in = np.clip((points[:, 2] - (head.lip_z - 0.40)) / 0.35, 0.12, 1)
+            narrow = 1 - 0.72 * np.clip(np.abs(points[:, 0]) / (head.mouth_half * (1 - 0.25 * get["round"])), 0, 1) ** 2
+            light *= (depth_in * narrow)[:, None].astype(np.float32)
+            _shade_below(points, upper[:, 0].copy(), upper[:, 1].copy(), soft, 0.40, light)
+            world = self._world(points, mesh.turn)
+            normals = self._direction(vertex_normals(points, mesh.faces), mesh.turn)
+            glint = (
+                np.clip(normals @ (self.scene.key + [0, 0, 1.0]) / np.linalg.norm(self.scene.key + [0, 0, 1.0]), 0, 1)
+                ** 24
+            )
+            gloss = (0.22 * mesh.shine * glint)[:, None].astype(np.float32) * light
+            draw_mesh(
+                self._screen(world), mesh.faces, mesh.uv, light, gloss.astype(np.float32), mesh.texture, image, depth
+            )
+        del lower
+
+    def _draw_hairs(self, hairs: Hairs, alpha: float, sharp: float, image: np.ndarray, depth: np.ndarray) -> None:
+        shape = hairs.points.shape
+        turn = hairs.turn.ravel()
+        world = self._world(hairs.points.reshape(-1, 3), turn)
+        normals = self._direction(hairs.normals.reshape(-1, 3), turn)
+        colour = np.empty(shape, np.float32)
+        _light_hairs(world.reshape(shape), normals.reshape(shape), hairs.colour, self.lights, sharp, colour)
+        screen = self._screen(world).reshape(shape)
+        draw_hairs(screen, hairs.radius * np.float32(self.focal / CAMERA), colour, alpha, image, depth)
+
+    def _draw_skin_hairs(
+        self, hairs: SkinHairs, skin: np.ndarray, blink: float, image: np.ndarray, depth: np.ndarray
+    ) -> None:
+        points = skin[hairs.index] + hairs.offset * np.float32(1 - blink) + hairs.shut * np.float32(blink)
+        shape = points.shape
+        world = self._world(points.reshape(-1, 3), np.ones(shape[0] * shape[1], np.float32))
+        screen = self._screen(world).reshape(shape)
+        screen[..., 2] -= 0.010  # over the skin they lie on
+        level = (self.scene.key_colour * 0.6 + self.scene.sky).astype(np.float32)
+        draw_hairs(
+            screen, hairs.radius * np.float32(self.focal / CAMERA), hairs.colour * level, hairs.alpha, image, depth
+        )
