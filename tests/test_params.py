@@ -1,0 +1,132 @@
+"""params.yaml: what is refused, and how the refusal reads."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from styleheat.errors import InputError
+from styleheat.params import Params, check_params, load_params, read_yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def tree() -> dict[str, Any]:
+    """The committed parameters, with known values where a refusal quotes them."""
+    tree = copy.deepcopy(read_yaml(ROOT / "params.yaml"))
+    tree["sets"]["vox"]["source"] |= {"size": 224, "seconds": 2.0}
+    tree["sets"]["vox"]["crop"] |= {"size": 128, "min_size": 48, "min_frames": 25, "max_frames": 1024}
+    tree["sets"]["vox"]["pack"] |= {"size": 128}
+    return tree
+
+
+def put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        tree = tree[group]
+    tree[last] = value
+
+
+def test_the_committed_file_is_the_offline_default():
+    params = load_params(ROOT / "params.yaml")
+    assert params.network == "embedded"
+    assert {params.sets[name].source.kind for name in ("vox", "hdtf")} == {"synthetic"}
+    assert params.weights.source == "none"
+    assert params.train.perceptual == "gradient"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("train.foo", 1, "train.foo: unknown key"),
+        ("sets.vox.crop.sise", 1, "sets.vox.crop.sise: unknown key"),
+        ("sets.third", {}, "sets.third: unknown key"),
+        ("sets.vox.crop.size", "128", "sets.vox.crop.size: input should be a valid integer, not '128'"),
+        ("sets.vox.crop.size", 127, "sets.vox.crop.size: must be even: H.264 in yuv420p has no odd sizes"),
+        ("sets.vox.crop.size", 8, "sets.vox.crop.size: input should be greater than or equal to 16, not 8"),
+        ("sets.vox.crop.method", "oval", "sets.vox.crop.method: input should be 'tube' or 'ffhq', not 'oval'"),
+        ("train.lr", 0, "train.lr: input should be greater than 0, not 0"),
+        ("train.lr", float("inf"), "train.lr: input should be a finite number, not inf"),
+        ("train.lr", True, "train.lr: input should be a valid number, not True"),
+        ("train.steps", 1.5, "train.steps: input should be a valid integer, not 1.5"),
+        ("train.init", "", "train.init: string should have at least 1 character, not ''"),
+        ("train", None, "train: must be a mapping of keys to values, not None"),
+        ("sets.vox.pack.size", 256, "sets.vox.pack.size: 256 is more than crop.size, 128; at most as many pixels"),
+        ("sets.vox.crop.min_frames", 2000, "sets.vox.crop.min_frames: 2000 is more than max_frames, 1024"),
+        (
+            "sets.vox.crop.min_frames",
+            200,
+            "sets.vox.crop.min_frames: 200 would lose every clip: source.seconds is 50 frames",
+        ),
+        ("sets.vox.source.size", 32, "sets.vox.crop.min_size: 48 would lose every face of pictures 32 wide"),
+        (
+            "sets.vox.source.people",
+            None,
+            "sets.vox.source.people: null, but synthetic people have to be made; at least 1",
+        ),
+        (
+            "network",
+            "full",
+            "train_prior.init: models/embedded/prior holds weights of network embedded, not of full",
+        ),
+        (
+            "infer.landmarks",
+            "face_alignment",
+            "infer.landmarks: must be sets.hdtf.landmarks.backend, mediapipe",
+        ),
+        ("infer_audio.pose_style", 46, "infer_audio.pose_style: input should be less than or equal to 45, not 46"),
+    ],
+)
+def test_one_line_names_the_key_and_the_fault(tree: dict[str, Any], key: str, value: Any, says: str):
+    put(tree, key, value)
+    with pytest.raises(InputError) as refused:
+        check_params(tree)
+    assert str(refused.value) == f"params.yaml: {says}"
+
+
+def test_a_missing_key_is_named(tree: dict[str, Any]):
+    del tree["train"]["lr"]
+    with pytest.raises(InputError, match=r"^params.yaml: train.lr: this key is missing$"):
+        check_params(tree)
+
+
+def test_further_faults_are_counted(tree: dict[str, Any]):
+    put(tree, "seed", -1)
+    put(tree, "train.lr", "fast")
+    with pytest.raises(InputError, match=r"^params.yaml: seed: .* \(and 1 more wrong\)$"):
+        check_params(tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [1", "not readable as YAML"),
+        ("seed: 0\nseed: 1", "not readable as YAML.*duplicate key"),
+        ("- 1", "must be a mapping"),
+        ("", "must be a mapping"),
+    ],
+)
+def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, says: str):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says) as refused:
+        read_yaml(path)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(InputError, match="no such file"):
+        load_params(tmp_path / "other.yaml")
+
+
+def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path):
+    """DVC writes 0.00001 as 1e-05, which YAML 1.1 takes for text."""
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("seconds: 2.0", "seconds: 5e-01"))
+    with pytest.raises(InputError, match=r"source.seconds is 12 frames"):
+        load_params(path)
+
+
+def test_parameters_are_frozen(tree: dict[str, Any]):
+    params: Params = check_params(tree)
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.lr = 1.0  # type: ignore[misc]

@@ -1,0 +1,189 @@
+"""MLflow behind the tracker, with a real store."""
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from styleheat.tracking import EXPERIMENT, MlflowTracker, connect
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in list(os.environ):
+        if name.startswith(("DVC_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+def runs(store: Path) -> dict[str, Any]:
+    """All runs by the stage they are of; the parent's stage is ''."""
+    client, experiment = connect(store)
+    found = client.search_runs([experiment])
+    named = {run.data.tags.get("stage", ""): run for run in found}
+    assert len(named) == len(found)
+    return named
+
+
+def finish(tracker: MlflowTracker, status: Any = "FINISHED") -> None:
+    tracker.close(status)
+
+
+def test_an_experiment_is_a_parent_with_a_child_for_each_stage(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "muggy-nave")
+    Image.new("RGB", (8, 8), "red").save(store / "samples.png")
+    (store / "audio.mp4").write_bytes(b"film")
+    (store / "dvc.lock").write_text("schema: '2.0'\n")
+    train = MlflowTracker(store, "train", {"lr": 0.1}, {"seed": 0, "train.lr": 0.1})
+    for step in (10, 20):
+        train.log_metrics({"loss": 1 / step}, step)
+    train.log_image("samples", store / "samples.png", 20)
+    finish(train)
+    crop = MlflowTracker(store, "crop@vox", {}, {"seed": 0, "train.lr": 0.1})
+    crop.log_metrics({"clips": 3})
+    crop.log_artifact(store / "audio.mp4")
+    finish(crop)
+
+    named = runs(store)
+    assert set(named) == {"", "train", "crop@vox"}
+    parent = named[""]
+    assert parent.info.run_name == "muggy-nave"
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"seed": "0", "train.lr": "0.1"}
+    assert parent.data.metrics == {"train/loss": 0.05, "crop/vox/clips": 3}
+    child = named["train"]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.tags["dvc.exp_name"] == "muggy-nave"
+    assert len(child.data.tags["dvc.lock"]) == 64
+    assert child.data.params == {"lr": "0.1"}
+    client, _ = connect(store)
+    assert [(m.step, m.value) for m in client.get_metric_history(child.info.run_id, "loss")] == [(10, 0.1), (20, 0.05)]
+    assert any("samples" in item.path for item in client.list_artifacts(child.info.run_id, "images"))
+    assert [item.path for item in client.list_artifacts(named["crop@vox"].info.run_id)] == ["audio.mp4"]
+    assert (store / "mlruns/artifacts").is_dir()
+
+
+def test_a_killed_run_is_gone_on_with_and_a_finished_one_is_not(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "first")
+    note = store / "run.json"
+    killed = MlflowTracker(store, "train", {"lr": 0.1}, {})
+    killed.reuse(note)
+    killed.log_metrics({"loss": 2.0}, 10)
+    finish(killed, "KILLED")
+    left = runs(store)["train"].info.run_id
+
+    monkeypatch.setenv("DVC_EXP_NAME", "second")
+    resumed = MlflowTracker(store, "train", {"lr": 0.1}, {})
+    resumed.reuse(note)
+    resumed.log_metrics({"loss": 1.0}, 20)
+    finish(resumed)
+    client, experiment = connect(store)
+    child = client.get_run(left)
+    assert child.info.status == "FINISHED"
+    assert [m.step for m in client.get_metric_history(left, "loss")] == [10, 20]
+    assert client.get_run(child.data.tags["mlflow.parentRunId"]).info.run_name == "second"
+
+    again = MlflowTracker(store, "train", {"lr": 0.1}, {})
+    again.reuse(note)
+    finish(again)
+    trained = [run for run in client.search_runs([experiment]) if run.data.tags.get("stage") == "train"]
+    assert len(trained) == 2
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from styleheat.tracking import MlflowTracker
+tracker = MlflowTracker(Path(sys.argv[1]), sys.argv[2], {}, {})
+tracker.log_metrics({"done": 1})
+tracker.close("FINISHED")
+"""
+
+
+def python(*arguments: str, **environment: str) -> subprocess.Popen:
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_processes_may_make_the_store_at_once(store: Path):
+    both = [python("-c", STAGE, str(store), stage) for stage in ("crop@vox", "crop@hdtf")]
+    for process in both:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0 and said == ""
+    client, experiment = connect(store)
+    assert len(client.search_runs([experiment])) == 4  # by hand: each has a parent of its own
+    assert [found.name for found in client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")] == [EXPERIMENT]
+
+
+def test_stages_of_one_dvc_process_share_their_parent(store: Path):
+    """DVC starts a shell for each stage, with DVC_STAGE in its environment."""
+    (store / "stage.py").write_text(STAGE)
+    dvc = textwrap.dedent(
+        f"""
+        import os, subprocess, sys
+        for stage in ("crop", "train"):
+            command = f"{{sys.executable}} stage.py {store} {{stage}}; true"
+            subprocess.run(["sh", "-c", command], env={{**os.environ, "DVC_STAGE": stage}}, check=True)
+        """
+    )
+    for _ in range(2):
+        process = python("-c", dvc)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0 and said == ""
+    client, experiment = connect(store)
+    found = client.search_runs([experiment])
+    parents = [run for run in found if "stage" not in run.data.tags]
+    assert len(parents) == 2 and len(found) == 6
+    assert all(run.info.run_name.startswith("repro ") for run in parents)
+
+
+def test_without_a_server_the_work_goes_on_and_says_so_once(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    started = time.monotonic()
+    tracker = MlflowTracker(store, "train", {}, {})
+    for step in range(100):
+        tracker.log_metrics({"loss": 1.0}, step)
+    logged = time.monotonic() - started
+    finish(tracker)
+    said = capsys.readouterr().err
+    assert said.count("tracking: MLflow at") == 1 and "going on without it" in said and address in said
+    assert said.count("\n") == 1
+    assert logged < 10
+
+
+def test_a_hanging_server_costs_no_more_than_the_closing_time(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("styleheat.tracking.CLOSING_S", 1.0)
+    with socket.socket() as silent:  # accepts, never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracker = MlflowTracker(store, "train", {}, {})
+        tracker.log_metrics({"loss": 1.0}, 0)
+        started = time.monotonic()
+        finish(tracker)
+        assert time.monotonic() - started < 5
+    assert "slow" in capsys.readouterr().err
