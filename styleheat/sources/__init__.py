@@ -1,7 +1,9 @@
 """Where videos come from: each kind of source lists its items, and each item knows how to fetch itself."""
 
+from functools import partial
 from pathlib import Path
 
+from styleheat.errors import InputError
 from styleheat.files import digest, fingerprint
 from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
@@ -63,34 +65,29 @@ def _limited(found: list[Item], limit: int | None) -> list[Item]:
 
 def _synthetic(source: Source, set_name: str) -> list[Item]:
     """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
-    from functools import partial
+    import importlib.util
 
-    from styleheat.sources import synthetic
+    from styleheat.sources.synthetic import speech
 
+    if importlib.util.find_spec("espeakng_loader") is None:
+        raise InputError(speech.MISSING)
     # A change of the renderer must render anew, which no parameter would tell.
-    code = fingerprint([digest(module) for module in sorted(Path(synthetic.__file__).parent.rglob("*.py"))])
-    found = []
+    code = fingerprint([digest(module) for module in sorted(Path(speech.__file__).parent.glob("*.py"))])
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]
+    found = []
     for split, people in splits:
         for k in range(people):
             person = f"{set_name}-{split}-{k:04d}"
             for clip in range(source.clips):
-                seed = int(fingerprint(person, clip)[:8], 16)
-                found.append(
-                    Item(
-                        id=f"{person}#{clip}",
-                        person=person,
-                        split=split,
-                        key=["synthetic", code, set_name, split, k, seed, source.seconds, source.size],
-                        fetch=partial(_render, set_name, split, k, seed=seed, seconds=source.seconds, size=source.size),
-                    )
-                )
+                key = ["synthetic", code, person, clip, source.seconds, source.size]
+                fetch = partial(_render, set_name, split, k, clip, source.seconds, source.size)
+                found.append(Item(f"{person}#{clip}", person, split, key, fetch))
     return found
 
 
-def _render(set_name: str, split: Split, k: int, path: Path, *, seed: int, seconds: float, size: int) -> list[Path]:
-    from styleheat.sources.synthetic import clip
+def _render(set_name: str, split: Split, k: int, clip: int, seconds: float, size: int, path: Path) -> list[Path]:
+    from styleheat.sources.synthetic.clip import person, render_clip
 
-    clip.render_clip(clip.person(set_name, split, k), seed=seed, seconds=seconds, size=size, path=path)
+    render_clip(person(set_name, split, k), seed=clip, seconds=seconds, size=size, path=path)
     return [path]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from styleheat.errors import InputError
 from styleheat.params import Source, Youtube
 from styleheat.sources import Unavailable, items
 from styleheat.sources.item import LONGEST_ID, safe_name, shuffled
@@ -56,11 +57,15 @@ def test_synthetic_people_do_not_depend_on_how_many_there_are():
     assert all(item.person == item.id.split("#")[0] for item in few)
 
 
-def test_sets_have_people_of_their_own():
-    def facts(name):
-        return {tuple(item.key[2:]) for item in items(source(), name, ACCESS)}
+def test_sets_and_splits_have_people_of_their_own():
+    people = [{item.person for item in items(source(), name, ACCESS)} for name in ("vox", "hdtf")]
+    assert len(people[0] | people[1]) == len(people[0]) + len(people[1]) == 2 * (3 + 2)
 
-    assert not facts("vox") & facts("hdtf")
+
+def test_a_missing_synthesiser_is_one_clear_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"^espeakng-loader: not installed"):
+        items(source(), "vox", ACCESS)
 
 
 @pytest.mark.parametrize("limit", [2, 3, 5])
