@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from styleheat.face.identity import similarity
+from styleheat.face.landmarks import has_face
+
 MOUTH = slice(48, 68)
 OUTER_EYE_CORNERS = (36, 45)
 """iBUG 300-W indices (0-based) of the mouth's points and of the two corners whose distance is the unit of length."""
@@ -69,18 +72,13 @@ def mouth_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
     centre = (low + high) / 2
     boxes = np.concatenate([np.floor(centre - half[:, None]), np.ceil(centre + half[:, None])], 1)
     boxes = np.clip(boxes, 0, size).astype(int)
-    boxes[~found(landmarks)] = 0
+    boxes[~has_face(landmarks)] = 0
     return boxes
-
-
-def found(landmarks: np.ndarray) -> np.ndarray:
-    """(T,) bool: which of (T,68,2) landmarks are of a face."""
-    return np.any(landmarks >= 0, axis=(1, 2))
 
 
 def landmark_distance(generated: np.ndarray, target: np.ndarray) -> float:
     """Mean point-to-point distance of (T,68,2) landmarks in interocular distances of the target (300-W's NME)."""
-    both = found(generated) & found(target)
+    both = has_face(generated) & has_face(target)
     left, right = (target[both, corner] for corner in OUTER_EYE_CORNERS)
     scale = np.linalg.norm(left - right, axis=-1)
     return _mean(np.linalg.norm(generated[both] - target[both], axis=-1).mean(1) / scale)
@@ -96,14 +94,10 @@ def coefficient_distance(generated: np.ndarray, target: np.ndarray) -> float:
     return _mean(np.abs(generated[rows] - target[rows]).mean(1))
 
 
-def identity_similarity(generated: list[np.ndarray | None], source: np.ndarray | None) -> float:
-    """Mean cosine of (128,) face embeddings to the source's, 1 for the same; None where no face was found."""
-    if source is None:
-        return float("nan")
-    cosines = [
-        float(face @ source / np.linalg.norm(face) / np.linalg.norm(source)) for face in generated if face is not None
-    ]
-    return _mean(cosines)
+def identity_similarity(generated: np.ndarray, source: np.ndarray) -> float:
+    """Mean cosine of (N,128) face embeddings to the source's (128,): 1 for the same picture; NaN rows are left out."""
+    cosines = similarity(generated, source)
+    return _mean(cosines[np.isfinite(cosines)])
 
 
 def correlation(measured: np.ndarray, reference: np.ndarray) -> float:
@@ -116,15 +110,18 @@ def correlation(measured: np.ndarray, reference: np.ndarray) -> float:
     return float((a * b).sum() / scale) if scale > 1e-9 else 0.0
 
 
-def best_lag(measured: np.ndarray, reference: np.ndarray, max_lag: int = MAX_LAG) -> tuple[int, float]:
-    """The delay in frames at which two (T,) tracks correlate best, and that correlation.
+def lag_correlations(measured: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Correlations (2·MAX_LAG+1,) of two (T,) tracks, `measured` taken −MAX_LAG … MAX_LAG frames later."""
+    return np.array([correlation(*_shifted(measured, reference, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1)])
 
-    Positive when `measured` comes after `reference`. Of equal correlations the smallest delay wins.
+
+def best_lag(correlations: np.ndarray) -> int:
+    """The delay in frames at which `lag_correlations`, of one clip or the mean of several, are largest.
+
+    Positive when what was measured comes late. Of equal correlations the smallest delay wins.
     """
-    lags = sorted(range(-max_lag, max_lag + 1), key=abs)
-    scores = [correlation(*_shifted(measured, reference, lag)) for lag in lags]
-    best = int(np.argmax(np.nan_to_num(scores, nan=-1.0)))
-    return lags[best], scores[best]
+    lags = sorted(range(-MAX_LAG, MAX_LAG + 1), key=abs)
+    return max(lags, key=lambda lag: np.nan_to_num(correlations[lag + MAX_LAG], nan=-1.0))
 
 
 def _shifted(measured: np.ndarray, reference: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:

@@ -85,10 +85,10 @@ def test_coefficient_distance_leaves_lost_frames_out() -> None:
 
 def test_identity_similarity_is_the_cosine() -> None:
     source = np.eye(128)[0]
-    faces = [source * 3, (np.eye(128)[0] + np.eye(128)[1]), None]
+    faces = np.stack([source * 3, np.eye(128)[0] + np.eye(128)[1], np.full(128, np.nan)])
     assert metrics.identity_similarity(faces, source) == pytest.approx((1 + 2**-0.5) / 2)
-    assert np.isnan(metrics.identity_similarity(faces, None))
-    assert np.isnan(metrics.identity_similarity([None], source))
+    assert np.isnan(metrics.identity_similarity(faces, faces[2]))
+    assert np.isnan(metrics.identity_similarity(faces[2:], source))
 
 
 def test_correlation_of_a_constant_is_zero() -> None:
@@ -103,12 +103,18 @@ def test_correlation_of_a_constant_is_zero() -> None:
 def test_best_lag_finds_a_known_delay(delay: int, seed: int) -> None:
     track = np.random.default_rng(seed).standard_normal(80)
     reference, measured = track[10:70], track[10 - delay : 70 - delay]  # measured[t] = reference[t − delay]
-    lag, score = metrics.best_lag(measured, reference)
-    assert (lag, score) == (delay, pytest.approx(1))
+    curve = metrics.lag_correlations(measured, reference)
+    assert metrics.best_lag(curve) == delay
+    assert curve.max() == pytest.approx(1)
 
 
 def test_best_lag_skips_lost_frames() -> None:
     reference = np.random.default_rng(3).standard_normal(60)
     measured = np.roll(reference, 2)
     measured[[0, 1, 10, 30]] = np.nan
-    assert metrics.best_lag(measured, reference)[0] == 2
+    assert metrics.best_lag(metrics.lag_correlations(measured, reference)) == 2
+
+
+def test_no_lag_is_best_when_none_is_better() -> None:
+    assert metrics.best_lag(np.zeros(11)) == 0
+    assert metrics.best_lag(np.full(11, np.nan)) == 0

@@ -1,0 +1,27 @@
+"""Make a portrait speak: data/infer/audio.mp4."""
+
+from pathlib import Path
+
+from styleheat.pipeline import Stage, main
+
+OUTPUT = Path("data/infer/audio.mp4")
+
+
+def body(stage: Stage) -> None:
+    from styleheat.face.landmarks import landmarker
+    from styleheat.inference import animate, drive, portrait
+
+    infer, settings = stage.params.infer, stage.params.infer_audio
+    device = stage.device()
+    finder = landmarker(infer.landmarks, device)
+    model = animate.load_styleheat(infer.models, device)
+    audio_model = animate.load_audio2motion(infer.audio_models, device)
+    face = portrait.read_portrait(settings.portrait, model, finder)
+    motion = drive.from_audio(settings.driver, audio_model, face.descriptor, settings.pose_style, stage.params.seed)
+    animate.write_film(OUTPUT, model, face, motion)
+    stage.write_metrics(animate.inspect(OUTPUT, finder))
+    stage.tracker.log_artifact(OUTPUT)
+
+
+if __name__ == "__main__":
+    main(body)

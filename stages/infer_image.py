@@ -1,0 +1,26 @@
+"""Let a portrait take on the expression and pose of a picture: data/infer/image.mp4."""
+
+from pathlib import Path
+
+from styleheat.pipeline import Stage, main
+
+OUTPUT = Path("data/infer/image.mp4")
+
+
+def body(stage: Stage) -> None:
+    from styleheat.face.landmarks import landmarker
+    from styleheat.inference import animate, drive, portrait
+
+    infer, settings = stage.params.infer, stage.params.infer_image
+    device = stage.device()
+    finder = landmarker(infer.landmarks, device)
+    model = animate.load_styleheat(infer.models, device)
+    face = portrait.read_portrait(settings.portrait, model, finder)
+    motion = drive.from_image(settings.driver, finder, face.descriptor, settings.seconds)
+    animate.write_film(OUTPUT, model, face, motion)
+    stage.write_metrics(animate.inspect(OUTPUT, finder))
+    stage.tracker.log_artifact(OUTPUT)
+
+
+if __name__ == "__main__":
+    main(body)

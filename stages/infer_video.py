@@ -1,0 +1,26 @@
+"""Move a portrait by a video: data/infer/video.mp4."""
+
+from pathlib import Path
+
+from styleheat.pipeline import Stage, main
+
+OUTPUT = Path("data/infer/video.mp4")
+
+
+def body(stage: Stage) -> None:
+    from styleheat.face.landmarks import landmarker
+    from styleheat.inference import animate, drive, portrait
+
+    infer, settings = stage.params.infer, stage.params.infer_video
+    device = stage.device()
+    finder = landmarker(infer.landmarks, device)
+    model = animate.load_styleheat(infer.models, device)
+    face = portrait.read_portrait(settings.portrait, model, finder)
+    motion = drive.from_video(settings.driver, finder, face.descriptor)
+    animate.write_film(OUTPUT, model, face, motion)
+    stage.write_metrics(animate.inspect(OUTPUT, finder))
+    stage.tracker.log_artifact(OUTPUT)
+
+
+if __name__ == "__main__":
+    main(body)

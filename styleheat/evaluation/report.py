@@ -1,0 +1,89 @@
+"""What an evaluation leaves behind: numbers, a strip of sample frames, and films side by side."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.evaluation.metrics import MAX_LAG, best_lag
+from styleheat.evaluation.protocols import Trial
+from styleheat.media.image import write_image
+from styleheat.media.video import VideoWriter
+
+DIGITS = 4
+"""Decimals kept: enough for any conclusion, few enough that the order of a sum of floats doesn't show."""
+
+COLUMNS = 8
+"""Moments of a clip shown in the strip."""
+
+GAP = 4
+CAPTION = 18
+"""Pixels between pictures of the strip that don't belong together, and of a line of text."""
+
+
+def summary(trials: list[Trial]) -> dict[str, float | int | dict[str, float]]:
+    """The means over the trials of one protocol, the lag at which their lips follow best, and the trivial scores.
+
+    `lag` is in frames, positive when the generated lips come late; `lag_correlation` is the mean correlation there.
+    Scores that no trial has (no face found in any frame) are left out.
+    """
+    lags = np.mean([trial.lags for trial in trials], axis=0)
+    lag = best_lag(lags)
+    means = _means([trial.scores for trial in trials])
+    extra = _rounded({"lag_correlation": float(lags[lag + MAX_LAG])})
+    return {**means, **extra, "lag": lag, "clips": len(trials), "trivial": _means([trial.trivial for trial in trials])}
+
+
+def strip(trials: dict[str, list[Trial]]) -> np.ndarray:
+    """(H,W,3) uint8: for each protocol by its name, and each of its trials, two rows: source and targets, generated."""
+    parts = []
+    for name, members in trials.items():
+        parts.append(_caption(name, parts[0].shape[1] if parts else _width(members[0])))
+        parts += [_rows(trial) for trial in members]
+    return np.concatenate(parts)
+
+
+def write_strip(path: str | Path, trials: dict[str, list[Trial]]) -> None:
+    write_image(path, strip(trials))
+
+
+def write_films(folder: str | Path, protocol: str, trials: Iterable[Trial]) -> None:
+    """`<folder>/<protocol>_<number>.mp4`: source, target and generated side by side, with the target's sound."""
+    for number, trial in enumerate(trials):
+        height, width = trial.source.shape[:2]
+        path = Path(folder, f"{protocol}_{number}.mp4")
+        with VideoWriter(path, (3 * width, height), FPS, trial.sound, SAMPLE_RATE) as writer:
+            for target, generated in zip(trial.target, trial.generated, strict=True):
+                writer.write(np.concatenate([trial.source, target, generated], axis=1))
+
+
+def _means(scores: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each score over the trials that have it."""
+    values = {key: [score[key] for score in scores if np.isfinite(score[key])] for key in scores[0]}
+    return _rounded({key: float(np.mean(each)) for key, each in values.items() if each})
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    return {key: round(value, DIGITS) for key, value in scores.items() if np.isfinite(value)}
+
+
+def _rows(trial: Trial) -> np.ndarray:
+    """Above: the source, then targets at even distances in time; below: what was generated for them."""
+    moments = np.linspace(0, len(trial.target) - 1, COLUMNS + 1).astype(int)[1:]
+    size = trial.source.shape[0]
+    gap = np.full((size, GAP, 3), 255, np.uint8)
+    blank = np.full_like(trial.source, 255)
+    above = np.concatenate([trial.source, gap, *trial.target[moments]], axis=1)
+    below = np.concatenate([blank, gap, *trial.generated[moments]], axis=1)
+    return np.concatenate([above, below, np.full((GAP, above.shape[1], 3), 255, np.uint8)])
+
+
+def _width(trial: Trial) -> int:
+    return trial.source.shape[1] * (COLUMNS + 1) + GAP
+
+
+def _caption(text: str, width: int) -> np.ndarray:
+    line = np.full((CAPTION, width, 3), 255, np.uint8)
+    return cv2.putText(line, text, (GAP, CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)

@@ -1,0 +1,74 @@
+"""Descriptors to frames to a file: frames are painted a few at a time and encoded as they come."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from styleheat.checkpoints import load_model, read_config
+from styleheat.face.landmarks import Landmarker
+from styleheat.inference.drive import SOUND_RATE, Motion
+from styleheat.inference.portrait import Portrait
+from styleheat.media.video import VideoWriter, probe, read_frames
+from styleheat.morphable.coefficients import window
+from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.layers import channels_last
+from styleheat.networks.styleheat import StyleHEAT
+
+BATCH = 4
+"""Frames painted at once: enough to keep a small network busy; larger batches cost memory and gain nothing on CPUs."""
+
+
+def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
+    """The model of a folder, ready for inference. Raises InputError when the folder holds no such model."""
+    config, _ = read_config(folder)
+    model = StyleHEAT(config)
+    load_model(folder, model)
+    channels_last(model)
+    return model.eval().requires_grad_(False).to(device)
+
+
+def load_audio2motion(folder: str | Path, device: str) -> Audio2Motion:
+    """As `load_styleheat`, for the networks that turn speech into motion."""
+    config, _ = read_config(folder)
+    model = Audio2Motion(config)
+    load_model(folder, model)
+    return model.eval().requires_grad_(False).to(device)
+
+
+def animate(model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, batch: int = BATCH) -> Iterator[np.ndarray]:
+    """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T."""
+    device = next(model.parameters()).device
+    image = torch.empty(0)  # not looked at: the portrait is inverted already
+    for start in range(0, len(descriptors), batch):
+        chosen = range(start, min(start + batch, len(descriptors)))
+        windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
+        # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
+        with torch.inference_mode():
+            painted = model(image, windows, portrait.inversion.expand(len(chosen))).image
+            pixels = ((painted + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+        yield from np.ascontiguousarray(pixels.cpu().numpy())
+
+
+def write_film(path: str | Path, model: StyleHEAT, portrait: Portrait, motion: Motion) -> None:
+    """Animate, and encode the frames as they come, with the motion's rate and sound; a bar shows frames a second."""
+    frames = animate(model, portrait, motion.descriptors)
+    progress = tqdm(frames, total=len(motion.descriptors), desc=Path(path).name, unit="frame", mininterval=1.0)
+    size = model.config.image_size
+    with VideoWriter(path, (size, size), motion.fps, motion.sound, SOUND_RATE) as writer:
+        for frame in progress:
+            writer.write(frame)
+
+
+def inspect(path: str | Path, landmarker: Landmarker) -> dict[str, float | int]:
+    """What a film turned out to be: frames, seconds, whether it has sound (0 or 1), share of frames with a face."""
+    info = probe(path)
+    faces = [points is not None for points in landmarker.track(read_frames(path, fps=None))]
+    return {
+        "frames": len(faces),
+        "seconds": round(len(faces) / info.fps, 3),
+        "sound": int(info.has_audio),
+        "faces": round(sum(faces) / len(faces), 4),
+    }
