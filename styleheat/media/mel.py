@@ -1,0 +1,57 @@
+"""Mel spectrograms as Wav2Lip's and SadTalker's audio networks hear them, and one window of them for each frame."""
+
+import functools
+
+import numpy as np
+
+from styleheat.constants import FPS, MEL_BANDS, MEL_FPS, SAMPLE_RATE
+
+PREEMPHASIS = 0.97
+FFT = 800
+HOP = SAMPLE_RATE // MEL_FPS
+LOWEST_HZ, HIGHEST_HZ = 55, 7600
+FLOOR_DB, REFERENCE_DB = -100.0, 20.0
+LIMIT = 4.0
+"""Values lie in [-LIMIT, LIMIT]. All of these are SadTalker's `hparams`."""
+
+WINDOW = 16
+"""Mel frames that one video frame hears: 0.2 s."""
+
+LEAD = 2
+"""Video frames by which the window begins early."""
+
+
+def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
+    """Mono samples (N,) at 16 kHz in [-1,1] -> (80, 1 + N // 200) float32 in [-4,4], 80 columns a second.
+
+    Preemphasis, magnitudes of a centred STFT with zeros beyond the ends, mel bands, decibels, mapped linearly so that
+    -4 is 100 dB below the reference level.
+    """
+    import librosa  # slow to import, and only stages that hear need it
+
+    emphasised = np.append(samples[:1], samples[1:] - PREEMPHASIS * samples[:-1]).astype(np.float32)
+    # Shorter than half an FFT, librosa warns; the zeros change nothing within the sound.
+    columns = 1 + len(samples) // HOP
+    padded = np.pad(emphasised, (0, max(0, FFT - len(emphasised))))
+    spectrum = np.abs(librosa.stft(padded, n_fft=FFT, hop_length=HOP, win_length=FFT, pad_mode="constant"))
+    decibels = 20 * np.log10(np.maximum(10 ** (FLOOR_DB / 20), mel_filters() @ spectrum)) - REFERENCE_DB
+    mel = 2 * LIMIT * (decibels - FLOOR_DB) / -FLOOR_DB - LIMIT
+    return np.clip(mel, -LIMIT, LIMIT).astype(np.float32)[:, :columns]
+
+
+@functools.cache
+def mel_filters() -> np.ndarray:
+    """(80, 401) triangular filters of Slaney's mel scale."""
+    import librosa
+
+    return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=FFT, n_mels=MEL_BANDS, fmin=LOWEST_HZ, fmax=HIGHEST_HZ)
+
+
+def mel_windows(mel: np.ndarray, frames: int) -> np.ndarray:
+    """Mel spectrogram (80,M) -> what each video frame hears, (frames,1,80,16) float32.
+
+    Frame i's window begins at its time less two frames; beyond the ends the first and last column repeat.
+    """
+    starts = [int(MEL_FPS * ((frame - LEAD) / FPS)) for frame in range(frames)]  # towards zero, as the reference
+    columns = np.clip(np.add.outer(starts, np.arange(WINDOW)), 0, mel.shape[1] - 1)  # (frames,16)
+    return np.ascontiguousarray(mel[:, columns].transpose(1, 0, 2)[:, None])

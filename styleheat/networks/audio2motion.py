@@ -1,0 +1,335 @@
+"""Speech to motion coefficients: SadTalker's expression network and pose network (arXiv 2211.12194).
+
+Both hear one mel window (1,80,16) for each video frame (`media.mel.mel_windows`). Parameters have the names of
+SadTalker's checkpoints.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.signal import savgol_filter
+from torch import Tensor, nn
+
+from styleheat.constants import ANGLE, EXPRESSION, TRANSLATION
+from styleheat.networks.config import NetworkConfig
+
+POSE = ANGLE + TRANSLATION
+"""6 numbers of a head pose: three angles in radians, three of translation."""
+
+CHUNK = 32
+"""Frames of head motion that are made at once (SadTalker `SEQ_LEN`)."""
+
+BLINK = (0.5, 0.9, 1.0, 0.9, 0.5)
+"""How far the eyes are closed in the five frames of a blink (SadTalker `generate_blink_seq_randomly`)."""
+
+
+class AudioConv(nn.Module):
+    """Convolution, batch norm, ReLU; with `residual`, its input is added before the ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int | tuple[int, int] = 1,
+        kernel: int = 3,
+        padding: int = 1,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.BatchNorm2d(outputs))
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv_block(x)
+        return F.relu(y + x if self.residual else y)
+
+
+def audio_encoder(widths: tuple[int, int, int, int, int]) -> nn.Sequential:
+    """Wav2Lip's audio encoder (arXiv 2008.10010): mel windows (N,1,80,16) -> (N,widths[-1],1,1)."""
+    a, b, c, d, e = widths
+    return nn.Sequential(
+        AudioConv(1, a),
+        AudioConv(a, a, residual=True),
+        AudioConv(a, a, residual=True),
+        AudioConv(a, b, stride=(3, 1)),  # (27,16)
+        AudioConv(b, b, residual=True),
+        AudioConv(b, b, residual=True),
+        AudioConv(b, c, stride=3),  # (9,6)
+        AudioConv(c, c, residual=True),
+        AudioConv(c, c, residual=True),
+        AudioConv(c, d, stride=(3, 2)),  # (3,3)
+        AudioConv(d, d, residual=True),
+        AudioConv(d, e, padding=0),  # (1,1)
+        AudioConv(e, e, kernel=1, padding=0),
+    )
+
+
+def _encode(encoder: nn.Module, mels: Tensor) -> Tensor:
+    """(B,T,1,80,16) -> (B,T,E)."""
+    return encoder(mels.flatten(0, 1)).flatten(1).unflatten(0, mels.shape[:2])
+
+
+class ExpressionNet(nn.Module):
+    """Mel windows, a reference expression and blinks -> expression coefficients, frame by frame."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.audio_encoder = audio_encoder(config.audio_widths)
+        self.mapping1 = nn.Linear(config.audio_widths[-1] + EXPRESSION + 1, EXPRESSION)
+        nn.init.zeros_(self.mapping1.bias)
+
+    def forward(self, mels: Tensor, reference: Tensor, blinks: Tensor) -> Tensor:
+        """mels (B,T,1,80,16), reference (B,T,64), blinks (B,T,1) in [0,1], 1 closed -> (B,T,64)."""
+        return self.mapping1(torch.cat([_encode(self.audio_encoder, mels), reference, blinks], dim=2))
+
+
+class ResidualConv(nn.Module):
+    """Pre-activated residual block; `stride` acts on frames only."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 3, (stride, 1), 1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1),
+        )
+        self.conv_skip = nn.Sequential(nn.Conv2d(inputs, outputs, 3, (stride, 1), 1), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv_block(x) + self.conv_skip(x)
+
+
+class DoubleFrames(nn.Module):
+    """Transposed convolution that doubles the number of frames."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(channels, channels, (2, 1), (2, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.upsample(x)
+
+
+class PoseUnet(nn.Module):
+    """U-net over a chunk of poses seen as a picture, (B,1,32,6) -> (B,1,32,6) in (0,1)."""
+
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.input_layer = nn.Sequential(
+            nn.Conv2d(1, a, 3, 1, 1), nn.BatchNorm2d(a), nn.ReLU(), nn.Conv2d(a, a, 3, 1, 1)
+        )
+        self.input_skip = nn.Sequential(nn.Conv2d(1, a, 3, 1, 1))
+        self.residual_conv_1 = ResidualConv(a, b, stride=2)
+        self.residual_conv_2 = ResidualConv(b, c, stride=2)
+        self.bridge = ResidualConv(c, d, stride=2)
+        self.upsample_1, self.up_residual_conv1 = DoubleFrames(d), ResidualConv(d + c, c)
+        self.upsample_2, self.up_residual_conv2 = DoubleFrames(c), ResidualConv(c + b, b)
+        self.upsample_3, self.up_residual_conv3 = DoubleFrames(b), ResidualConv(b + a, a)
+        self.output_layer = nn.Sequential(nn.Conv2d(a, 1, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = self.input_layer(x) + self.input_skip(x)
+        half = self.residual_conv_1(whole)
+        quarter = self.residual_conv_2(half)
+        x = self.upsample_1(self.bridge(quarter))
+        x = self.upsample_2(self.up_residual_conv1(torch.cat([x, quarter], dim=1)))
+        x = self.upsample_3(self.up_residual_conv2(torch.cat([x, half], dim=1)))
+        return self.output_layer(self.up_residual_conv3(torch.cat([x, whole], dim=1)))
+
+
+class PoseEncoder(nn.Module):
+    """True head motion -> mean and log variance of its latent."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        latent, hidden = config.pose_latent, config.pose_hidden
+        self.resunet = PoseUnet(config.pose_widths)
+        self.MLP = nn.ModuleDict({"L0": nn.Linear(POSE + CHUNK * POSE + CHUNK * POSE + latent, hidden)})
+        self.linear_means = nn.Linear(hidden, latent)
+        self.linear_logvar = nn.Linear(hidden, latent)
+        self.linear_audio = nn.Linear(config.audio_widths[-1], POSE)
+        self.classbias = nn.Parameter(torch.randn(config.pose_styles, latent))
+
+    def forward(self, motion: Tensor, audio: Tensor, first: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """motion (B,32,6) relative to the first pose (B,6), audio (B,32,E), style (B,) int64 -> (B,Z), (B,Z).
+
+        The reference takes the log variance from `linear_means` by a slip; its `linear_logvar` was never trained.
+        Generation from speech uses neither.
+        """
+        poses = self.resunet(motion[:, None]).flatten(1)
+        known = torch.cat([first, poses, self.linear_audio(audio).flatten(1), self.classbias[style]], dim=1)
+        hidden = F.relu(self.MLP["L0"](known))
+        return self.linear_means(hidden), self.linear_logvar(hidden)
+
+
+class PoseDecoder(nn.Module):
+    """Latent, audio, first pose and style -> head motion."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        latent, hidden = config.pose_latent, config.pose_hidden
+        self.resunet = PoseUnet(config.pose_widths)
+        self.MLP = nn.ModuleDict(
+            {"L0": nn.Linear(POSE + latent + CHUNK * POSE, hidden), "L1": nn.Linear(hidden, CHUNK * POSE)}
+        )
+        self.pose_linear = nn.Linear(POSE, POSE)
+        self.linear_audio = nn.Linear(config.audio_widths[-1], POSE)
+        self.classbias = nn.Parameter(torch.randn(config.pose_styles, latent))
+
+    def forward(self, z: Tensor, audio: Tensor, first: Tensor, style: Tensor) -> Tensor:
+        """z (B,Z), audio (B,32,E), first (B,6), style (B,) int64 -> motion (B,32,6) relative to the first pose."""
+        known = torch.cat([first, z + self.classbias[style], self.linear_audio(audio).flatten(1)], dim=1)
+        poses = torch.sigmoid(self.MLP["L1"](F.relu(self.MLP["L0"](known)))).unflatten(1, (CHUNK, POSE))
+        return self.pose_linear(self.resunet(poses[:, None])[:, 0])
+
+
+class PoseVae(nn.Module):
+    """Conditional variational autoencoder of chunks of head motion."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.encoder = PoseEncoder(config)
+        self.decoder = PoseDecoder(config)
+
+
+class CriticLayer(nn.Module):
+    """Convolution over frames, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm1d(outputs)
+        nn.init.kaiming_normal_(self.conv.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
+
+
+class MotionCritic(nn.Module):
+    """Poses (B,32,6) -> logits (B,8) for stretches of them, high for real; trains the pose network only."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        a, b, c = config.pose_critic
+        self.seq = nn.Sequential(
+            CriticLayer(POSE, a, 4, 2), CriticLayer(a, b, 4, 2), CriticLayer(b, c, 3, 1), nn.Conv1d(c, 1, 3, padding=1)
+        )
+
+    def forward(self, poses: Tensor) -> Tensor:
+        return self.seq(poses.transpose(1, 2))[:, 0]
+
+
+class WrappedAudioEncoder(nn.Module):
+    """`audio_encoder` one level deeper, as the pose checkpoint names it."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.audio_encoder = audio_encoder(config.audio_widths)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        return _encode(self.audio_encoder, mels)
+
+
+@dataclasses.dataclass
+class PoseSample:
+    """A chunk of head motion through the autoencoder."""
+
+    motion: Tensor
+    """(B,32,6), relative to the first pose."""
+    mean: Tensor
+    """(B,Z), of the latent."""
+    log_variance: Tensor
+    """(B,Z), of the latent."""
+
+
+class PoseNet(nn.Module):
+    """Mel windows, first pose and style -> head poses."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.latent = config.pose_latent
+        self.audio_encoder = WrappedAudioEncoder(config)
+        self.netG = PoseVae(config)
+        self.netD_motion = MotionCritic(config)
+
+    def forward(self, mels: Tensor, motion: Tensor, first: Tensor, style: Tensor, noise: Tensor) -> PoseSample:
+        """Autoencode a chunk, for training.
+
+        mels (B,32,1,80,16); motion (B,32,6) relative to first (B,6); style (B,) int64; noise (B,Z) standard normal.
+        """
+        audio = self.audio_encoder(mels)
+        mean, log_variance = self.netG.encoder(motion, audio, first, style)
+        z = mean + noise * torch.exp(0.5 * log_variance)
+        return PoseSample(self.netG.decoder(z, audio, first, style), mean, log_variance)
+
+    @staticmethod
+    def chunks(frames: int) -> int:
+        """How many latents `generate` needs for so many frames; the first frame is given."""
+        return -(-(frames - 1) // CHUNK)
+
+    def generate(self, mels: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
+        """Poses for speech: mels (B,T,1,80,16), first (B,6), style (B,), z (chunks(T),B,Z) -> (B,T,6).
+
+        The first frame has the first pose. What is left after whole chunks is the end of a chunk that overlaps the
+        one before, or, with fewer than 33 frames, of one whose audio begins with its first window repeated.
+        """
+        frames = mels.shape[1]
+        audio = self.audio_encoder(mels[:, 1:])
+        motion = [torch.zeros_like(first)[:, None]]
+        for chunk in range(self.chunks(frames)):
+            heard = audio[:, chunk * CHUNK : (chunk + 1) * CHUNK]
+            wanted = heard.shape[1]
+            if wanted < CHUNK:
+                heard = audio[:, -CHUNK:]
+                missing = CHUNK - heard.shape[1]
+                heard = torch.cat([heard[:, :1].expand(-1, missing, -1), heard], dim=1)
+            motion.append(self.netG.decoder(z[chunk], heard, first, style)[:, -wanted:])
+        return first[:, None] + torch.cat(motion, dim=1)
+
+
+class Audio2Motion(nn.Module):
+    """Both networks. Parameters have the names of SadTalker's single safetensors file."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.audio2exp = ExpressionNet(config)
+        self.audio2pose = PoseNet(config)
+
+    def forward(self, mels: Tensor, reference: Tensor, blinks: Tensor, style: Tensor, z: Tensor) -> Tensor:
+        """Speech -> motion coefficients, expression then pose, (B,T,70); poses are not smoothed (`smooth_poses`).
+
+        mels (B,T,1,80,16); reference (B,70), the portrait's expression and pose; blinks (B,T,1); style (B,) int64;
+        z (PoseNet.chunks(T),B,Z) standard normal.
+        """
+        still = reference[:, None, :EXPRESSION].expand(-1, mels.shape[1], -1)
+        expression = self.audio2exp(mels, still, blinks)
+        poses = self.audio2pose.generate(mels, reference[:, EXPRESSION:], style, z)
+        return torch.cat([expression, poses], dim=2)
+
+
+def smooth_poses(poses: np.ndarray) -> np.ndarray:
+    """Savitzky-Golay filter over frames, window 13, order 2 (SadTalker); (T,6) -> (T,6).
+
+    Fewer than 13 frames get the largest odd window that fits; fewer than 3 are left alone.
+    """
+    window = min(13, (len(poses) - 1) // 2 * 2 + 1)
+    if window < 3:
+        return poses
+    return savgol_filter(poses, window, 2, axis=0).astype(poses.dtype)
+
+
+def blink_track(frames: int, rng: np.random.Generator) -> np.ndarray:
+    """How far the eyes are closed in each frame, (frames,1) float32 in [0,1]: a blink every 10 to 70 frames."""
+    track = np.zeros((frames, 1), np.float32)
+    start = int(rng.integers(10, 70))
+    while start + len(BLINK) < frames:
+        track[start : start + len(BLINK), 0] = BLINK
+        start += len(BLINK) + int(rng.integers(10, 70))
+    return track

@@ -1,0 +1,182 @@
+"""The sizes of every network: `full` is the released StyleHEAT, `embedded` what two CPU cores can train."""
+
+import dataclasses
+import math
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the generator, encoders, warper, calibrator, audio networks and discriminator.
+
+    Channel tuples run from the coarsest resolution to the finest for the generator and discriminator (4, 8, 16 ...
+    pixels), and from the input inwards for the encoders.
+    """
+
+    image_size: int
+    """Pixels of the square image that the generator paints."""
+    input_size: int
+    """Pixels of the square image that the encoders and the warper see."""
+    feature_size: int
+    """Pixels of the feature map F that is conditioned, warped and repaired; also the flow field's."""
+
+    style_dim: int
+    """Numbers in one row of the W+ code."""
+    mapping_layers: int
+    """Layers of the mapping network z -> w."""
+    channels: tuple[int, ...]
+    """Generator channels at 4, 8, 16 ... `image_size` pixels."""
+
+    encoder_widths: tuple[int, ...]
+    """e4e encoder: channels of its four stages, each of which halves the resolution; the stem has the first."""
+    encoder_blocks: tuple[int, ...]
+    """Residual blocks in each of these stages."""
+    squeeze: int
+    """Reduction of the squeeze-and-excitation layers in these blocks."""
+    aligner_widths: tuple[int, int, int, int]
+    """HFGI aligner: channels at 1, 1/2, 1/4 and 1/8 of `input_size`."""
+    residual_widths: tuple[int, int, int]
+    """HFGI residual encoder: channels at 1, 1/2 and 1/4 of `input_size`."""
+    residual_hidden: int
+    """Channels between the two convolutions that turn the residual encoding into scale and shift at F."""
+    residual_blocks: int
+    """Residual blocks of each stage of the aligner and of the residual encoder."""
+
+    descriptor: int
+    """Numbers that sum up a window of motion coefficients."""
+    adain_hidden: int
+    """Hidden units between the descriptor and the scale and shift of an adaptive instance norm."""
+    warper_base: int
+    """Channels of the warper's first layer; doubled with every halving of the resolution ..."""
+    warper_max: int
+    """... up to this many."""
+    warper_down: int
+    """Halvings in the warper's encoder. The decoder doubles back to `feature_size`."""
+
+    calibrator_width: int
+    """Channels inside the calibrator's U-net."""
+    calibrator_heads: int
+    """At how many resolutions, from `feature_size` down, the calibrator emits scale and shift. Only those at
+    `feature_size` act on the picture; the released network emits four pairs."""
+
+    audio_widths: tuple[int, int, int, int, int]
+    """Channels of the mel-window encoder of the expression network and of the pose network."""
+    pose_styles: int
+    """Classes of head motion that the pose network knows."""
+    pose_latent: int
+    """Latent numbers of a chunk of head motion."""
+    pose_hidden: int
+    """Hidden units of the pose VAE's fully connected layers."""
+    pose_widths: tuple[int, int, int, int]
+    """Channels of the pose VAE's U-nets."""
+    pose_critic: tuple[int, int, int]
+    """Channels of the head-motion discriminator."""
+
+    critic_size: int
+    """Pixels of the image that the discriminator judges."""
+    critic_channels: tuple[int, ...]
+    """Discriminator channels at 4, 8, 16 ... `critic_size` pixels."""
+
+    released: bool = False
+    """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
+    no effect, and flows whose zero is not quite the identity."""
+
+    def __post_init__(self) -> None:
+        assert len(self.channels) == int(math.log2(self.image_size)) - 1
+        assert len(self.critic_channels) == int(math.log2(self.critic_size)) - 1
+        assert len(self.encoder_blocks) == len(self.encoder_widths) == 4
+        assert self.input_size == 4 * self.feature_size, "the residual encoder reaches F by two halvings"
+        assert self.input_size >> self.warper_down << self.warper_up == self.feature_size
+
+    @property
+    def codes(self) -> int:
+        """Rows of the W+ code: two for each resolution of the generator but one for the last picture (18 at 1024)."""
+        return 2 * int(math.log2(self.image_size)) - 2
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of F."""
+        return self.channels[int(math.log2(self.feature_size)) - 2]
+
+    @property
+    def warper_up(self) -> int:
+        """Doublings in the warper's decoder: it ends at `feature_size`, a quarter of its input."""
+        return self.warper_down - 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; `from_dict` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "NetworkConfig":
+        """The config that `to_dict` wrote. Raises TypeError for a field that is missing or unknown."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        return cls(**values)
+
+
+NETWORKS = {
+    "embedded": NetworkConfig(
+        image_size=128,
+        input_size=128,
+        feature_size=32,
+        style_dim=32,
+        mapping_layers=2,
+        channels=(64, 64, 64, 96, 64, 32),
+        encoder_widths=(16, 24, 32, 32),
+        encoder_blocks=(1, 1, 1, 1),
+        squeeze=8,
+        aligner_widths=(8, 16, 24, 32),
+        residual_widths=(16, 32, 64),
+        residual_hidden=64,
+        residual_blocks=2,
+        descriptor=128,
+        adain_hidden=48,
+        warper_base=16,
+        warper_max=64,
+        warper_down=5,
+        calibrator_width=64,
+        calibrator_heads=1,
+        audio_widths=(16, 32, 48, 64, 128),
+        pose_styles=8,
+        pose_latent=16,
+        pose_hidden=64,
+        pose_widths=(8, 16, 24, 32),
+        pose_critic=(32, 64, 64),
+        critic_size=128,
+        critic_channels=(96, 96, 96, 64, 32, 16),
+    ),
+    "full": NetworkConfig(
+        image_size=1024,
+        input_size=256,
+        feature_size=64,
+        style_dim=512,
+        mapping_layers=8,
+        channels=(512, 512, 512, 512, 512, 256, 128, 64, 32),
+        encoder_widths=(64, 128, 256, 512),
+        encoder_blocks=(3, 4, 14, 3),
+        squeeze=16,
+        aligner_widths=(16, 32, 48, 64),
+        residual_widths=(32, 48, 64),
+        residual_hidden=512,
+        residual_blocks=3,
+        descriptor=256,
+        adain_hidden=128,
+        warper_base=32,
+        warper_max=256,
+        warper_down=5,
+        calibrator_width=256,
+        calibrator_heads=4,
+        audio_widths=(32, 64, 128, 256, 512),
+        pose_styles=46,
+        pose_latent=64,
+        pose_hidden=128,
+        pose_widths=(32, 64, 128, 256),
+        pose_critic=(256, 512, 1024),
+        critic_size=256,
+        critic_channels=(512, 512, 512, 512, 512, 256, 128),
+        released=True,
+    ),
+}
+"""The architectures by the name that `network` in params.yaml takes."""

@@ -1,0 +1,37 @@
+"""Flow fields and warping by them.
+
+A flow (B,2,h,w) gives, for each pixel of the result, how many pixels right (0) and down (1) to look in the source. A
+deformation (B,h,w,2) is the same as absolute positions, x then y, where the centres of the first and last pixel are
+at -1 and 1.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def deformation(flow: Tensor) -> Tensor:
+    """Flow (B,2,h,w) in pixels of its own grid -> sampling positions (B,h,w,2)."""
+    height, width = flow.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.linspace(-1, 1, height, dtype=flow.dtype, device=flow.device),
+        torch.linspace(-1, 1, width, dtype=flow.dtype, device=flow.device),
+        indexing="ij",
+    )
+    step = flow.new_tensor([2 / (width - 1), 2 / (height - 1)])
+    return torch.stack([x, y], dim=-1) + flow.permute(0, 2, 3, 1) * step
+
+
+def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
+    """Sample `source` (B,C,H,W) bilinearly at `positions` (B,h,w,2), which are first resized to H x W.
+
+    A zero flow is the identity, and positions outside repeat the border. With `released`, as the released networks
+    were trained: positions are read as if -1 and 1 were the outer edges of the border pixels (so that a zero flow
+    enlarges the picture by half a pixel at each side), and outside is black.
+    """
+    corners = not released
+    if positions.shape[1:3] != source.shape[2:]:
+        resized = F.interpolate(positions.permute(0, 3, 1, 2), source.shape[2:], mode="bilinear", align_corners=corners)
+        positions = resized.permute(0, 2, 3, 1)
+    padding = "zeros" if released else "border"
+    return F.grid_sample(source, positions, mode="bilinear", padding_mode=padding, align_corners=corners)

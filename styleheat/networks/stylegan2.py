@@ -1,0 +1,253 @@
+"""StyleGAN2 (arXiv 1912.04958): the generator, split where StyleHEAT conditions, warps and repairs it, and the critic.
+
+The generator paints from 4 pixels up. Each resolution has two modulated convolutions and adds to a picture that is
+doubled each time. F is the feature map after the first convolution at `feature_size` pixels: everything below it
+depends on the W+ code alone (`below`), everything above is painted from F (`above`).
+"""
+
+import dataclasses
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from styleheat.networks.config import NetworkConfig
+from styleheat.networks.flow import warp
+from styleheat.networks.layers import (
+    BiasedLeakyReLU,
+    Blur,
+    ConvLayer,
+    EqualLinear,
+    ResBlock,
+    Upsample,
+    condition,
+)
+
+EPSILON = 1e-8
+
+
+class ModulatedConv2d(nn.Module):
+    """Convolution whose weights are scaled by a style, input channel by input channel; (B,I,H,W), (B,S) -> (B,O,H,W).
+
+    With `demodulate`, the weights of each output channel are then brought back to unit length. With `up`, the
+    resolution is doubled: (B,O,2H,2W).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, style_dim: int, demodulate: bool = True, up: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(1, outputs, inputs, kernel, kernel))
+        self.modulation = EqualLinear(style_dim, inputs, bias=1.0)
+        self.scale = 1 / math.sqrt(inputs * kernel**2)
+        self.padding, self.demodulate = kernel // 2, demodulate
+        self.blur = Blur(padding=1, gain=4.0) if up else None
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        # Scaling weights by a style is scaling the input; unit length is a scale of the output. So all samples share
+        # one ordinary convolution. `modulated_conv2d_reference` is the definition that this equals.
+        style = self.modulation(style)
+        weight = self.weight[0] * self.scale
+        x = x * style[:, :, None, None]
+        if self.blur is not None:
+            x = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        else:
+            x = F.conv2d(x, weight, padding=self.padding)
+        if self.demodulate:
+            length = style.square() @ weight.square().sum(dim=(2, 3)).T  # (B,O)
+            x = x * torch.rsqrt(length + EPSILON)[:, :, None, None]
+        return x
+
+
+def modulated_conv2d_reference(layer: ModulatedConv2d, x: Tensor, style: Tensor) -> Tensor:
+    """What `ModulatedConv2d` computes, as StyleGAN2 defines it: each sample is convolved with weights of its own."""
+    samples = []
+    for sample, scales in zip(x, layer.modulation(style), strict=True):
+        weight = layer.scale * layer.weight[0] * scales[None, :, None, None]
+        if layer.demodulate:
+            weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + EPSILON)
+        if layer.blur is not None:
+            samples.append(layer.blur(F.conv_transpose2d(sample[None], weight.transpose(0, 1), stride=2)))
+        else:
+            samples.append(F.conv2d(sample[None], weight, padding=layer.padding))
+    return torch.cat(samples)
+
+
+class NoNoise(nn.Module):
+    """Keeps the noise weight of a released checkpoint; StyleHEAT switches noise off in both training and inference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, bias and activation."""
+
+    def __init__(self, inputs: int, outputs: int, style_dim: int, up: bool = False, released: bool = False) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(inputs, outputs, 3, style_dim, up=up)
+        if released:
+            self.noise = NoNoise()
+        self.activate = BiasedLeakyReLU(outputs)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        return self.activate(self.conv(x, style))
+
+
+class ToRGB(nn.Module):
+    """Features to three colours, added to the doubled picture of the resolution below."""
+
+    def __init__(self, inputs: int, style_dim: int, up: bool = True) -> None:
+        super().__init__()
+        if up:
+            self.upsample = Upsample()
+        self.conv = ModulatedConv2d(inputs, 3, 1, style_dim, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+
+    def forward(self, x: Tensor, style: Tensor, skip: Tensor | None = None) -> Tensor:
+        rgb = self.conv(x, style) + self.bias
+        return rgb if skip is None else rgb + self.upsample(skip)
+
+
+class PixelNorm(nn.Module):
+    """Each latent vector to unit mean square; (B,D)."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPSILON)
+
+
+class ConstantInput(nn.Module):
+    """The learnt 4x4 map that every picture grows from."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
+
+
+@dataclasses.dataclass
+class Painting:
+    """What the generator made."""
+
+    image: Tensor
+    """(B,3,image_size,image_size), about [-1,1], not clamped."""
+    feature: Tensor
+    """F after the inversion condition and before anything else, (B,C,feature_size,feature_size)."""
+    refined: Tensor
+    """F after warping and refinement, as the upper layers took it."""
+    base: Tensor
+    """The picture painted below F, (B,3,feature_size/2,feature_size/2); it depends on the codes alone."""
+
+
+class Generator(nn.Module):
+    """StyleGAN2 with its feature map F open to conditions."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        channels, style = config.channels, config.style_dim
+        self.released = config.released
+        self.style_dim, self.codes = style, config.codes
+        self.split = 2 * int(math.log2(config.feature_size)) - 5  # code row (7 at 64 pixels) of the layer that makes F
+
+        mapping = [EqualLinear(style, style, rate=0.01, activate=True) for _ in range(config.mapping_layers)]
+        self.style = nn.Sequential(PixelNorm(), *mapping)
+        self.input = ConstantInput(channels[0])
+        self.conv1 = StyledConv(channels[0], channels[0], style, released=config.released)
+        self.to_rgb1 = ToRGB(channels[0], style, up=False)
+        self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
+        for below, above in itertools.pairwise(channels):
+            self.convs.append(StyledConv(below, above, style, up=True, released=config.released))
+            self.convs.append(StyledConv(above, above, style, released=config.released))
+            self.to_rgbs.append(ToRGB(above, style))
+        if config.released:
+            self.noises = nn.Module()
+            for layer in range(config.codes - 1):
+                size = 2 ** ((layer + 5) // 2)
+                self.noises.register_buffer(f"noise_{layer}", torch.zeros(1, 1, size, size))
+
+    def codes_of(self, z: Tensor, truncation: float = 1.0, centre: Tensor | None = None) -> Tensor:
+        """Latents (B,D) -> W+ codes (B,codes,D), all rows alike, pulled towards `centre` (1,D) by 1 - `truncation`."""
+        w = self.style(z)
+        if centre is not None:
+            w = centre + truncation * (w - centre)
+        return w[:, None].expand(-1, self.codes, -1)
+
+    def below(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """W+ codes (B,codes,D) -> F without conditions, and the picture below F (`Painting.base`)."""
+        x = self.conv1(self.input.input.expand(len(codes), -1, -1, -1), codes[:, 0])
+        skip = self.to_rgb1(x, codes[:, 1])
+        for row in range(1, self.split, 2):
+            x, skip = self._finish(self.convs[row - 1](x, codes[:, row]), skip, codes, row)
+        return self.convs[self.split - 1](x, codes[:, self.split]), skip
+
+    def above(self, codes: Tensor, feature: Tensor, base: Tensor) -> Tensor:
+        """F as it is to be painted, and the picture below it -> image (B,3,image_size,image_size)."""
+        x, skip = self._finish(feature, base, codes, self.split)
+        for row in range(self.split + 2, self.codes - 1, 2):
+            x, skip = self._finish(self.convs[row - 1](x, codes[:, row]), skip, codes, row)
+        return skip
+
+    def _finish(self, x: Tensor, skip: Tensor, codes: Tensor, row: int) -> tuple[Tensor, Tensor]:
+        """The second convolution of a resolution, and its colours."""
+        x = self.convs[row](x, codes[:, row + 1])
+        return x, self.to_rgbs[row // 2](x, codes[:, row + 2], skip)
+
+    def forward(
+        self,
+        codes: Tensor,
+        inversion: tuple[Tensor, Tensor] | None = None,
+        feature: Tensor | None = None,
+        warps: tuple[Tensor, ...] = (),
+        refinement: tuple[Tensor, Tensor] | None = None,
+    ) -> Painting:
+        """Paint W+ codes (B,codes,D), changing F in this order.
+
+        inversion: scale and shift of F that bring back what the codes miss, each (B,C,f,f).
+        feature: an F to take in place of the codes' own, (B,C,f,f).
+        warps: deformations to apply one after the other, each (B,h,w,2) (`flow.deformation`).
+        refinement: scale and shift that repair the warped F, each (B,C,f,f).
+        """
+        own, base = self.below(codes)
+        own = condition(own, inversion)
+        x = own if feature is None else feature
+        for positions in warps:
+            x = warp(x, positions, self.released)
+        x = condition(x, refinement)
+        return Painting(image=self.above(codes, x, base), feature=own, refined=x, base=base)
+
+
+class Discriminator(nn.Module):
+    """StyleGAN2's critic: image (B,3,critic_size,critic_size) in [-1,1] -> logits (B,1), high for real.
+
+    Statistics over groups of four images are one of its inputs: a batch must have fewer than 4 or a multiple of 4.
+    """
+
+    GROUP = 4
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        channels = config.critic_channels[::-1]
+        blocks = [ResBlock(inputs, outputs) for inputs, outputs in itertools.pairwise(channels)]
+        self.convs = nn.Sequential(ConvLayer(3, channels[0], 1), *blocks)
+        last = channels[-1]
+        self.final_conv = ConvLayer(last + 1, last, 3)
+        self.final_linear = nn.Sequential(EqualLinear(last * 4 * 4, last, activate=True), EqualLinear(last, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.convs(image)
+        x = torch.cat([x, self._deviation(x)], dim=1)
+        return self.final_linear(self.final_conv(x).flatten(1))
+
+    def _deviation(self, x: Tensor) -> Tensor:
+        """(B,C,4,4) -> (B,1,4,4): the mean deviation within the group that the image belongs to, as one constant map.
+
+        Groups interleave: with 8 images, the even ones form one group and the odd ones another.
+        """
+        batch = len(x)
+        group = min(batch, self.GROUP)
+        assert batch % group == 0, f"a batch of {batch} has no whole groups of {group}"
+        variance = x.reshape(group, batch // group, *x.shape[1:]).var(dim=0, correction=0)
+        deviation = torch.sqrt(variance + EPSILON).mean(dim=(1, 2, 3))  # one for each group
+        return deviation.repeat(group)[:, None, None, None].expand(-1, -1, *x.shape[2:])

@@ -1,0 +1,76 @@
+"""StyleHEAT (arXiv 2203.04036): a portrait's feature map, warped by motion coefficients, repaired, and painted."""
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from styleheat.networks import flow as flows
+from styleheat.networks.calibrator import Calibrator
+from styleheat.networks.config import NetworkConfig
+from styleheat.networks.inversion import Inversion, Inverter
+from styleheat.networks.layers import condition, resize
+from styleheat.networks.warper import VideoWarper, Warp
+
+
+@dataclasses.dataclass
+class Frame:
+    """A driven portrait."""
+
+    image: Tensor
+    """(B,3,S,S), about [-1,1], not clamped."""
+    warped_image: Tensor | None
+    """What F paints when it is warped but not repaired, same shape; None unless asked for."""
+    feature: Tensor
+    """F warped and not repaired, (B,C,f,f)."""
+    motion: Warp
+    """The flow, and the descriptor of the window."""
+
+
+class StyleHEAT(nn.Module):
+    """The whole model. Parameters have the names of StyleHEAT_visual.pt."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.video_warper = VideoWarper(config)
+        self.calibrator = Calibrator(config)
+        self.generator = Inverter(config)
+
+    def forward(
+        self,
+        image: Tensor,
+        window: Tensor,
+        inversion: Inversion | None = None,
+        size: int | None = None,
+        warped_image: bool = False,
+    ) -> Frame:
+        """Drive portraits by windows of motion coefficients.
+
+        image: portraits (B,3,H,H) in [-1,1]; not looked at when `inversion` is given.
+        window: (B,73,27), see `morphable`.
+        inversion: the portraits' inversion, of batch B (`Inversion.expand`); made here, without gradient, if None.
+        size: pixels of the result, by bilinear resizing; the generator's own size if None.
+        warped_image: paint what the warping alone gives too, which costs as much again.
+        """
+        if inversion is None:
+            with torch.no_grad():
+                inversion = self.generator.invert(image)
+        motion = self.video_warper(inversion.image, window)
+        stylegan, codes = self.generator.stylegan, inversion.codes
+        own, base = (None, inversion.base) if inversion.base is not None else stylegan.below(codes)
+        feature = flows.warp(inversion.feature, motion.positions, self.config.released)
+        repaired = condition(feature, self.calibrator(feature, motion.descriptor)[-1])
+        painted = stylegan.above(codes, repaired, base)
+        warped = None
+        if warped_image:
+            unrepaired = feature
+            if inversion.condition is None:
+                # As the reference has it: without the condition, the codes' own F is what is warped here.
+                own = stylegan.below(codes)[0] if own is None else own
+                unrepaired = flows.warp(own, motion.positions, self.config.released)
+            warped = stylegan.above(codes, unrepaired, base)
+        if size is not None:
+            painted = resize(painted, size)
+            warped = None if warped is None else resize(warped, size)
+        return Frame(painted, warped, feature, motion)

@@ -1,0 +1,177 @@
+"""The video warper: a window of motion coefficients and a picture -> the flow that moves the picture.
+
+PIRenderer's mapping and warping networks (arXiv 2109.08379), without its editing network.
+"""
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from styleheat.constants import DESCRIPTOR
+from styleheat.networks import flow as flows
+from styleheat.networks.config import NetworkConfig
+from styleheat.networks.layers import AdaIN, LayerNorm2d, init_normal
+
+SLOPE = 0.1
+"""Negative slope of the warper's and calibrator's plain leaky ReLU."""
+
+
+def activation(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)
+
+
+@dataclasses.dataclass
+class Warp:
+    """How a picture moves."""
+
+    flow: Tensor
+    """(B,2,feature_size,feature_size): for each pixel of F, how many pixels right and down its source is."""
+    positions: Tensor
+    """The same as positions to sample at, (B,feature_size,feature_size,2)."""
+    descriptor: Tensor
+    """What the window was summed up as, (B,descriptor)."""
+
+
+class MappingNet(nn.Module):
+    """Window (B,73,27) of motion coefficients -> descriptor (B,D): dilated convolutions, no padding, a mean."""
+
+    LAYERS = 3
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.descriptor
+        self.first = nn.Sequential(nn.Conv1d(DESCRIPTOR, width, kernel_size=7))
+        for layer in range(self.LAYERS):
+            convolution = nn.Conv1d(width, width, kernel_size=3, dilation=3)
+            self.add_module(f"encoder{layer}", nn.Sequential(nn.LeakyReLU(SLOPE), convolution))
+
+    def forward(self, window: Tensor) -> Tensor:
+        x = self.first(window)  # (B,D,21), then 15, 9, 3
+        for layer in range(self.LAYERS):
+            x = self.get_submodule(f"encoder{layer}")(x) + x[:, :, 3:-3]
+        return x.mean(dim=2)
+
+
+class EncoderBlock(nn.Module):
+    """Halves the resolution under the descriptor's control."""
+
+    def __init__(self, inputs: int, outputs: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+        self.conv_1 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm_0 = AdaIN(inputs, config.descriptor, config.adain_hidden)
+        self.norm_1 = AdaIN(outputs, config.descriptor, config.adain_hidden)
+
+    def forward(self, x: Tensor, descriptor: Tensor) -> Tensor:
+        x = self.conv_0(activation(self.norm_0(x, descriptor)))
+        return self.conv_1(activation(self.norm_1(x, descriptor)))
+
+
+class DecoderBlock(nn.Module):
+    """Residual block that doubles the resolution under the descriptor's control."""
+
+    def __init__(self, inputs: int, outputs: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv_1 = nn.ConvTranspose2d(outputs, outputs, 3, stride=2, padding=1, output_padding=1)
+        self.conv_s = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+        self.norm_0 = AdaIN(inputs, config.descriptor, config.adain_hidden)
+        self.norm_1 = AdaIN(outputs, config.descriptor, config.adain_hidden)
+        self.norm_s = AdaIN(inputs, config.descriptor, config.adain_hidden)
+
+    def forward(self, x: Tensor, descriptor: Tensor) -> Tensor:
+        shortcut = self.conv_s(activation(self.norm_s(x, descriptor)))
+        x = self.conv_0(activation(self.norm_0(x, descriptor)))
+        return shortcut + self.conv_1(activation(self.norm_1(x, descriptor)))
+
+
+class HourglassEncoder(nn.Module):
+    """Picture (B,3,H,H) -> maps at H, H/2, H/4 ..."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.layers = config.warper_down
+        self.input_layer = nn.Conv2d(3, config.warper_base, 7, padding=3)
+        for layer in range(self.layers):
+            block = EncoderBlock(_width(config, layer), _width(config, layer + 1), config)
+            self.add_module(f"encoder{layer}", block)
+
+    def forward(self, image: Tensor, descriptor: Tensor) -> list[Tensor]:
+        maps = [self.input_layer(image)]
+        for layer in range(self.layers):
+            maps.append(self.get_submodule(f"encoder{layer}")(maps[-1], descriptor))
+        return maps
+
+
+class HourglassDecoder(nn.Module):
+    """The encoder's maps -> one at a quarter of the picture's size; its last channels are the encoder's own there."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        down, up = config.warper_down, config.warper_up
+        self.levels = range(down - 1, down - 1 - up, -1)
+        for level in self.levels:
+            inputs = _width(config, level + 1) * (1 if level == down - 1 else 2)
+            self.add_module(f"decoder{level}", DecoderBlock(inputs, _width(config, level), config))
+        self.outputs = 2 * _width(config, self.levels[-1])
+
+    def forward(self, maps: list[Tensor], descriptor: Tensor) -> Tensor:
+        x = maps[-1]
+        for level in self.levels:
+            x = self.get_submodule(f"decoder{level}")(x, descriptor)
+            x = torch.cat([x, maps[level]], dim=1)
+        return x
+
+
+class Hourglass(nn.Module):
+    """U-net with skip connections whose norms follow the descriptor."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.encoder = HourglassEncoder(config)
+        self.decoder = HourglassDecoder(config)
+
+    def forward(self, image: Tensor, descriptor: Tensor) -> Tensor:
+        return self.decoder(self.encoder(image, descriptor), descriptor)
+
+
+class WarpingNet(nn.Module):
+    """Picture and descriptor -> flow (B,2,feature_size,feature_size). Starts from no motion."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.hourglass = Hourglass(config)
+        outputs = self.hourglass.decoder.outputs
+        last = nn.Conv2d(outputs, 2, 7, padding=3)
+        init_normal(self.hourglass)
+        nn.init.zeros_(last.weight)
+        self.flow_out = nn.Sequential(LayerNorm2d(outputs), nn.LeakyReLU(SLOPE), last)
+
+    def forward(self, image: Tensor, descriptor: Tensor) -> Tensor:
+        return self.flow_out(self.hourglass(image, descriptor))
+
+
+class VideoWarper(nn.Module):
+    """Picture (B,3,input_size,input_size) and window (B,73,27) -> how the picture moves."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.released = config.released
+        self.mapping_net = MappingNet(config)
+        self.warping_net = WarpingNet(config)
+        init_normal(self.mapping_net)
+
+    def forward(self, image: Tensor, window: Tensor) -> Warp:
+        descriptor = self.mapping_net(window)
+        flow = self.warping_net(image, descriptor)
+        return Warp(flow, flows.deformation(flow), descriptor)
+
+    def move(self, image: Tensor, motion: Warp) -> Tensor:
+        """The picture (B,3,H,H), of any size, moved."""
+        return flows.warp(image, motion.positions, self.released)
+
+
+def _width(config: NetworkConfig, level: int) -> int:
+    return min(config.warper_base * 2**level, config.warper_max)

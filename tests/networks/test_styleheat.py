@@ -1,0 +1,76 @@
+"""The whole model, small: shapes, gradients, and that it starts as what it is meant to start as."""
+
+import pytest
+import torch
+
+from styleheat.networks.config import NETWORKS, NetworkConfig
+from styleheat.networks.styleheat import StyleHEAT
+
+CONFIG = NETWORKS["embedded"]
+
+
+@pytest.fixture(scope="module")
+def model() -> StyleHEAT:
+    torch.manual_seed(0)
+    return StyleHEAT(CONFIG).eval()
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.fixture
+def window() -> torch.Tensor:
+    return torch.randn(2, 73, 27, generator=torch.Generator().manual_seed(2))
+
+
+def test_config_survives_json() -> None:
+    import json
+
+    for config in NETWORKS.values():
+        assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_shapes(model: StyleHEAT, image: torch.Tensor, window: torch.Tensor) -> None:
+    frame = model(image, window, size=96, warped_image=True)
+    assert frame.image.shape == frame.warped_image.shape == (2, 3, 96, 96)
+    assert frame.feature.shape == (2, CONFIG.feature_channels, 32, 32)
+    assert frame.motion.flow.shape == (2, 2, 32, 32)
+    assert model(image, window).warped_image is None
+
+
+def test_a_fresh_model_repeats_the_inversion(model: StyleHEAT, image: torch.Tensor, window: torch.Tensor) -> None:
+    """No flow and no repair yet: the frame is the inverted portrait."""
+    with torch.no_grad():
+        reconstruction = model.generator.reconstruct(image)
+        frame = model(image, window, reconstruction.inversion)
+    torch.testing.assert_close(frame.image, reconstruction.image, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_reach_what_is_trained(image: torch.Tensor, window: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    model = StyleHEAT(CONFIG)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    for _ in range(2):  # in the first step the heads that start at zero hold back the gradient
+        optimizer.zero_grad()
+        inversion = model.generator.invert(image)
+        model(image, window, inversion).image.sub(image).abs().mean().backward()
+        optimizer.step()
+    silent = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert all(name.startswith("generator.stylegan.style.") for name in silent), silent  # only sampling maps z to w
+
+
+def test_one_portrait_drives_a_batch(model: StyleHEAT, image: torch.Tensor, window: torch.Tensor) -> None:
+    with torch.no_grad():
+        inversion = model.generator.invert(image[:1])
+        both = model(image[:1], window, inversion.expand(2)).image
+        second = model(image[:1], window[1:], inversion).image
+    torch.testing.assert_close(both[1:], second, rtol=1e-4, atol=1e-4)
+
+
+def test_the_embedded_weights_are_small_enough_to_keep_in_git() -> None:
+    from styleheat.networks.audio2motion import Audio2Motion
+
+    count = sum(p.numel() for module in (StyleHEAT(CONFIG), Audio2Motion(CONFIG)) for p in module.parameters())
+    assert count <= 4_700_000
