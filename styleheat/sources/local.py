@@ -5,7 +5,7 @@
     folder/bert/walk.mkv     person bert, clip bert#walk
 
 Whole people are held out for testing, so that scores tell how new faces fare. Where the folder has one person only,
-some of their videos are held out instead, and of a single video its last quarter: the scores then tell how new
+some of their videos are held out instead, and of a single video its last third: the scores then tell how new
 sentences of a known face fare. Which people are held out depends on the names in the folder and nothing else.
 """
 
@@ -28,8 +28,9 @@ AS_THEY_ARE = (".mp4", ".m4v", ".mov")
 REPACKED = (".mkv", ".webm", ".avi")
 """Files whose streams are moved into an .mp4, without loss where mp4 can hold them."""
 
-HELD_OUT = 4
-"""One in so many videos of a single person, or one part in so many of a single video, is held out."""
+HELD_OUT_VIDEOS = 1 / 4
+HELD_OUT_PART = 1 / 3
+"""Shares that are held out of a single person's videos, and of a single video: of a few seconds enough to judge by."""
 
 
 def items(folder: Path, test_people: int) -> list[Item]:
@@ -59,7 +60,7 @@ def items(folder: Path, test_people: int) -> list[Item]:
             found.append(faulty(name, person, ["local", path.suffix, content], fault))
         elif len(videos) == 1 and len(videos[person]) == 1:
             seconds = probe(path).seconds
-            turn = round(seconds * (1 - 1 / HELD_OUT), 3)
+            turn = round(seconds * (1 - HELD_OUT_PART), 3)
             parts: list[tuple[Split, float, float | None]] = [("train", 0.0, turn), ("test", turn, None)]
             for split, start, end in parts:
                 segment = Segment(f"{name}#{split}", person, start, end)
@@ -106,7 +107,7 @@ def _held_out(videos: dict[str, list[str]], test_people: int) -> set[str]:
     """Ids of the videos to test on."""
     if len(videos) == 1:
         (only,) = videos.values()
-        return set(shuffled(only)[: max(1, len(only) // HELD_OUT)])
+        return set(shuffled(only)[: max(1, int(len(only) * HELD_OUT_VIDEOS))])
     people = shuffled(videos)[: min(test_people, len(videos) - 1)]
     return {name for person in people for name in videos[person]}
 

@@ -75,7 +75,7 @@ def test_of_one_video_the_end_is_held_out(video, tmp_path):
         (segment,) = json.loads(files[1].read_text())["segments"]
         assert segment["clip"] == name and segment["person"] == "anna" and segment["crop"] is segment["face"] is None
         ranges[name] = segment["start"], segment["end"]
-    assert ranges == {"anna#train": (0.0, 0.75), "anna#test": (0.75, None)}
+    assert ranges == {"anna#train": (0.0, 0.667), "anna#test": (0.667, None)}
 
 
 def test_what_is_no_video_is_accounted_for_and_no_person(video, tmp_path):
