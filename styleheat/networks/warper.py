@@ -145,9 +145,9 @@ class WarpingNet(nn.Module):
         self.hourglass = Hourglass(config)
         outputs = self.hourglass.decoder.outputs
         last = nn.Conv2d(outputs, 2, 7, padding=3)
-        init_normal(self.hourglass)
-        nn.init.zeros_(last.weight)
         self.flow_out = nn.Sequential(LayerNorm2d(outputs), nn.LeakyReLU(SLOPE), last)
+        init_normal(self)
+        nn.init.zeros_(last.weight)
 
     def forward(self, image: Tensor, descriptor: Tensor) -> Tensor:
         return self.flow_out(self.hourglass(image, descriptor))
