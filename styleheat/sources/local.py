@@ -74,17 +74,19 @@ def items(folder: Path, test_people: int) -> list[Item]:
 def _names(folder: Path) -> dict[Path, str]:
     """The id of each file. Hidden files and the folder's README are nobody's videos."""
     names: dict[Path, str] = {}
+    taken: set[str] = set()
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if not path.is_file() or any(part.startswith(".") for part in parts) or parts == ("README.md",):
             continue
         folders = [part.replace("#", "_") for part in parts[:-1]]
         name = safe_name("#".join([*folders, path.stem]))
-        if name in names.values():  # anna.mp4 and anna.mov
+        if name in taken:  # anna.mp4 and anna.mov
             name = safe_name("#".join([*folders, path.stem, path.suffix[1:]]))
-        while name in names.values():
+        while name in taken:
             name += "_"
         names[path] = name
+        taken.add(name)
     return names
 
 

@@ -32,8 +32,10 @@ def repack(picture: Path, sound: Path, path: Path) -> None:
                 ]
                 for _, packet in heapq.merge(*copies, key=lambda timed: timed[0]):
                     output.mux(packet)
-        except (av.error.FFmpegError, ValueError) as error:
-            raise InputError(f"{picture}: can't be repacked as mp4 ({error}); use H.264 and AAC") from error
+        except (av.error.FFmpegError, ValueError) as error:  # InputError of `opened` is one, and its cause says why
+            cause = error.__cause__ or error
+            why = getattr(cause, "strerror", None) or cause
+            raise InputError(f"{picture}: can't be repacked as mp4 ({why}); use H.264 and AAC") from error
         probe(temporary)
 
 

@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from styleheat.constants import FPS
@@ -85,10 +85,10 @@ def read_table(path: Path) -> dict[str, list[tuple[Segment, str]]]:
             left, top, right, bottom = (float(side) for side in row["bbox"].split("-"))
             fps, size = float(row["fps"]), (float(row["width"]), float(row["height"]))
             partition = row["partition"]
-            if not (
-                youtube.VIDEO_ID.fullmatch(video) and 0 <= start < end and left < right and top < bottom and fps > 0
-            ):
-                raise ValueError("values out of range")
+            if not youtube.VIDEO_ID.fullmatch(video):
+                raise ValueError(f"{video!r} is no video id")
+            if not (0 <= start < end and left < right and top < bottom and min(fps, *size) > 0):
+                raise ValueError("a range or a box is empty")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{path}: line {rows.line_num} is not a clip ({error}); expected "
@@ -147,11 +147,16 @@ def _listed(archive: Path) -> Iterator[tuple[str, int]]:
             yield path.relative_to(archive).as_posix(), zlib.crc32(path.read_bytes())
         return
     try:
-        with zipfile.ZipFile(archive) as pack:
-            for info in pack.infolist():
-                yield info.filename, info.CRC
+        for info in _zip(archive).infolist():
+            yield info.filename, info.CRC
     except zipfile.BadZipFile as error:
         raise InputError(f"{archive}: not a whole zip file ({error}); fetch it again") from error
+
+
+@lru_cache(maxsize=4)
+def _zip(archive: Path) -> zipfile.ZipFile:
+    """Open once in each process: the table of contents takes seconds to read."""
+    return zipfile.ZipFile(archive)
 
 
 def _fetch_utterances(
@@ -164,8 +169,7 @@ def _fetch_utterances(
         if archive.is_dir():
             text = (archive / name).read_text(encoding="utf-8-sig")
         else:
-            with zipfile.ZipFile(archive) as pack:
-                text = pack.read(name).decode("utf-8-sig")
+            text = _zip(archive).read(name).decode("utf-8-sig")
         segment = read_utterance(text, match["person"], video, match["utterance"])
         if segment is not None:
             segments.append(segment)

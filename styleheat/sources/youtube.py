@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from styleheat.errors import InputError
-from styleheat.media.video import probe
 from styleheat.params import Youtube
 from styleheat.sources.item import Unavailable
 from styleheat.sources.repack import repack
@@ -159,7 +158,6 @@ def _attempt(video: str, lines: int, access: Youtube, path: Path) -> None:
         raise _Failed("no video formats", messages.warnings)
     try:
         repack(parts[0], parts[-1], path)
-        probe(path)
     except InputError as error:
         detail = f"{video}: {str(error).partition(': ')[2]}"  # without the name of a temporary file
         raise Unavailable("not a video", detail, transient=True) from error
