@@ -114,7 +114,10 @@ def transform_params(landmarks: np.ndarray, standard: np.ndarray) -> np.ndarray:
 
 
 def to_crop(landmarks: np.ndarray, transform_params: np.ndarray) -> np.ndarray:
-    """Landmarks (T, N, 2) in pixels of a 256-pixel frame → pixels of the 224-pixel crop, y down in both."""
+    """Landmarks (T, N, 2) in pixels of a 256-pixel frame → pixels of the 224-pixel crop, y down in both.
+
+    Exactly scaled: the reference rounds the scaled frame's size down, which moves its crop by up to half a pixel.
+    """
     ratio, shift = _crop_transform(transform_params)
     return landmarks * ratio + shift
 
@@ -126,12 +129,11 @@ def from_crop(landmarks: np.ndarray, transform_params: np.ndarray) -> np.ndarray
 
 
 def _crop_transform(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 1, 1) and (T, 1, 2) with crop = frame · ratio + shift, rounding the scaled frame's size as the reference."""
-    size, ratio, centre = params[:, 0:2], params[:, 2:3], params[:, 3:5]
-    # With y up: (p − t + size/2) · ratio − (floor(size · ratio) − 224)/2.
-    shift = (size / 2 - centre) * ratio - (np.trunc(size * ratio) - CROP_SIZE) / 2
-    shift_y = CROP_SIZE - 1 - shift[:, 1] - (FRAME_SIZE - 1) * ratio[:, 0]  # both y axes turned over
-    return ratio[:, :, None], np.stack([shift[:, 0], shift_y], axis=1)[:, None]
+    """(T, 1, 1) and (T, 1, 2) with crop = frame · ratio + shift: the pixel (t0, t1) lands in the middle."""
+    ratio, centre = params[:, 2:3], params[:, 3:5]
+    centre = np.stack([centre[:, 0], FRAME_SIZE - 1 - centre[:, 1]], axis=1)  # y down
+    middle = np.array([CROP_SIZE / 2, CROP_SIZE / 2 - 1])  # 112 from the left, and from the bottom row
+    return ratio[:, :, None], (middle - centre * ratio)[:, None]
 
 
 # --- the file

@@ -158,6 +158,18 @@ class FaceModel:
         mirrored[:, layout.TRANSLATION] *= (-1, 1, 1)
         return mirrored
 
+    def mirror_descriptor(self, descriptors: np.ndarray, size: int) -> np.ndarray:
+        """Descriptors (..., 73) of frames of `size` pixels → those of the frames' mirror images, exactly."""
+        order, sign = _mirrored_order(self.expression_names)
+        mirrored = descriptors.copy()
+        mirrored[..., layout.DESCRIPTOR_EXPRESSION] = descriptors[..., order] * sign
+        mirrored[..., layout.DESCRIPTOR_ANGLE] *= np.array([1, -1, -1], descriptors.dtype)
+        mirrored[..., layout.DESCRIPTOR_TRANSLATION] *= np.array([-1, 1, 1], descriptors.dtype)
+        # The crop's centre in pixels of the frame scaled to 256, where the last column is not 255 but 256 − 256/size.
+        column = layout.DESCRIPTOR_CROP.start + 1
+        mirrored[..., column] = layout.FRAME_SIZE * (1 - 1 / size) - descriptors[..., column]
+        return mirrored
+
 
 @cache
 def face_model() -> FaceModel:
@@ -320,6 +332,7 @@ def _identity_fields() -> dict[str, Field]:
     }
 
 
+@cache
 def _mirrored_order(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """For each direction, which one it becomes in the mirror image, and with what sign."""
 
@@ -438,6 +451,22 @@ def eye_opening(landmarks: np.ndarray) -> np.ndarray:
         height = np.linalg.norm(np.stack([upper[0] - lower_outer, upper[1] - lower_inner]), axis=-1).mean(0)
         openings.append(height / np.linalg.norm(outer - inner, axis=-1))
     return np.stack(openings, axis=1)
+
+
+def blink_track(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (T, 68, 2) of one clip → how far the eyes are closed in each frame (T,), 0 to 1.
+
+    Closed counts below 0.4 of the eyes' usual opening (its upper decile), open above 0.8 of it.
+    """
+    opening = eye_opening(landmarks).mean(1)
+    return np.clip((0.8 - opening / np.percentile(opening, 90)) / 0.4, 0, 1)
+
+
+def mirror_landmarks(landmarks: np.ndarray, size: float) -> np.ndarray:
+    """Landmarks (..., 68, 2) in pixels of an image `size` wide → those of its mirror image."""
+    mirrored = landmarks[..., MIRROR, :].copy()
+    mirrored[..., 0] = size - 1 - mirrored[..., 0]
+    return mirrored
 
 
 def interocular_distance(landmarks: np.ndarray) -> np.ndarray:

@@ -79,9 +79,8 @@ def test_crop_finds_a_face_of_known_size_and_place() -> None:
 
     crop = c.to_crop(landmarks, params)
     np.testing.assert_allclose(c.from_crop(crop, params), landmarks, atol=1e-9)
-    # The face's own origin lands in the middle of the crop (y up there), save the rounding of the scaled frame.
-    nose_tip = np.array([112 + 0 * 102, 223 - (112 - 0.04 * 102)])
-    assert np.abs(crop[0, 30] - nose_tip).max() <= 0.5
+    # The face's own origin lands in the middle of the crop (y up there), at 102 pixels a unit.
+    np.testing.assert_allclose(crop[0, 30], [112, 223 - (112 - 0.04 * 102)])
 
 
 def test_crop_is_the_reference_s() -> None:

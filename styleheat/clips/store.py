@@ -1,0 +1,315 @@
+"""The LMDB that training reads: frames, aligned frames, coefficients and landmarks of every clip of a set.
+
+Keys and values are those of PIRenderer's and StyleHEAT's data sets, which read ours, as we read theirs:
+
+| key | value |
+|---|---|
+| `<clip>-<frame:07d>` | JPEG of the frame in the clip's own crop |
+| `<clip>-align-<frame:07d>` | JPEG of the frame aligned as FFHQ's pictures are |
+| `<clip>-coeff_3dmm` | float32 (T, 260), packed coefficients |
+| `<clip>-keypoint` | float32 (T, 68, 2), landmarks in pixels of the frame scaled to 256 |
+| `<clip>-length` | T, seven ASCII digits |
+| `<clip>-mel` | float32 (80, M), what the audio networks hear of the clip's sound; absent without sound (ours) |
+| `<clip>-source` | fingerprint of what the clip was packed from (ours) |
+| `length` | number of clips, seven ASCII digits |
+
+A set's folder holds one LMDB for each frame size, `<size>/data.mdb`, and `train_list.txt` and `test_list.txt`, one clip
+a line. The file is written in the order of the keys, by one process, without a lock file: equal clips give equal bytes.
+"""
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+
+from styleheat.constants import LANDMARKS, MEL_BANDS, PACKED_COEFFICIENTS
+from styleheat.errors import InputError
+from styleheat.files import atomic
+from styleheat.morphable.coefficients import FRAME_SIZE
+
+DATABASE = "data.mdb"
+SPLITS = ("train", "test")
+
+JPEG_QUALITY = 95
+"""With colour at full resolution (4:4:4): 38 dB and more, at a third of PNG's size and decoding time."""
+
+_ENCODING = (
+    cv2.IMWRITE_JPEG_QUALITY,
+    JPEG_QUALITY,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)
+
+
+# --- names, keys and values
+
+
+def _database(folder: str | Path, size: int) -> Path:
+    return Path(folder).resolve() / str(size) / DATABASE
+
+
+def frame_key(clip: str, frame: int, aligned: bool = False) -> str:
+    return f"{clip}-align-{frame:07d}" if aligned else f"{clip}-{frame:07d}"
+
+
+def person_of(clip: str) -> str:
+    """Who is seen in a clip: the name before the first "#", or, where there is none, before a last "_<number>"."""
+    person, mark, _ = clip.partition("#")
+    if mark:
+        return person
+    name, underscore, number = clip.rpartition("_")
+    return name if underscore and number.isdigit() else clip
+
+
+def encode_image(image: np.ndarray) -> bytes:
+    """uint8 RGB (H, W, 3) → JPEG."""
+    done, data = cv2.imencode(".jpg", image[..., ::-1], _ENCODING)
+    assert done
+    return data.tobytes()
+
+
+def decode_image(data: bytes | memoryview) -> np.ndarray:
+    """JPEG or PNG → uint8 RGB (H, W, 3)."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert image is not None
+    return image
+
+
+# --- writing: each clip to a shard, by many workers; all shards to one LMDB, by one
+
+
+class ShardWriter:
+    """Writes all that the LMDB will hold of one clip to a file: an uncompressed zip of keys and values.
+
+    Frames are added in order, then `finish` adds what belongs to the whole clip.
+    """
+
+    def __init__(self, path: Path, clip: str) -> None:
+        self._clip = clip
+        self._frames = 0
+        self._zip = zipfile.ZipFile(path, "w")
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def add_frame(self, frame: np.ndarray, aligned: np.ndarray) -> None:
+        """Add the next frame, uint8 RGB, in the clip's own crop and aligned."""
+        self._put(frame_key(self._clip, self._frames), encode_image(frame))
+        self._put(frame_key(self._clip, self._frames, aligned=True), encode_image(aligned))
+        self._frames += 1
+
+    def finish(self, coefficients: np.ndarray, landmarks: np.ndarray, mel: np.ndarray | None, source: str) -> None:
+        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; mel (80, M) or None; fingerprint."""
+        length = self._frames
+        assert coefficients.shape == (length, PACKED_COEFFICIENTS), (coefficients.shape, length)
+        assert landmarks.shape == (length, LANDMARKS, 2), (landmarks.shape, length)
+        self._put(f"{self._clip}-coeff_3dmm", np.ascontiguousarray(coefficients, np.float32).tobytes())
+        self._put(f"{self._clip}-keypoint", np.ascontiguousarray(landmarks, np.float32).tobytes())
+        self._put(f"{self._clip}-length", f"{length:07d}".encode())
+        self._put(f"{self._clip}-source", source.encode())
+        if mel is not None:
+            assert mel.shape[0] == MEL_BANDS, mel.shape
+            self._put(f"{self._clip}-mel", np.ascontiguousarray(mel, np.float32).tobytes())
+
+    def _put(self, key: str, value: bytes) -> None:
+        self._zip.writestr(zipfile.ZipInfo(key), value)
+
+
+def _shard_items(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """What a shard holds, each value checked against its CRC."""
+    with zipfile.ZipFile(path) as shard:
+        for name in shard.namelist():
+            yield name.encode(), shard.read(name)
+
+
+def packed_sources(folder: str | Path, size: int) -> dict[str, str]:
+    """The clips that an LMDB holds already, with the fingerprint each was packed from; empty where there is none."""
+    path = _database(folder, size)
+    if not path.exists():
+        return {}
+    lists = [Path(folder) / f"{split}_list.txt" for split in SPLITS]
+    names = [name for listed in lists if listed.exists() for name in listed.read_text().splitlines()]
+    transaction = _transaction(path)
+    found = {name: transaction.get(f"{name}-source".encode()) for name in names}
+    return {name: bytes(value).decode() for name, value in found.items() if value is not None}
+
+
+def write_lmdb(folder: str | Path, size: int, splits: Mapping[str, str], shards: Mapping[str, Path]) -> None:
+    """Make the set's folder anew: the LMDB of exactly these clips, and the lists.
+
+    splits: clip → "train" or "test". shards: clip → file of a `ShardWriter`; a clip without one is copied from the LMDB
+    that is there. The new file takes the old one's place when it is complete and verified.
+    """
+    folder = Path(folder)
+    path = _database(folder, size)
+    clips = sorted(splits, key=lambda clip: f"{clip}-")
+    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):  # of a killed run
+        leftover.unlink()
+    with atomic(path) as temporary, _Writer(temporary) as writer:
+        for clip in clips:
+            writer.put(_shard_items(shards[clip]) if clip in shards else _clip_items(_transaction(path), clip))
+        writer.put([(b"length", f"{len(clips):07d}".encode())])
+        writer.verify(clips)
+    for split in SPLITS:
+        names = [clip for clip in clips if splits[clip] == split]
+        with atomic(folder / f"{split}_list.txt") as temporary:
+            temporary.write_text("".join(f"{name}\n" for name in names))
+
+
+class _Writer:
+    """An LMDB file that grows as needed; each `put` is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        # No syncing until the end: the file has a temporary name until then.
+        self._environment = lmdb.open(
+            str(path), map_size=64 << 20, subdir=False, lock=False, sync=False, metasync=False
+        )
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._environment.sync(True)
+        self._environment.close()
+
+    def verify(self, clips: Iterable[str]) -> None:
+        """Every clip is whole: all its frames are there, and its arrays are as long as it says."""
+        with self._environment.begin() as transaction:
+            for clip in clips:
+                length = int(bytes(_get(transaction, f"{clip}-length")))
+                for key in _clip_keys(clip, length):
+                    _get(transaction, key)
+                assert len(_get(transaction, f"{clip}-coeff_3dmm")) == 4 * length * PACKED_COEFFICIENTS, clip
+                assert len(_get(transaction, f"{clip}-keypoint")) == 4 * length * LANDMARKS * 2, clip
+
+    def put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        records = sorted(items)
+        while True:
+            try:
+                with self._environment.begin(write=True) as transaction:
+                    for key, value in records:
+                        if not transaction.put(key, value, overwrite=False):
+                            raise InputError(f"{key.decode()}: two clips claim this key; rename one of their files")
+                return
+            except lmdb.MapFullError:
+                self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+
+
+def _clip_items(transaction: lmdb.Transaction, clip: str) -> Iterator[tuple[bytes, bytes]]:
+    """Everything an LMDB holds of one clip."""
+    for key in [*_clip_keys(clip, int(bytes(_get(transaction, f"{clip}-length")))), f"{clip}-source"]:
+        yield key.encode(), bytes(_get(transaction, key))
+    mel = transaction.get(f"{clip}-mel".encode())
+    if mel is not None:
+        yield f"{clip}-mel".encode(), bytes(mel)
+
+
+def _clip_keys(clip: str, length: int) -> Iterator[str]:
+    for frame in range(length):
+        yield frame_key(clip, frame)
+        yield frame_key(clip, frame, aligned=True)
+    yield f"{clip}-coeff_3dmm"
+    yield f"{clip}-keypoint"
+    yield f"{clip}-length"
+
+
+def _get(transaction: lmdb.Transaction, key: str) -> bytes | memoryview:
+    value = transaction.get(key.encode())
+    if value is None:
+        raise InputError(f"{key}: this key is not in the LMDB; pack the set again")
+    return value
+
+
+# --- reading
+
+
+@dataclass(frozen=True)
+class _Opened:
+    identity: tuple[int, int, int]
+    environment: lmdb.Environment
+    transaction: lmdb.Transaction
+
+
+_opened: dict[Path, _Opened] = {}
+
+
+def _transaction(path: Path) -> lmdb.Transaction:
+    """The one read transaction of this process on a file.
+
+    LMDB forbids opening a file twice in a process, and use of what was opened before a fork: the child closes its copy.
+    The buffers die when the file has been replaced and is opened again: copy what is to be kept.
+    """
+    status = path.stat()
+    identity = (os.getpid(), status.st_ino, status.st_mtime_ns)
+    opened = _opened.get(path)
+    if opened is None or opened.identity != identity:
+        if opened is not None:
+            opened.transaction.abort()
+            opened.environment.close()
+        environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+        opened = _opened[path] = _Opened(identity, environment, environment.begin(buffers=True))
+    return opened.transaction
+
+
+class ClipStore:
+    """Reads a set's LMDB. It may be pickled and forked: the file is opened in each process at the first read."""
+
+    def __init__(self, folder: str | Path, size: int) -> None:
+        """folder: `data/<set>/lmdb`; size: that of its frames in pixels. InputError when they aren't there."""
+        self.folder, self.size = Path(folder), size
+        self._path = _database(folder, size)
+        if not self._path.exists():
+            raise InputError(f"{self._path}: not there; run the stage pack, or use the size it packed")
+        self._clips = {split: tuple(_read_list(self.folder, split)) for split in SPLITS}
+
+    def clips(self, split: str) -> tuple[str, ...]:
+        """The names of the clips of "train" or "test"."""
+        return self._clips[split]
+
+    def length(self, clip: str) -> int:
+        """Frames of a clip."""
+        return int(bytes(self._value(f"{clip}-length")))
+
+    def frame(self, clip: str, frame: int) -> np.ndarray:
+        """uint8 RGB (size, size, 3), in the clip's own crop."""
+        return decode_image(self._value(frame_key(clip, frame)))
+
+    def aligned(self, clip: str, frame: int) -> np.ndarray:
+        """uint8 RGB, aligned as FFHQ's pictures are."""
+        return decode_image(self._value(frame_key(clip, frame, aligned=True)))
+
+    def coefficients(self, clip: str) -> np.ndarray:
+        """float32 (T, 260), packed."""
+        return np.frombuffer(self._value(f"{clip}-coeff_3dmm"), np.float32).reshape(-1, PACKED_COEFFICIENTS).copy()
+
+    def landmarks(self, clip: str) -> np.ndarray:
+        """float32 (T, 68, 2), in pixels of the frame scaled to 256."""
+        return np.frombuffer(self._value(f"{clip}-keypoint"), np.float32).reshape(-1, LANDMARKS, 2).copy()
+
+    def mel(self, clip: str) -> np.ndarray | None:
+        """float32 (80, M), or None for a clip without sound."""
+        value = _transaction(self._path).get(f"{clip}-mel".encode())
+        return None if value is None else np.frombuffer(value, np.float32).reshape(MEL_BANDS, -1).copy()
+
+    def _value(self, key: str) -> bytes | memoryview:
+        return _get(_transaction(self._path), key)
+
+
+def scale_landmarks(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Landmarks in pixels of frames of any size → in pixels of the frame scaled to 256, as the LMDB keeps them."""
+    return landmarks * np.float32(FRAME_SIZE / size)
+
+
+def _read_list(folder: Path, split: str) -> list[str]:
+    path = folder / f"{split}_list.txt"
+    if not path.exists():
+        raise InputError(f"{path}: not there; run the stage pack")
+    return path.read_text().splitlines()
