@@ -240,6 +240,8 @@ class StyleHeatLosses(Section):
     """0 trains no discriminator."""
     local: Weight
     """L1 on the eyes and the mouth."""
+    r1: Weight
+    """Of the discriminator's gradient at true frames."""
 
 
 class Train(ImageTraining):

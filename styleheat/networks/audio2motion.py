@@ -253,7 +253,7 @@ class PoseNet(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.latent = config.pose_latent
+        self.latent, self.styles = config.pose_latent, config.pose_styles
         self.audio_encoder = WrappedAudioEncoder(config)
         self.netG = PoseVae(config)
         self.netD_motion = MotionCritic(config)

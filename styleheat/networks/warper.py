@@ -42,12 +42,25 @@ class MappingNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width = config.descriptor
+        self.standardised = not config.released
+        if self.standardised:
+            # Expression is of order 1, positions of the crop are of order 100: as they come, the latter drown the
+            # former, which the released network had to learn its way around.
+            self.register_buffer("mean", torch.zeros(DESCRIPTOR, 1))
+            self.register_buffer("deviation", torch.ones(DESCRIPTOR, 1))
         self.first = nn.Sequential(nn.Conv1d(DESCRIPTOR, width, kernel_size=7))
         for layer in range(self.LAYERS):
             convolution = nn.Conv1d(width, width, kernel_size=3, dilation=3)
             self.add_module(f"encoder{layer}", nn.Sequential(nn.LeakyReLU(SLOPE), convolution))
 
+    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
+        """From now on subtract `mean` (73,) from windows and divide by `deviation` (73,), those of the training data."""
+        self.mean.copy_(mean[:, None])
+        self.deviation.copy_(deviation[:, None])
+
     def forward(self, window: Tensor) -> Tensor:
+        if self.standardised:
+            window = (window - self.mean) / self.deviation
         x = self.first(window)  # (B,D,21), then 15, 9, 3
         for layer in range(self.LAYERS):
             x = self.get_submodule(f"encoder{layer}")(x) + x[:, :, 3:-3]

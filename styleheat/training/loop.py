@@ -29,6 +29,9 @@ BETAS = (0.5, 0.999)
 EMA_DECAY = 0.5 ** (32 / 10_000)
 """Half the moving average's memory fades in 10,000 images seen 32 at a time, as in the reference's trainer."""
 
+LOG_EVERY = 10
+"""Steps between the points that are logged, each the mean of as many."""
+
 Batch = dict[str, Any]
 Losses = dict[str, Tensor]
 
@@ -44,8 +47,11 @@ class Recipe(Protocol):
     have `requires_grad` off.
     """
 
-    model: nn.Module
-    players: dict[str, nn.Module]
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def players(self) -> dict[str, nn.Module]: ...
 
     def begin_step(self, step: int) -> None:
         """Called before each step with its number from 0: for weights that change with time."""
@@ -60,7 +66,7 @@ class Recipe(Protocol):
 
 
 DECAY = 0.2
-"""What the learning rate is multiplied by every `decay_steps` steps."""
+"""What the learning rate is multiplied by every `lr_every` steps."""
 
 
 @dataclass
@@ -151,13 +157,13 @@ def fit(
         batch = next(batches)
         torch.manual_seed(int(files.fingerprint(seed, step, accelerator.process_index), 16) % 2**63)
         recipe.begin_step(step)
-        losses = _step(recipe, optimizers, batch, schedule.lr * DECAY ** (step // schedule.decay_steps), accelerator)
+        losses = _step(recipe, optimizers, batch, schedule.lr * DECAY ** (step // schedule.lr_every), accelerator)
         average.update()
         rows.append({"step": step + 1, **{key: float(value) for key, value in losses.items()}})
         if not all(math.isfinite(value) for value in rows[-1].values()):
             raise InputError(f"params.yaml: {name}.lr: a loss is not finite at step {step + 1}; try a smaller lr")
-        if (step + 1) % schedule.log_every == 0 or step + 1 == schedule.steps:
-            recent = _mean(rows[-schedule.log_every :])
+        if (step + 1) % LOG_EVERY == 0 or step + 1 == schedule.steps:
+            recent = _mean(rows[-LOG_EVERY:])
             log(recent, step + 1)
             progress.set_postfix({key: f"{value:.3f}" for key, value in recent.items()}, refresh=False)
         if accelerator.is_main_process:

@@ -1,8 +1,11 @@
-"""Batches of images as one picture to look at."""
+"""Batches of images: as one picture to look at, and how close they are."""
 
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from styleheat.networks.layers import resize
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -14,3 +17,9 @@ def to_uint8(images: Tensor) -> np.ndarray:
 def grid(*rows: Tensor) -> np.ndarray:
     """Rows of images (B, 3, H, W) in [-1, 1], each row a batch, as one uint8 picture (rows·H, B·W, 3)."""
     return np.concatenate([np.concatenate(list(to_uint8(row)), axis=1) for row in rows], axis=0)
+
+
+def psnr(image: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB over a whole batch (B, 3, H, H) in [-1, 1]; targets take the images' size."""
+    target = resize(target, image.shape[-1])
+    return round(float(peak_signal_noise_ratio(image.clamp(-1, 1), target, data_range=2.0)), 4)

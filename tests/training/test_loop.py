@@ -14,7 +14,7 @@ from styleheat.params import Training
 from styleheat.training.loop import MovingAverage, fit
 
 SCHEDULE = Training(
-    init="none", steps=60, batch=8, lr=0.05, decay_steps=40, log_every=10, save_every=10, sample_every=25
+    init="none", steps=60, batch=8, lr=0.05, lr_every=40, save_every=10, sample_every=25
 )
 
 
@@ -92,7 +92,7 @@ def test_learns_logs_and_leaves_curves_and_samples(tmp_path):
     outcome = run(
         tmp_path,
         Toy(),
-        SCHEDULE.model_copy(update={"steps": 400, "decay_steps": 1000}),
+        SCHEDULE.model_copy(update={"steps": 400, "lr_every": 1000}),
         lambda losses, step: logged.append(step),
     )
     rows = list(csv.DictReader((tmp_path / "curves.csv").open()))
@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_is_one_clear_line(tmp_path):
 
 def test_the_learning_rate_falls_to_a_fifth(tmp_path):
     steady, decayed = Toy(), Toy()
-    run(tmp_path / "steady", steady, SCHEDULE.model_copy(update={"steps": 41, "decay_steps": 100}))
+    run(tmp_path / "steady", steady, SCHEDULE.model_copy(update={"steps": 41, "lr_every": 100}))
     run(tmp_path / "decayed", decayed, SCHEDULE.model_copy(update={"steps": 41}))
     rate = {
         name: torch.load(tmp_path / name / "scratch/last.pt")["optimizers"]["line"]["param_groups"][0]["lr"]
