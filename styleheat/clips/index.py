@@ -12,10 +12,12 @@ process killed at any point loses the clips in hand and nothing else.
 import contextlib
 import errno
 import fcntl
+import importlib
 import json
 import os
 import re
 import signal
+import sys
 import threading
 import warnings
 from collections import Counter
@@ -179,7 +181,7 @@ def process(
         todo = {clip: task for clip, task in tasks.items() if not _is_current(folder, entries.get(clip), task)}
         outdated = {clip: entries.pop(clip) for clip in list(entries) if clip in todo or clip not in tasks}
 
-        run = _Runner(folder, work, workers, backend, timeout_s)
+        run = _Runner(folder, _importable(work), workers, backend, timeout_s)
         with _journal(folder) as record:
             # Forgotten before removed: a kill in between must not leave an entry that vouches for other content.
             record((clip, None) for clip in outdated)
@@ -280,6 +282,17 @@ def _with_progress(results: Iterator[tuple[str, Entry]], total: int, desc: str) 
 
 
 # --- the work
+
+
+def _importable(work: Work) -> Work:
+    """The function as its module's own name gives it, when that module was started by `python -m`.
+
+    Of `__main__`, workers would get a new copy with each task, without what the module keeps (a loaded model).
+    """
+    spec = sys.modules[work.__module__].__spec__
+    if work.__module__ != "__main__" or spec is None:
+        return work
+    return getattr(importlib.import_module(spec.name), work.__name__)
 
 
 class _TookTooLong(BaseException):

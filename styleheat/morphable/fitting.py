@@ -92,6 +92,18 @@ def has_face(landmarks: np.ndarray) -> np.ndarray:
     return ~(landmarks == -1).all(axis=(1, 2))
 
 
+def fill_in(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (T, 68, 2) → the same with frames without a face (−1) put between their neighbours', float32.
+
+    Raises InputError when no frame has a face.
+    """
+    found = has_face(landmarks)
+    if not found.any():
+        raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to fill in from")
+    flat = landmarks[found].reshape(found.sum(), -1)
+    return _fill(flat, found).reshape(landmarks.shape).astype(np.float32)
+
+
 class _State:
     """Pose and expression of some frames, and the Gauss–Newton step on them."""
 

@@ -215,3 +215,34 @@ def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:
         index.read(tmp_path)
     with pytest.raises(InputError, match="run the stage"):
         index.outputs(tmp_path / "nothing", ".mp4")
+
+
+STARTED_AS_MODULE = """
+import functools
+from pathlib import Path
+from styleheat.clips.index import Outcome, Task, process
+
+@functools.cache
+def model():
+    with open("loaded.log", "a") as log:
+        log.write("loaded\\n")
+    return 7
+
+def work(clip):
+    return Outcome(facts={"value": model()})
+
+if __name__ == "__main__":
+    process("out", {f"clip{k}": Task("") for k in range(20)}, work, workers=2)
+"""
+
+
+def test_a_stage_s_function_keeps_its_model_between_tasks(tmp_path: Path) -> None:
+    """Run as `python -m`, whose functions belong to `__main__`, which workers don't have."""
+    (tmp_path / "stage_like.py").write_text(STARTED_AS_MODULE)
+    path = os.pathsep.join([str(tmp_path), str(Path(index.__file__).parents[2])])
+    subprocess.run(
+        [sys.executable, "-m", "stage_like"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=True
+    )
+    entries = index.read(tmp_path / "out")
+    assert len(entries) == 20 and all(entry.facts == {"value": 7} for entry in entries.values())
+    assert 1 <= len((tmp_path / "loaded.log").read_text().split()) <= 2  # once a worker

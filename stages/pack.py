@@ -1,0 +1,106 @@
+"""Pack a set's frames, landmarks, coefficients and sound into an LMDB: `data/<set>/lmdb`, laid out as PIRenderer's.
+
+Run as `python -m stages.pack --set vox`. Clips that the LMDB holds already, from the same files, are copied as they
+are. Until the LMDB is complete, packed clips wait in the scratch folder, where a killed run finds them again.
+"""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from styleheat import files
+from styleheat.clips import index, store
+from styleheat.clips.index import Outcome, Task
+from styleheat.errors import InputError
+from styleheat.face.align import ffhq_alignment
+from styleheat.files import fingerprint
+from styleheat.media.audio import read_audio
+from styleheat.media.mel import mel_spectrogram
+from styleheat.media.video import probe, read_frames
+from styleheat.morphable.coefficients import pack_coefficients, read_landmarks, read_mat
+from styleheat.morphable.fitting import fill_in
+from styleheat.params import Pack
+from styleheat.pipeline import SCRATCH, Stage, main, root
+
+VERSION = 1
+"""To be raised when the same clip would be packed otherwise."""
+
+
+def body(stage: Stage) -> None:
+    assert stage.set is not None
+    runtime = stage.params.runtime
+    settings = stage.params.sets[stage.set].pack
+    data = Path("data") / stage.set
+    videos, points, coefficients = (
+        index.outputs(data / name, suffix)
+        for name, suffix in (("clips", ".mp4"), ("landmarks", ".txt"), ("coefficients", ".mat"))
+    )
+    clips = [clip for clip in videos if clip in points and clip in coefficients]
+    shards = root() / SCRATCH / stage.title
+    tasks = {}
+    for clip in clips:
+        inputs = [videos[clip], points[clip], coefficients[clip]]
+        source = fingerprint(VERSION, [made.content for made in inputs], settings.model_dump())
+        tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, source))
+
+    packed = store.packed_sources(data / "lmdb", settings.size)
+    new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
+    account = index.process(
+        shards,
+        new,
+        pack_clip,
+        workers=runtime.workers,
+        backend=runtime.backend,
+        timeout_s=runtime.timeout_s,
+        desc=stage.title,
+    )
+    made = {clip: shard.path for clip, shard in index.outputs(shards, ".zip").items()}
+    splits = {clip: videos[clip].path.parent.name for clip in clips if clip in made or clip not in new}
+    account = index.Account(len(clips), len(splits), len(clips) - len(new), account.lost)
+    account.require_some(stage.title)
+    store.write_lmdb(data / "lmdb", settings.size, splits, made)
+    for shard in made.values():
+        shard.unlink()
+    for other in (data / "lmdb").iterdir():  # of another size
+        if other.is_dir() and other.name != str(settings.size):
+            shutil.rmtree(other)
+
+    lmdb = store.ClipStore(data / "lmdb", settings.size)
+    persons = {split: len({store.person_of(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
+    frames = sum(lmdb.length(clip) for clip in splits)
+    stage.write_metrics({**account.metrics(), "frames": frames, "persons": persons})
+
+
+def pack_clip(
+    clip: str, video: Path, points: Path, coefficients: Path, shards: Path, settings: Pack, source: str
+) -> Outcome:
+    """Write all that the LMDB will hold of one clip to a shard."""
+    info = probe(video)
+    landmarks = fill_in(read_landmarks(points))
+    packed = pack_coefficients(*read_mat(coefficients))
+    mel = mel_spectrogram(read_audio(video)) if info.has_audio else None
+    path = shards / f"{clip}.zip"
+    with files.atomic(path) as temporary, store.ShardWriter(temporary, clip) as shard:
+        length = 0
+        for frame in read_frames(video):
+            if length < len(landmarks):
+                alignment = ffhq_alignment(landmarks[length], info.width, info.height, settings.align_size)
+                shard.add_frame(_scaled(frame, settings.size), alignment.apply_fast(frame))
+            length += 1
+        if not length == len(landmarks) == len(packed):
+            raise InputError(
+                f"{video}: its frames, landmarks and coefficients differ in number; "
+                f"{length}, {len(landmarks)} and {len(packed)} should be equal"
+            )
+        shard.finish(packed, store.scale_landmarks(landmarks, info.width), mel, source)
+    return Outcome(files=[path], facts={"frames": length, "sound": mel is not None})
+
+
+def _scaled(frame: np.ndarray, size: int) -> np.ndarray:
+    return frame if frame.shape[0] == size else cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+
+
+if __name__ == "__main__":
+    main(body, sets=True)
