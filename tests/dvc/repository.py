@@ -1,0 +1,64 @@
+"""A copy of the project as a repository of its own, for tests that run DVC for real."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Repository:
+    """A git and DVC repository, commands in it, and which stages they ran."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DVC_SITE_CACHE_DIR": str(path.parent / "site"),
+            "DVC_GLOBAL_CONFIG_DIR": str(path.parent / "config"),
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@localhost",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@localhost",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def run(self, *command: str) -> str:
+        """What a command says, both streams; it must succeed."""
+        done = subprocess.run(
+            command, cwd=self.path, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def repro(self, *arguments: str) -> list[str]:
+        """Reproduce; the stages that ran, in their order."""
+        said = self.run("dvc", *(arguments or ("repro",)))
+        assert "WARNING" not in said, said
+        return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage ")]
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "state")
+
+    def copy(self, path: Path) -> "Repository":
+        shutil.copytree(self.path, path, symlinks=True)
+        return Repository(path)
+
+
+def clone(path: Path) -> Repository:
+    """Copy what git would carry, without committed results, and commit it in a new repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).is_file() and not name.startswith(("dvc.lock", "metrics/")):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, path / name)
+    repository = Repository(path)
+    repository.run("git", "init", "-q")
+    repository.commit()
+    return repository

@@ -1,0 +1,207 @@
+"""dvc.yaml: what each change re-runs. DVC is real; the stages are stand-ins that write their outs at once."""
+
+import ast
+import itertools
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from styleheat.params import read_yaml
+from tests.dvc.repository import ROOT, Repository, clone
+
+SETS = ("vox", "hdtf")
+PER_SET = ("download", "crop", "landmarks", "coefficients", "pack")
+INFER = ("infer_video", "infer_image", "infer_audio")
+TRAINED = ("train_prior", "train_warper", "train", "train_audio")
+EVERY = {f"{name}@{key}" for name in PER_SET for key in SETS} | {"weights", "evaluate", *TRAINED, *INFER}
+
+CHANGES_NO_RESULT = {"params", "pipeline", "tracking", "errors", "files"}
+
+STAND_IN = """
+import hashlib, json, os, re
+from pathlib import Path
+from ruamel.yaml import YAML
+
+def load(path):
+    return YAML(typ="safe", pure=True).load(Path(path).read_text())
+
+params = load("params.yaml")
+name, _, key = os.environ["DVC_STAGE"].partition("@")
+
+def find(dotted):
+    node = params["sets"][key] if dotted.startswith("item.") else params
+    for part in dotted.removeprefix("item.").split("."):
+        node = node[part]
+    return node
+
+def resolve(text):
+    return re.sub(r"\\$\\{([^}]+)\\}", lambda m: key if m[1] == "key" else str(find(m[1])), text)
+
+stage = load("dvc.yaml")["stages"][name]
+stage = stage.get("do", stage)
+seen = hashlib.sha256(json.dumps([find(resolve(group)) for group in stage["params"]]).encode())
+for dep in stage["deps"]:
+    path = Path(resolve(dep))
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            seen.update(file.read_bytes())
+for out in stage.get("outs", []) + stage["metrics"] * ("metrics" in stage) + stage.get("plots", []):
+    path = Path(resolve(next(iter(out)) if isinstance(out, dict) else out))
+    if not path.suffix:
+        path.mkdir(parents=True, exist_ok=True)
+        path = path / "content"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(json.dumps({"seen": seen.hexdigest()}))
+""".replace('stage["metrics"] * ("metrics" in stage)', 'stage.get("metrics", [])')
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The project with stand-ins for stages, reproduced and its results committed; each test leaves it reproduced."""
+    repository = clone(tmp_path_factory.mktemp("graph") / "project")
+    for name in (*PER_SET, "weights", "evaluate", *TRAINED, *INFER):
+        (repository.path / "stages" / f"{name}.py").write_text(STAND_IN)
+    for folder in ("styleheat/evaluation", "styleheat/training", "styleheat/inference"):
+        (repository.path / folder).mkdir(exist_ok=True)
+    for key, file in itertools.product(("infer_video", "infer_image", "infer_audio"), ("portrait", "driver")):
+        example = repository.path / read_yaml(repository.path / "params.yaml")[key][file]
+        example.parent.mkdir(parents=True, exist_ok=True)
+        example.write_text("example")
+    repository.commit()
+    ran = repository.repro()
+    assert set(ran) == EVERY and len(ran) == len(EVERY)
+    assert ran.index("pack@hdtf") < ran.index("train_prior") < ran.index("train") < ran.index("evaluate")
+    repository.commit()
+    return repository
+
+
+def edit(path: Path, pattern: str, replacement: str, count: int = 1) -> None:
+    text, edits = re.subn(pattern, replacement, path.read_text(), count=count, flags=re.MULTILINE | re.DOTALL)
+    assert edits
+    path.unlink()
+    path.write_text(text)
+
+
+def test_nothing_to_do_is_quick(reproduced: Repository):
+    started = time.monotonic()
+    assert reproduced.repro() == []
+    assert time.monotonic() - started < 15  # 2 s alone on two cores; the bar is 5
+    assert reproduced.run("git", "status", "--porcelain") == ""
+
+
+def test_an_experiment_with_another_learning_rate(reproduced: Repository):
+    ran = reproduced.repro("exp", "run", "--name", "slow", "-S", "train.lr=0.00005")
+    assert set(ran) == {"train", "evaluate", *INFER}
+    assert "5e-05" in reproduced.run("dvc", "exp", "show", "--csv", "--only-changed")
+    assert reproduced.repro() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after", "stages"),
+    [
+        ("runtime.workers", "workers: .", "workers: 7", set()),
+        ("youtube.retries", "retries: .", "retries: 9", set()),
+        ("infer_audio.pose_style", "pose_style: 0", "pose_style: 1", {"infer_audio"}),
+        ("evaluate.clips", "(?<=^evaluate:\n  clips: )\\d+", "1", {"evaluate"}),
+        (
+            "sets.hdtf.pack.align_size",
+            "align_size: (\\d+)(?=\n\n)",
+            "align_size: 64",
+            {"pack@hdtf", "train_prior", "train", "train_audio", "evaluate", *INFER},
+        ),
+        (
+            "train_warper.steps",
+            "(?<=^train_warper:\n  init: models/embedded/warper\n  steps: )\\d+",
+            "1",
+            {"train_warper", "train", "evaluate", *INFER},
+        ),
+    ],
+)
+def test_a_parameter_reruns_what_hangs_on_it(
+    reproduced: Repository, key: str, before: str, after: str, stages: set[str]
+):
+    edit(reproduced.path / "params.yaml", before, after)
+    assert set(reproduced.repro()) == stages, key
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("{infer_audio.driver}", {"infer_audio"}),
+        ("{infer_video.driver}", {"infer_video"}),
+        ("styleheat/evaluation/new.py", {"evaluate"}),
+        ("stages/infer_image.py", {"infer_image"}),
+        ("styleheat/pipeline.py", set()),
+        ("styleheat/tracking.py", set()),
+        ("data/sources/vox/mine.mp4", {"download@vox", "crop@vox", "landmarks@vox", "coefficients@vox", "pack@vox"}
+            | {"train_prior", "train_warper", "train", "evaluate", *INFER}),
+    ],
+)  # fmt: skip
+def test_a_file_reruns_what_hangs_on_it(reproduced: Repository, file: str, stages: set[str]):
+    if file.startswith("{"):
+        group, key = file.strip("{}").split(".")
+        file = read_yaml(reproduced.path / "params.yaml")[group][key]
+    path = reproduced.path / file
+    path.write_bytes((path.read_bytes() if path.exists() else b"") + b"\n# changed\n")
+    assert set(reproduced.repro()) == stages
+
+
+def test_the_official_profile_touches_no_data_set(reproduced: Repository, tmp_path: Path):
+    reproduced = reproduced.copy(tmp_path / "project")
+    for made in (reproduced.path / "data").glob("*/lmdb"):
+        made.rename(made.with_name("gone"))
+    reproduced.run("python", "-m", "stages.profile", "official")
+    edit(reproduced.path / "stages" / "weights.py", r"\Z", """
+for part in ("styleheat", "audio", "deep3d"):
+    Path("models/official", part).mkdir()
+    Path("models/official", part, "config.json").write_text("{}")
+""")  # fmt: skip
+    assert reproduced.repro("repro", "infer_audio") == ["weights", "infer_audio"]
+
+
+def test_results_are_small_and_in_git(reproduced: Repository):
+    """A fresh clone has the metrics and pictures of the committed dvc.lock, and nothing that DVC keeps."""
+    tracked = reproduced.run("git", "ls-files", "data", "models", "metrics").split()
+    assert "metrics/train.json" in tracked and "metrics/train/curves.csv" in tracked
+    assert not [name for name in tracked if re.match(r"data/(vox|hdtf|infer|evaluate)/|models/(styleheat|audio)/", name)
+                and not name.endswith(".gitignore")]  # fmt: skip
+
+
+def rooms_of(module: Path, seen: set[Path]) -> set[str]:
+    """Rooms and loose modules of styleheat/ that a module imports, directly or through others."""
+    if module in seen:
+        return set()
+    seen.add(module)
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{module}: relative import"
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    found: set[str] = set()
+    for name in names:
+        place = ROOT.joinpath(*name.split("."))
+        target = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if name.startswith("styleheat.") and target.exists():
+            found |= {name.split(".")[1]} | rooms_of(target, seen)
+    return found
+
+
+def declared(stage: dict[str, Any]) -> set[str]:
+    return {Path(dep).parts[1].removesuffix(".py") for dep in stage["deps"] if dep.startswith("styleheat/")}
+
+
+@pytest.mark.parametrize("name", [*PER_SET, "weights", "evaluate", *TRAINED, *INFER])
+def test_deps_name_the_rooms_that_a_stage_uses(name: str):
+    stage = read_yaml(ROOT / "dvc.yaml")["stages"][name]
+    stage = stage.get("do", stage)
+    assert stage["cmd"].startswith(f"python -m stages.{name}")
+    assert f"stages/{name}.py" in stage["deps"]
+    used = rooms_of(ROOT / "stages" / f"{name}.py", set())
+    assert used - declared(stage) - CHANGES_NO_RESULT == set()
+    assert declared(stage) - used == set()
