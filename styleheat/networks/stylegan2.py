@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from styleheat.networks.config import NetworkConfig
 from styleheat.networks.flow import warp
 from styleheat.networks.layers import (
+    SLOPE,
     BiasedLeakyReLU,
     Blur,
     ConvLayer,
@@ -46,19 +47,32 @@ class ModulatedConv2d(nn.Module):
         self.blur = Blur(padding=1, gain=4.0) if up else None
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        # Scaling weights by a style is scaling the input; unit length is a scale of the output. So all samples share
-        # one ordinary convolution. `modulated_conv2d_reference` is the definition that this equals.
+        x, length = self.convolve(x, style)
+        return x if length is None else x * length[:, :, None, None]
+
+    def convolve(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The convolution before demodulation, and the factors (B,O) that demodulate it.
+
+        Scaling weights by a style is scaling the input, and unit length is a scale of the output. So all samples share
+        one ordinary convolution. `modulated_conv2d_reference` is the definition that this equals.
+        """
         style = self.modulation(style)
         weight = self.weight[0] * self.scale
+        if weight.shape[2:] == (1, 1):
+            # A matrix product for each sample, which spares the scaled copy of a large input.
+            samples = (weight[:, :, 0, 0] * style[:, None]) @ x.flatten(2)
+            return samples.unflatten(2, x.shape[2:]), self._unit_length(weight, style)
         x = x * style[:, :, None, None]
         if self.blur is not None:
             x = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
         else:
             x = F.conv2d(x, weight, padding=self.padding)
-        if self.demodulate:
-            length = style.square() @ weight.square().sum(dim=(2, 3)).T  # (B,O)
-            x = x * torch.rsqrt(length + EPSILON)[:, :, None, None]
-        return x
+        return x, self._unit_length(weight, style)
+
+    def _unit_length(self, weight: Tensor, style: Tensor) -> Tensor | None:
+        if not self.demodulate:
+            return None
+        return torch.rsqrt(style.square() @ weight.square().sum(dim=(2, 3)).T + EPSILON)
 
 
 def modulated_conv2d_reference(layer: ModulatedConv2d, x: Tensor, style: Tensor) -> Tensor:
@@ -94,7 +108,13 @@ class StyledConv(nn.Module):
         self.activate = BiasedLeakyReLU(outputs)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        return self.activate(self.conv(x, style))
+        # `activate` of the demodulated convolution, with its √2 and the demodulation in one pass over the map:
+        # a leaky ReLU commutes with positive factors.
+        x, length = self.conv.convolve(x, style)
+        assert length is not None
+        gain = math.sqrt(2)
+        bias = (self.activate.bias * gain)[None, :, None, None]
+        return F.leaky_relu(torch.addcmul(bias, x, (length * gain)[:, :, None, None]), SLOPE)
 
 
 class ToRGB(nn.Module):
