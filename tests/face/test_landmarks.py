@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 
 from styleheat.errors import InputError
 from styleheat.face.detect import data_file
-from styleheat.face.landmarks import NO_FACE, FaceAlignment, MediaPipe, has_face, landmarker, smooth, stack
+from styleheat.face.landmarks import MIRRORED, NO_FACE, FaceAlignment, MediaPipe, has_face, landmarker, smooth, stack
 from styleheat.media.video import read_frames
-
-MIRROR = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31]
-MIRROR += [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-MIRROR += [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-"""Which point of the 68 each becomes in a mirror."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,7 @@ def test_a_mirror_swaps_left_and_right(astronaut: np.ndarray, finder: MediaPipe)
     points = finder.landmarks(astronaut)
     mirrored = finder.landmarks(np.ascontiguousarray(astronaut[:, ::-1]))
     assert points is not None and mirrored is not None
-    mirrored = mirrored[MIRROR]
+    mirrored = mirrored[list(MIRRORED)]
     mirrored[:, 0] = 511 - mirrored[:, 0]
     assert error(mirrored, points) < 0.03
 
@@ -80,6 +75,11 @@ def test_points_turn_and_grow_with_the_picture(
     moved = finder.landmarks(cv2.warpAffine(astronaut, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT))
     assert points is not None and moved is not None
     assert error(moved, points @ move[:, :2].T + move[:, 2]) < 0.035
+
+
+def test_a_mirror_of_a_mirror_is_the_face() -> None:
+    swap = np.array(MIRRORED)
+    assert np.array_equal(swap[swap], np.arange(68))
 
 
 def test_tracking_finds_every_frame_of_a_real_video(track: np.ndarray, carphone: Path, finder: MediaPipe) -> None:
