@@ -91,11 +91,12 @@ class MovingAverage:
         self.average = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
 
     @torch.no_grad()
-    def update(self) -> None:
+    def update(self, step: int) -> None:
+        """Take in the parameters after step number `step`, from 0. The first hundreds of steps fade faster, or the
+        average would long hold what training began with."""
+        decay = min(self.decay, (1 + step) / (10 + step))
         current = dict(self.module.named_parameters())
-        torch._foreach_lerp_(
-            list(self.average.values()), [current[name] for name in self.average], weight=1 - self.decay
-        )
+        torch._foreach_lerp_(list(self.average.values()), [current[name] for name in self.average], weight=1 - decay)
 
     @torch.no_grad()
     def swap(self) -> None:
@@ -158,7 +159,7 @@ def fit(
         torch.manual_seed(int(files.fingerprint(seed, step, accelerator.process_index), 16) % 2**63)
         recipe.begin_step(step)
         losses = _step(recipe, optimizers, batch, schedule.lr * DECAY ** (step // schedule.lr_every), accelerator)
-        average.update()
+        average.update(step)
         rows.append({"step": step + 1, **{key: float(value) for key, value in losses.items()}})
         if not all(math.isfinite(value) for value in rows[-1].values()):
             raise InputError(f"params.yaml: {name}.lr: a loss is not finite at step {step + 1}; try a smaller lr")

@@ -13,9 +13,7 @@ from styleheat.errors import InputError
 from styleheat.params import Training
 from styleheat.training.loop import MovingAverage, fit
 
-SCHEDULE = Training(
-    init="none", steps=60, batch=8, lr=0.05, lr_every=40, save_every=10, sample_every=25
-)
+SCHEDULE = Training(init="none", steps=60, batch=8, lr=0.05, lr_every=40, save_every=10, sample_every=25)
 
 
 class Lines(Dataset):
@@ -145,8 +143,11 @@ def test_moving_average_follows_and_swaps():
     average = MovingAverage(module, decay=0.9)
     with torch.no_grad():
         module.weight.fill_(1.0)
-    average.update()
+    average.update(step=1000)
     average.swap()
     assert module.weight.item() == pytest.approx(0.1)
     average.swap()
     assert module.weight.item() == 1.0
+    average.update(step=0)  # the first steps fade faster: 0.1 of what was, 0.9 of what is
+    average.swap()
+    assert module.weight.item() == pytest.approx(0.91)
