@@ -22,6 +22,9 @@ MOUTH_MARGIN = 0.35
 ROUNDING = 1 / 12 / 255**2
 """Mean squared error of rounding to 8 bits: no two frames are told apart below it, which caps PSNR at 58.9 dB."""
 
+_AT_ONCE = 8
+"""Frames whose similarity is computed together."""
+
 MAX_LAG = 5
 """Frames within which the best lag is sought: 0.2 s at 25 fps, past which nobody would call lips late but wrong."""
 
@@ -39,26 +42,39 @@ def psnr(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = N
     frame; empty boxes are left out. The mean of decibels is the usual report in the literature and the stricter one
     here: it rewards a repeated source for each frame that happens to look like it.
     """
+    assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
+    frames, height, width, _ = target.shape
+    whole = np.broadcast_to((0, 0, width, height), (frames, 4))
     ratios = []
-    for a, b, box in _regions(generated, target, boxes):
-        error = np.mean((a[box].astype(np.float64) - b[box]) ** 2) / 255**2
-        ratios.append(-10 * np.log10(max(float(error), ROUNDING)))
+    for a, b, (x0, y0, x1, y1) in zip(generated, target, whole if boxes is None else boxes, strict=True):
+        if x1 > x0 and y1 > y0:
+            difference = a[y0:y1, x0:x1].astype(np.float64) - b[y0:y1, x0:x1]
+            ratios.append(-10 * np.log10(max(np.mean(difference**2) / 255**2, ROUNDING)))
     return _mean(ratios)
 
 
-def ssim(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = None) -> float:
-    """Structural similarity (Wang et al. 2004: Gaussian window σ 1.5, RGB), −1 … 1 for equal frames.
+def similarity_maps(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Structural similarity (Wang et al. 2004: Gaussian window σ 1.5) at each pixel, the mean of the colours' own.
 
-    Arguments as for `psnr`. In boxes, the map of the whole frame is averaged there, so that windows see what lies
-    beside the box.
+    generated, target: (T,H,W,3) uint8. Returns (T,H,W) float32, −1 … 1 where equal.
     """
-    values = []
-    for a, b, box in _regions(generated, target, boxes):
+    assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
+    maps = []
+    for start in range(0, len(target), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
         _, similarity = structural_similarity_index_measure(
-            _planes(a), _planes(b), data_range=1.0, return_full_image=True
+            _planes(generated[some]), _planes(target[some]), data_range=1.0, return_full_image=True
         )
-        values.append(float(similarity[0].permute(1, 2, 0)[box].mean()))
-    return _mean(values)
+        maps.append(similarity.mean(1).numpy())
+    return np.concatenate(maps)
+
+
+def ssim(maps: np.ndarray, boxes: np.ndarray | None = None) -> float:
+    """Structural similarity of a clip from its `similarity_maps`, within boxes if given (as for `psnr`)."""
+    if boxes is None:
+        return float(maps.mean())
+    parts = [part[y0:y1, x0:x1] for part, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)]
+    return _mean([float(part.mean()) for part in parts if part.size])
 
 
 def mouth_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -130,21 +146,9 @@ def _shifted(measured: np.ndarray, reference: np.ndarray, lag: int) -> tuple[np.
     return measured[max(lag, 0) : length + min(lag, 0)], reference[max(-lag, 0) : length - max(lag, 0)]
 
 
-def _regions(a: np.ndarray, b: np.ndarray, boxes: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray, tuple]]:
-    """Pairs of frames and the index expression of what to compare in them."""
-    assert a.shape == b.shape, f"clips of different shapes: {a.shape} and {b.shape}"
-    if boxes is None:
-        return [(x, y, (...,)) for x, y in zip(a, b, strict=True)]
-    return [
-        (x, y, (slice(y0, y1), slice(x0, x1)))
-        for x, y, (x0, y0, x1, y1) in zip(a, b, boxes, strict=True)
-        if x1 > x0 and y1 > y0
-    ]
-
-
-def _planes(frame: np.ndarray) -> torch.Tensor:
-    """(H,W,3) uint8 as a float (1,3,H,W) tensor in [0,1]."""
-    return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float() / 255
+def _planes(frames: np.ndarray) -> torch.Tensor:
+    """(N,H,W,3) uint8 as a float (N,3,H,W) tensor in [0,1]."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
 
 
 def _mean(values: list[float] | np.ndarray) -> float:

@@ -10,16 +10,22 @@ to them. So a perfect answer has distance 0, whatever the landmarker gets wrong.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.clips.store import ClipStore, person_of
+from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
+from styleheat.errors import InputError
 from styleheat.evaluation import metrics
 from styleheat.face import identity
 from styleheat.face.landmarks import Landmarker, has_face, stack
 from styleheat.inference.animate import animate
 from styleheat.inference.drive import fitted, same_scale, speak
 from styleheat.inference.portrait import prepare
+from styleheat.media.audio import read_audio
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
 from styleheat.morphable.model import mouth_opening
 from styleheat.networks.audio2motion import Audio2Motion
@@ -33,13 +39,14 @@ EMBED_EVERY = 12
 class Clip:
     """A held-out clip, as training would see it.
 
-    frames: (T,S,S,3) uint8 at 25 fps. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz.
+    frames: (T,S,S,3) uint8 at 25 fps. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz, or None.
     """
 
     name: str
+    person: str
     frames: np.ndarray
     descriptors: np.ndarray
-    sound: np.ndarray
+    sound: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Seen:
             landmarks=self.landmarks[1:],
             descriptors=self.descriptors[1:],
             mouth=self.mouth[1:],
+            faces=self.faces[1:],
         )
 
     def first_repeated(self, length: int) -> "Seen":
@@ -73,7 +81,7 @@ class Seen:
             np.repeat(self.landmarks[:1], length, axis=0),
             np.repeat(self.descriptors[:1], length, axis=0),
             np.repeat(self.mouth[:1], length),
-            self.faces[:1],
+            np.repeat(self.faces[:1], 2, axis=0),
         )
 
 
@@ -85,50 +93,95 @@ class Trial:
     source: np.ndarray
     target: np.ndarray
     generated: np.ndarray
-    sound: np.ndarray
+    sound: np.ndarray | None
     scores: dict[str, float]
     trivial: dict[str, float]
     lags: np.ndarray
 
 
-def look(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Seen:
-    """Measure frames (S,S,3) uint8."""
-    images = np.stack(list(frames))
-    landmarks = stack(landmarker.track(images))
-    here = has_face(landmarks)
-    descriptors = np.full((len(images), 73), np.nan, np.float32)
-    mouth = np.full(len(images), np.nan)
-    if here.any():
-        descriptors[here] = descriptor(fitted(landmarks, images.shape[1]))[here]
-        mouth[here] = mouth_opening(landmarks[here])
-    return Seen(images, landmarks, descriptors, mouth, _embeddings(images[::EMBED_EVERY], landmarks[::EMBED_EVERY]))
+def read_clips(store: ClipStore, folder: str | Path, count: int, seconds: float) -> list[Clip]:
+    """Up to `count` held-out clips, the first `seconds` of each, of as many people as there are.
+
+    folder: of the clips' mp4 files, which have their sound. Raises InputError when nobody was held out.
+    """
+    by_person: dict[str, list[str]] = {}
+    for name in sorted(store.clips("test")):
+        by_person.setdefault(person_of(name), []).append(name)
+    turns = [name for turn in zip_longest(*by_person.values()) for name in turn if name is not None]
+    if not turns:
+        raise InputError(f"{store.folder}/test_list.txt: no clip is held out; give the set test_people")
+    return [_read_clip(store, Path(folder), name, round(seconds * FPS)) for name in turns[:count]]
 
 
-def same_identity(clip: Clip, seen: Seen, model: StyleHEAT, landmarker: Landmarker) -> Trial:
-    """The clip's first frame driven by the clip; scored on all frames but the first."""
-    portrait = prepare(clip.frames[0], clip.descriptors[0], model)
-    generated = look(animate(model, portrait, clip.descriptors), landmarker)
-    return _trial(clip.name, seen, seen, generated, clip.sound, _against_truth)
+def _read_clip(store: ClipStore, folder: Path, name: str, frames: int) -> Clip:
+    length = min(frames, store.length(name))
+    images = np.stack([store.frame(name, frame) for frame in range(length)])
+    sound = None
+    if store.mel(name) is not None:
+        samples = read_audio(folder / f"{name}.mp4", end=length / FPS)
+        sound = np.pad(samples, (0, max(0, round(length / FPS * SAMPLE_RATE) - len(samples))))
+    return Clip(name, person_of(name), images, descriptor(store.coefficients(name)[:length]), sound)
 
 
-def cross_identity(
-    source: Clip, source_seen: Seen, driver: Clip, driver_seen: Seen, model: StyleHEAT, landmarker: Landmarker
-) -> Trial:
-    """One person's first frame driven by another's clip, brought to the first one's scale."""
-    portrait = prepare(source.frames[0], source.descriptors[0], model)
-    motion = same_scale(driver.descriptors, source.descriptors[0])
-    generated = look(animate(model, portrait, motion), landmarker)
-    return _trial(f"{source.name} by {driver.name}", source_seen, driver_seen, generated, driver.sound, _of_motion)
+@dataclass(frozen=True)
+class Examiner:
+    """Puts models to the tests. seed: of the head motion and blinks that speech leaves open."""
 
+    model: StyleHEAT
+    audio_model: Audio2Motion
+    landmarker: Landmarker
+    seed: int
 
-def speech(
-    clip: Clip, seen: Seen, model: StyleHEAT, audio_model: Audio2Motion, landmarker: Landmarker, seed: int
-) -> Trial:
-    """The clip's first frame driven by the clip's sound; head motion and blinks are drawn from `seed`."""
-    portrait = prepare(clip.frames[0], clip.descriptors[0], model)
-    motion = speak(clip.sound, len(clip.frames), audio_model, clip.descriptors[0], pose_style=0, seed=seed)
-    generated = look(animate(model, portrait, motion), landmarker)
-    return _trial(clip.name, seen, seen, generated, clip.sound, _of_speech)
+    def run(self, clips: list[Clip]) -> dict[str, list[Trial]]:
+        """Every test that the clips allow, by the protocol's name; cross identity needs two people, speech sound."""
+        progress = tqdm(total=3 * len(clips), desc="evaluate", unit="test")
+        trials: dict[str, list[Trial]] = {"same_identity": [], "cross_identity": [], "speech": []}
+        seen = [self.look(clip.frames) for clip in clips]
+        for number, clip in enumerate(clips):
+            trials["same_identity"].append(self.same_identity(clip, seen[number]))
+            progress.update()
+            other = (number + 1) % len(clips)
+            if clips[other].person != clip.person:
+                trials["cross_identity"].append(self.cross_identity(clip, seen[number], clips[other], seen[other]))
+            progress.update()
+            if clip.sound is not None:
+                trials["speech"].append(self.speech(clip, clip.sound, seen[number]))
+            progress.update()
+        progress.close()
+        return {protocol: members for protocol, members in trials.items() if members}
+
+    def same_identity(self, clip: Clip, seen: Seen) -> Trial:
+        """The clip's first frame driven by the clip."""
+        generated = self._drive(clip, clip.descriptors)
+        return _trial(clip.name, seen, seen, generated, clip.sound, _against_truth)
+
+    def cross_identity(self, source: Clip, source_seen: Seen, driver: Clip, driver_seen: Seen) -> Trial:
+        """One person's first frame driven by another's clip, brought to the first one's scale."""
+        generated = self._drive(source, same_scale(driver.descriptors, source.descriptors[0]))
+        name = f"{source.name} by {driver.name}"
+        return _trial(name, source_seen, driver_seen, generated, driver.sound, _of_motion)
+
+    def speech(self, clip: Clip, sound: np.ndarray, seen: Seen) -> Trial:
+        """The clip's first frame driven by the clip's sound."""
+        motion = speak(sound, len(clip.frames), self.audio_model, clip.descriptors[0], pose_style=0, seed=self.seed)
+        return _trial(clip.name, seen, seen, self._drive(clip, motion), sound, _of_speech)
+
+    def look(self, frames: Iterable[np.ndarray]) -> Seen:
+        """Measure frames (S,S,3) uint8."""
+        images = np.stack(list(frames))
+        landmarks = stack(self.landmarker.track(images))
+        here = has_face(landmarks)
+        descriptors = np.full((len(images), DESCRIPTOR), np.nan, np.float32)
+        mouth = np.full(len(images), np.nan)
+        if here.any():
+            descriptors[here] = descriptor(fitted(landmarks, images.shape[1]))[here]
+            mouth[here] = mouth_opening(landmarks[here])
+        faces = _embeddings(images[::EMBED_EVERY], landmarks[::EMBED_EVERY])
+        return Seen(images, landmarks, descriptors, mouth, faces)
+
+    def _drive(self, source: Clip, descriptors: np.ndarray) -> Seen:
+        portrait = prepare(source.frames[0], source.descriptors[0], self.model)
+        return self.look(animate(self.model, portrait, descriptors, size=source.frames.shape[1]))
 
 
 def _embeddings(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -144,7 +197,7 @@ def _embeddings(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 Score = Callable[[Seen, Seen, np.ndarray], dict[str, float]]
 
 
-def _trial(name: str, source: Seen, target: Seen, generated: Seen, sound: np.ndarray, score: Score) -> Trial:
+def _trial(name: str, source: Seen, target: Seen, generated: Seen, sound: np.ndarray | None, score: Score) -> Trial:
     trivial = source.first_repeated(len(target.frames))
     person = source.faces[0]
     return Trial(
@@ -179,17 +232,12 @@ def _of_motion(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, f
 
 def _against_truth(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
     mouths = metrics.mouth_boxes(target.landmarks, target.frames.shape[1])
+    similarity = metrics.similarity_maps(generated.frames, target.frames)
     return _of_motion(generated, target, person) | {
         "psnr": metrics.psnr(generated.frames, target.frames),
         "psnr_mouth": metrics.psnr(generated.frames, target.frames, mouths),
-        "ssim": metrics.ssim(generated.frames, target.frames),
-        "ssim_mouth": metrics.ssim(generated.frames, target.frames, mouths),
+        "ssim": metrics.ssim(similarity),
+        "ssim_mouth": metrics.ssim(similarity, mouths),
         "l1": metrics.l1(generated.frames, target.frames),
         "landmarks": metrics.landmark_distance(generated.landmarks, target.landmarks),
     }
-
-
-def cut_sound(samples: np.ndarray, frames: int) -> np.ndarray:
-    """The sound (N,) at 16 kHz of the first `frames` frames, filled up with silence where it ends early."""
-    length = round(frames / FPS * SAMPLE_RATE)
-    return np.pad(samples[:length], (0, max(0, length - len(samples))))

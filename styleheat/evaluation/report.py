@@ -38,7 +38,7 @@ def summary(trials: list[Trial]) -> dict[str, float | int | dict[str, float]]:
 
 def strip(trials: dict[str, list[Trial]]) -> np.ndarray:
     """(H,W,3) uint8: for each protocol by its name, and each of its trials, two rows: source and targets, generated."""
-    parts = []
+    parts: list[np.ndarray] = []
     for name, members in trials.items():
         parts.append(_caption(name, parts[0].shape[1] if parts else _width(members[0])))
         parts += [_rows(trial) for trial in members]

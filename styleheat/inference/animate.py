@@ -38,16 +38,21 @@ def load_audio2motion(folder: str | Path, device: str) -> Audio2Motion:
     return model.eval().requires_grad_(False).to(device)
 
 
-def animate(model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, batch: int = BATCH) -> Iterator[np.ndarray]:
-    """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T."""
+def animate(
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, size: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T.
+
+    size: S, if not the generator's own.
+    """
     device = next(model.parameters()).device
     image = torch.empty(0)  # not looked at: the portrait is inverted already
-    for start in range(0, len(descriptors), batch):
-        chosen = range(start, min(start + batch, len(descriptors)))
+    for start in range(0, len(descriptors), BATCH):
+        chosen = range(start, min(start + BATCH, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
-            painted = model(image, windows, portrait.inversion.expand(len(chosen))).image
+            painted = model(image, windows, portrait.inversion.expand(len(chosen)), size=size).image
             pixels = ((painted + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
         yield from np.ascontiguousarray(pixels.cpu().numpy())
 

@@ -1,0 +1,38 @@
+"""Score the models on people they were not trained on: metrics/evaluate.json, metrics/evaluate/, data/evaluate/."""
+
+from pathlib import Path
+
+from styleheat import files
+from styleheat.pipeline import Stage, main
+
+CLIPS = Path("data/hdtf/clips/test")
+STRIP = Path("metrics/evaluate/strip.png")
+FILMS = Path("data/evaluate")
+
+
+def body(stage: Stage) -> None:
+    from styleheat.clips.store import ClipStore
+    from styleheat.evaluation import protocols, report
+    from styleheat.face.landmarks import landmarker
+    from styleheat.inference import animate
+
+    infer, settings = stage.params.infer, stage.params.evaluate
+    device = stage.device()
+    model = animate.load_styleheat(infer.models, device)
+    audio_model = animate.load_audio2motion(infer.audio_models, device)
+    store = ClipStore("data/hdtf/lmdb", stage.params.sets.hdtf.pack.size)
+    clips = protocols.read_clips(store, CLIPS, settings.clips, settings.seconds)
+    examiner = protocols.Examiner(model, audio_model, landmarker(infer.landmarks, device), stage.params.seed)
+    trials = examiner.run(clips)
+
+    stage.write_metrics({protocol: report.summary(members) for protocol, members in trials.items()})
+    report.write_strip(STRIP, trials)
+    stage.tracker.log_image("evaluate", STRIP)
+    with files.atomic(FILMS) as folder:
+        for protocol, members in trials.items():
+            report.write_films(folder, protocol, members)
+    stage.tracker.log_artifact(FILMS)
+
+
+if __name__ == "__main__":
+    main(body)
