@@ -1,0 +1,37 @@
+"""Makes the committed inputs of the inference stages: `python -m styleheat.sources.synthetic.examples`.
+
+People of a set called "examples" are in no data set, so no model has seen them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from styleheat.media.audio import write_wav
+from styleheat.media.image import write_image
+from styleheat.sources.synthetic.clip import conversation, frames, person, render_clip
+from styleheat.sources.synthetic.head import CONTROLS, INDEX
+
+FOLDER = Path("data/examples")
+SIZE = 320
+PORTRAIT, DRIVER, EXPRESSION = 0, 1, 2
+"""Which of the set's people is seen in which file."""
+
+
+def main() -> None:
+    """Write a portrait, speech in its voice, a film of somebody else talking, and a third one's smile."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    portrait, driver, expression = (person("examples", "test", k) for k in (PORTRAIT, DRIVER, EXPRESSION))
+    rest = np.zeros((1, len(CONTROLS)))
+    write_image(FOLDER / "portrait.png", next(frames(portrait, rest, SIZE)))
+    speech, _ = conversation(portrait, seed=1, seconds=6.0)
+    write_wav(FOLDER / "speech.wav", speech.samples)
+    render_clip(driver, seed=0, seconds=4.0, size=SIZE, path=FOLDER / "driver.mp4")
+    smile = rest.copy()
+    for control, value in {"smile": 0.8, "jaw": 0.25, "brow": 0.4, "yaw": 0.2, "roll": 0.1}.items():
+        smile[0, INDEX[control]] = value
+    write_image(FOLDER / "expression.png", next(frames(expression, smile, SIZE)))
+
+
+if __name__ == "__main__":
+    main()
