@@ -71,4 +71,4 @@ def prepare(image: np.ndarray, descriptor: np.ndarray, model: StyleHEAT) -> Port
 
 def to_tensor(image: np.ndarray) -> Tensor:
     """(H,W,3) uint8 → (1,3,H,W) float32 in [-1,1]."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return torch.tensor(image).permute(2, 0, 1)[None].float() / 127.5 - 1
