@@ -51,7 +51,7 @@ RIVAL_SHARE = 0.2
 TUBE_MARGIN = 0.1
 """Share that the tube is enlarged by (video-preprocessing `increase`)."""
 
-HEAD_AROUND_FACE = (0.15, 0.35, 0.15, 0.1)
+HEAD_AROUND_FACE = (0.2, 0.5, 0.2, 0.15)
 """The detector's box ends at the brows, the chin and the cheeks; VoxCeleb's boxes hold the forehead too. What to add
 left, above, right and below, in box sizes."""
 
@@ -231,6 +231,8 @@ def _looks(video: Path, info: VideoInfo, segment: Segment, method: Method, finde
     missed = 0
     for number, frame in enumerate(read_frames(video, LOOK_FPS, segment.start, segment.end, small)):
         faces = finder.detect_all(frame)
+        if missed >= MAX_GAP and segment.face is None:
+            last = None  # it is gone: follow whoever is largest now
         near = [face for face in faces if last is None or overlap(_scaled(face.box, to_video), last) > 0]
         if near:
             where = last
@@ -242,8 +244,6 @@ def _looks(video: Path, info: VideoInfo, segment: Segment, method: Method, finde
                 framing = framing if points is None else ffhq_box(points)
         if not near:
             missed += 1
-            if missed > MAX_GAP and segment.face is None:
-                last = None  # it is gone: follow whoever is largest now
             continue
         missed, last = 0, _scaled(chosen.box, to_video)
         rival = any(other is not chosen and other.size > RIVAL_SIZE * chosen.size for other in faces)
