@@ -8,6 +8,7 @@ has a standard normal prior, so that what the landmarks can't tell stays near ze
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
 
 from styleheat.constants import COEFFICIENTS, EXPRESSION, IDENTITY, LANDMARKS
 from styleheat.errors import InputError
@@ -64,7 +65,17 @@ def fit(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
     found = has_face(landmarks)
     if not found.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to fit")
-    scaled = np.asarray(landmarks[found], np.float64) * (layout.FRAME_SIZE / size)
+    # The matrices are small: more threads only wait for each other, and might add up in another order.
+    with threadpool_limits(1, user_api="blas"):
+        coefficients, params, distance = _fit_found(landmarks[found], size)
+    error = np.full(len(landmarks), np.nan)
+    error[found] = distance
+    return _fill(coefficients, found).astype(np.float32), _fill(params, found).astype(np.float32), error
+
+
+def _fit_found(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`fit` where every frame has a face, in float64."""
+    scaled = np.asarray(landmarks, np.float64) * (layout.FRAME_SIZE / size)
     params = layout.transform_params(scaled, STANDARD_POINTS)
     params[:, 2:] = _smooth(params[:, 2:])
     target = layout.to_crop(scaled, params)
@@ -81,10 +92,7 @@ def fit(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
     coefficients[:, layout.ANGLE] = angles(state.rotation)
     coefficients[:, layout.TRANSLATION] = state.translation
     distance = np.linalg.norm(model.landmarks(coefficients) - target, axis=-1).mean(1)
-
-    error = np.full(len(landmarks), np.nan)
-    error[found] = distance / interocular_distance(target)
-    return _fill(coefficients, found).astype(np.float32), _fill(params, found).astype(np.float32), error
+    return coefficients, params, distance / interocular_distance(target)
 
 
 def has_face(landmarks: np.ndarray) -> np.ndarray:

@@ -45,24 +45,24 @@ MIRROR = np.array(
 # fmt: off
 _LEFT_HALF_AND_MIDDLE = {
     # jaw: temple to chin
-    0: (-0.683, 0.177, -0.370), 1: (-0.674, 0.038, -0.404), 2: (-0.665, -0.100, -0.398), 3: (-0.601, -0.395, -0.294),
-    4: (-0.539, -0.505, -0.188), 5: (-0.468, -0.583, -0.078), 6: (-0.302, -0.705, 0.086), 7: (-0.124, -0.783, 0.212),
-    8: (0.0, -0.796, 0.230),
+    0: (-0.690, 0.195, -0.380), 1: (-0.671, -0.089, -0.413), 2: (-0.649, -0.239, -0.378), 3: (-0.605, -0.393, -0.311),
+    4: (-0.542, -0.513, -0.204), 5: (-0.373, -0.663, 0.005), 6: (-0.295, -0.711, 0.078), 7: (-0.120, -0.784, 0.206),
+    8: (0.0, -0.795, 0.225),
     # brow: temple inwards
-    17: (-0.563, 0.405, 0.091), 18: (-0.502, 0.469, 0.166), 19: (-0.408, 0.506, 0.230), 20: (-0.287, 0.508, 0.288),
-    21: (-0.146, 0.496, 0.318),
+    17: (-0.568, 0.431, 0.086), 18: (-0.506, 0.499, 0.160), 19: (-0.413, 0.537, 0.226), 20: (-0.290, 0.539, 0.285),
+    21: (-0.148, 0.526, 0.315),
     # nose: bridge, tip, wings
-    27: (0.0, 0.325, 0.325), 28: (0.0, 0.187, 0.432), 29: (0.0, 0.067, 0.554), 30: (0.0, -0.014, 0.585),
-    31: (-0.136, -0.115, 0.379), 32: (-0.080, -0.151, 0.402), 33: (0.0, -0.151, 0.419),
+    27: (0.0, 0.339, 0.322), 28: (0.0, 0.189, 0.428), 29: (0.0, 0.062, 0.548), 30: (0.0, -0.023, 0.578),
+    31: (-0.155, -0.134, 0.364), 32: (-0.076, -0.163, 0.394), 33: (0.0, -0.163, 0.411),
     # eye: outer corner, upper lid, inner corner, lower lid
-    36: (-0.450, 0.257, 0.111), 37: (-0.381, 0.296, 0.175), 38: (-0.276, 0.303, 0.193), 39: (-0.173, 0.248, 0.166),
-    40: (-0.262, 0.231, 0.187), 41: (-0.365, 0.231, 0.170),
+    36: (-0.452, 0.269, 0.109), 37: (-0.383, 0.309, 0.174), 38: (-0.276, 0.316, 0.192), 39: (-0.172, 0.256, 0.165),
+    40: (-0.264, 0.236, 0.186), 41: (-0.368, 0.238, 0.169),
     # outer lip: corner, upper, lower
-    48: (-0.280, -0.360, 0.205), 49: (-0.172, -0.299, 0.372), 50: (-0.085, -0.281, 0.411), 51: (0.0, -0.291, 0.420),
-    57: (0.0, -0.478, 0.375), 58: (-0.087, -0.470, 0.366), 59: (-0.160, -0.447, 0.330),
+    48: (-0.280, -0.365, 0.208), 49: (-0.164, -0.305, 0.367), 50: (-0.081, -0.288, 0.405), 51: (0.0, -0.298, 0.413),
+    57: (0.0, -0.468, 0.372), 58: (-0.081, -0.463, 0.365), 59: (-0.152, -0.446, 0.333),
     # inner lip: corner, upper, lower
-    60: (-0.245, -0.360, 0.221), 61: (-0.068, -0.359, 0.365), 62: (0.0, -0.363, 0.372),
-    66: (0.0, -0.373, 0.365), 67: (-0.071, -0.371, 0.353),
+    60: (-0.242, -0.362, 0.226), 61: (-0.065, -0.359, 0.353), 62: (0.0, -0.360, 0.362), 66: (0.0, -0.368, 0.351),
+    67: (-0.068, -0.366, 0.341),
 }
 # fmt: on
 
@@ -182,7 +182,7 @@ def face_model() -> FaceModel:
         ("lips", LIPS, 0.012, 56),
         ("brows_and_lids", _BROWS_AND_LIDS, 0.008, EXPRESSION),
     ):
-        known = np.stack([*expression.values(), *_motions(scale=False)])
+        known = np.stack(list(expression.values()))
         expression |= _smooth_modes(name, points, amplitude, known, up_to - len(expression))
     known = np.stack([*identity.values(), *expression.values(), *_motions(scale=True)])
     identity |= _smooth_modes("face", everywhere, 0.006, known, IDENTITY - len(identity))
@@ -203,7 +203,6 @@ _LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]
 _OUTER_UPPER, _OUTER_LOWER = [49, 50, 51, 52, 53], [55, 56, 57, 58, 59]
 _CORNERS = [48, 54, 60, 64]
 _BROWS_AND_LIDS = np.array([*BROW_LEFT, *BROW_RIGHT, 37, 38, 40, 41, 43, 44, 46, 47])
-_MOUTH_Y = -0.366
 _HINGE_Y, _HINGE_Z = 0.04, -0.38
 """The jaw's axis, a little in front of the ears."""
 
@@ -236,10 +235,11 @@ def _mirrored(field: Field) -> Field:
 
 def _expression_fields() -> dict[str, Field]:
     """What faces do in talking. One unit is a third of the strongest movement, or less."""
-    # How far each part follows the lower jaw: the ramus little, the chin and the middle of the lower lip fully.
-    ramus = {0: 0.0, 1: 0.0, 2: 0.1, 3: 0.45, 4: 0.7, 5: 0.85, 6: 1.0, 7: 1.0}
-    jaw = _at({**ramus, **{16 - point: weight for point, weight in ramus.items()}, 8: 1.0})
-    jaw += _at({point: 1.0 - 0.5 * (_X[point] / 0.28) ** 2 for point in _LOWER_LIP}) + 0.45 * _at(_CORNERS)
+    # How far each part follows the jaw bone, as landmarks are found on skin: the middle of the lower lip fully, the
+    # chin and the corners of the mouth in part, the ramus little.
+    contour = {2: 0.1, 3: 0.3, 4: 0.45, 5: 0.55, 6: 0.6, 7: 0.68}
+    jaw = _at({**contour, **{16 - point: weight for point, weight in contour.items()}, 8: 0.7})
+    jaw += _at({point: 1.0 - 0.4 * (_X[point] / 0.28) ** 2 for point in _LOWER_LIP}) + 0.42 * _at(_CORNERS)
     turn = _move(jaw, y=-(_Z - _HINGE_Z), z=_Y - _HINGE_Y)  # a rotation about the hinge, one radian
 
     lips, middle = _at(LIPS), np.clip(1 - (_X / 0.28) ** 2, 0, 1)
@@ -277,7 +277,7 @@ def _identity_fields() -> dict[str, Field]:
     everything, lips, nose = np.ones(LANDMARKS), _at(LIPS), _at(NOSE)
     jaw = _at(JAW)
     lower_jaw = jaw * np.clip((-0.1 - _Y) / 0.4, 0, 1)
-    chin = _at({6: 0.5, 7: 1.0, 8: 1.0, 9: 1.0, 10: 0.5})
+    chin = _at({5: 0.3, 6: 0.5, 7: 1.0, 8: 1.0, 9: 1.0, 10: 0.5, 11: 0.3})
     brows = _at([*BROW_LEFT, *BROW_RIGHT])
     eyes = _at([*EYE_LEFT, *EYE_RIGHT])
     side = np.sign(_X)
@@ -290,11 +290,11 @@ def _identity_fields() -> dict[str, Field]:
         "face_wide": _move(everything, x=0.05 * _X),
         "face_long_below": _move(everything, y=0.06 * np.minimum(_Y, 0)),
         "face_deep": _move(everything, z=0.08 * _Z),
-        "temples_wide": _move(_at([0, 1, 2, 14, 15, 16]), x=0.035 * side),
-        "temples_back": _move(_at([0, 1, 2, 14, 15, 16]), z=-0.05),
+        "temples_wide": _move(_at([0, 1, 15, 16]), x=0.035 * side),
+        "temples_back": _move(_at([0, 1, 15, 16]), z=-0.05),
         "jaw_wide": _move(lower_jaw, x=0.10 * _X),
-        "jaw_back": _move(_at([2, 3, 4, 5, 11, 12, 13, 14]), z=-0.04),
-        "jaw_low": _move(_at([2, 3, 4, 5, 11, 12, 13, 14]), y=-0.03),
+        "jaw_back": _move(_at([2, 3, 4, 12, 13, 14]), z=-0.04),
+        "jaw_low": _move(_at([2, 3, 4, 12, 13, 14]), y=-0.03),
         "jaw_odd": _move(lower_jaw, x=0.012),
         "chin_long": _move(chin, y=-0.035),
         "chin_wide": _move(chin, x=0.15 * _X),
