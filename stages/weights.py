@@ -10,12 +10,13 @@ FOLDER = Path("models/official")
 
 
 def body(stage: Stage) -> None:
-    """Leave an empty folder for source `none`. Raises InputError for others, which nothing converts yet."""
+    """Leave a folder without weights for source `none`. Raises InputError for others, which nothing converts yet."""
     source = stage.params.weights.source
     if source != "none":
         raise InputError(f"params.yaml: weights.source: {source} can't be converted yet; only none is known")
     with files.atomic(FOLDER) as folder:
         folder.mkdir()
+        (folder / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
 
 
 if __name__ == "__main__":
