@@ -102,10 +102,10 @@ class Crop(Section):
     size: Pixels
     """Side of the clips written."""
     min_size: Annotated[int, Field(ge=1)]
-    """Faces smaller than this many pixels of the source video are lost."""
+    """Crops smaller than this many pixels of the source video are lost, not enlarged."""
     min_frames: Count
     max_frames: Count
-    """Frames at 25 a second; shorter clips are lost, longer ones are split (tube) or cut short (ffhq)."""
+    """Frames at 25 a second; shorter clips are lost, longer ones become several."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Crop":
