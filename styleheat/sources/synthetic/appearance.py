@@ -37,6 +37,7 @@ _STYLE_ODDS = {  # of a man and of a woman
     "bald": (1.2, 0), "receding": (1.2, 0), "buzz": (1.3, 0.1), "short": (2.4, 0.4), "crop": (1.8, 0.4), "quiff": (1.8, 0.2),
     "curly": (1.0, 1.4), "bob": (0.1, 1.8), "long": (0.3, 2.6), "wavy": (0.2, 2.0), "tied": (0.3, 2.2), "afro": (0.4, 0.6),
 }  # fmt: skip
+COVERS_EARS = ("bob", "long", "wavy", "curly")
 CLOTHES = ("tee", "vneck", "shirt", "jacket", "turtleneck", "scoop")
 
 
@@ -97,7 +98,7 @@ class Look:
         )
         glasses_colour = np.array([0.06, 0.05, 0.05]) if rng.random() < 0.6 else rng.uniform(0.1, 0.5, 3)
         hue, value = rng.uniform(0, 180), rng.uniform(40, 225)
-        cloth = _hsv(hue, rng.uniform(20, 170), value)
+        cloth = _hsv(hue, rng.uniform(10, 130), value)
         cloth2 = _hsv(rng.uniform(0, 180), rng.uniform(0, 60), rng.uniform(190, 245))
         return cls(
             male=male, age=age, skin=skin, lips=np.clip(lips, 0, 1), iris=iris,
@@ -147,10 +148,10 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     # Noise must not follow the grid's uneven cells: it is made on a map of the head and looked up there.
     angle = np.arctan2(x, z)
     atlas = np.stack(
-        [_noise(rng, (512, 640), s) for s in (0.8, 2.0, 6.0, 22.0)]
-        + [np.maximum(0, _noise(rng, (512, 640), 1.1) - 2.1)]
+        [_noise(rng, (512, 1024), s) for s in (0.8, 2.0, 6.0, 22.0)]
+        + [np.maximum(0, _noise(rng, (512, 1024), 1.1) - 2.1)]
     )
-    look_x = ((angle / math.pi * 0.5 + 0.5) * 639).astype(np.float32)
+    look_x = ((angle / math.pi * 0.5 + 0.5) * 1023).astype(np.float32)
     look_y = ((1.2 - y) / 2.5 * 511).astype(np.float32)
     grain, pores, blotch, patch, spots = (
         cv2.remap(layer.astype(np.float32), look_x, look_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
@@ -161,7 +162,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     out *= (1 + 0.012 * grain + 0.014 * pores + 0.016 * blotch + 0.022 * patch)[..., None]
     # Blood: cheeks, nose, ears' side, chin, around the eyes; the beard's shadow is bluish.
     red = np.zeros(shape)
-    red += (0.75 + 0.3 * look.makeup) * bump(side - 0.42, 0.17) * bump(v + 0.20, 0.16) * front
+    red += (0.55 + 0.35 * look.makeup) * bump(side - 0.42, 0.17) * bump(v + 0.20, 0.16) * front
     red += 0.65 * bump(x, 0.13) * bump(v - head.nose_y, 0.10) * front
     red += 0.30 * bump(x, 0.16) * bump(v + 0.92, 0.10) * front
     red += 0.25 * bump(side - head.eye_x, 0.17) * bump(v - EYE_ROW, 0.07) * front + 0.15 * blotch * front
@@ -188,9 +189,9 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     )  # under the eye
     shade += 0.10 * bump(side - head.eye_x, 0.15) * bump(v - EYE_ROW + 0.06, 0.035)
     tip, wide = head.nose_y, head.nose_w
-    nostril = bump((side - 0.066 * wide) / 0.034, 1.0) * bump((v - tip + 0.078 - 0.10 * (side - 0.066)) / 0.019, 1.0)
-    shade += 0.80 * nostril
-    shade += 0.26 * bump(side - 0.163 * wide, 0.016) * bump(v - tip + 0.020, 0.055)
+    nostril = bump((side - 0.066 * wide) / 0.034, 1.0) * bump((v - tip + 0.066 - 0.10 * (side - 0.066)) / 0.019, 1.0)
+    shade += 0.72 * nostril
+    shade += 0.17 * bump(side - 0.163 * wide, 0.018) * bump(v - tip + 0.020, 0.055)
     shade += 0.20 * bump(x, 0.12) * bump(v - tip + 0.105, 0.022)
     fold_x = 0.180 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
     shade += (0.08 + 0.16 * i.age) * bump(side - fold_x, 0.018) * step(-0.36, -0.43, v) * step(-0.68, -0.55, v)
@@ -215,6 +216,10 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     out *= 1 - np.clip(shade * front, 0, 0.9)[..., None] * np.array([0.86, 1.0, 1.0])
     bright = 0.05 * bump(x, 0.05) * bump(v + 0.1, 0.2) + 0.04 * bump(side - 0.44, 0.12) * bump(v + 0.05, 0.06)
     out *= 1 + (bright * front)[..., None]
+
+    if has_fringe(look):  # its shade on the forehead
+        shaded = step(head.brow_y + 0.02, head.brow_y + 0.12, v) * step(0.62, 0.48, side) * front
+        out = out * (1 - 0.62 * shaded[..., None]) + 0.62 * shaded[..., None] * (0.35 * out + 0.35 * look.hair)
 
     # Lips.
     lip = v - MOUTH_ROW
@@ -250,12 +255,11 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     strength *= 1 + 0.25 * grain
     roots = np.clip(stubble * strength, 0, 0.8)[..., None]
     out = out * (1 - roots) + (0.35 * out + 0.65 * look.hair * 0.8) * roots
-    # Roots of shaved hair.
-    if look.style in ("bald", "buzz", "receding"):
-        scalp = step(-0.03, 0.06, y - hairline_height(look, np.abs(angle)))
-        amount = {"bald": 0.16, "buzz": 0.55, "receding": 0.10}[look.style]
-        dots = np.clip(scalp * amount * (1 + 0.3 * grain), 0, 0.9)[..., None]
-        out = out * (1 - dots) + look.hair * dots
+    # The scalp between the hairs: dark, with an uneven border.
+    amount = {"bald": 0.16, "buzz": 0.60, "receding": 0.45}.get(look.style, 0.88)
+    scalp = step(-0.015, 0.055, y - hairline_height(look, np.abs(angle)) + 0.012 * pores)
+    dots = np.clip(scalp * amount * (1 + 0.2 * grain), 0, 0.95)[..., None]
+    out = out * (1 - dots) + look.hair * 0.75 * dots
     return np.clip(linear(np.clip(out, 0, 1)), 0, 1).astype(np.float32)
 
 
@@ -272,14 +276,22 @@ def beard_area(look: Look, x: np.ndarray, v: np.ndarray, head: Head) -> np.ndarr
     if look.beard == "goatee":
         return np.clip(moustache + corners + chin, 0, 1)
     area = np.clip(moustache + corners + chin + jaw, 0, 1)
-    return area * step(0.012, 0.03, np.where(lip < 0, -lip - head.lip_lower * 0.5, lip))
+    bare = step(0.03, 0.012, np.where(lip < 0, -lip - head.lip_lower * 0.5, lip)) * step(
+        head.mouth_half + 0.02, head.mouth_half - 0.02, side
+    )
+    return area * (1 - bare)
+
+
+def has_fringe(look: Look) -> bool:
+    """Whether the hair is cut straight above the brows."""
+    return look.style == "bob" or (look.style == "long" and look.part < -0.15)
 
 
 def hairline_height(look: Look, angle: np.ndarray) -> np.ndarray:
     """Height of the hair's border at an angle from the front (0) to the back (pi), decimetres."""
     knots = [0.0, 0.35, 0.62, 0.85, 1.05, 1.25, 1.42, 1.55, 1.75, 2.1, math.pi]
-    male = [0.70, 0.71, 0.70, 0.60, 0.40, 0.16, -0.02, 0.05, -0.12, -0.42, -0.50]
-    female = [0.68, 0.68, 0.64, 0.52, 0.34, 0.14, 0.02, 0.02, -0.15, -0.45, -0.55]
+    male = [0.70, 0.71, 0.70, 0.60, 0.42, 0.22, 0.05, 0.12, -0.05, -0.42, -0.50]
+    female = [0.68, 0.68, 0.64, 0.54, 0.40, 0.28, 0.20, 0.18, -0.02, -0.45, -0.55]
     line = np.interp(angle, knots, male if look.male else female)
     if look.style in ("bald", "receding"):
         bare = {"bald": 0.9, "receding": 0.24}[look.style]
@@ -318,7 +330,7 @@ def teeth_texture(rng: np.random.Generator, upper: bool, white: float) -> np.nda
     k = np.clip(np.searchsorted(edges, u[0], side="right") - 1, 0, len(widths) - 1)
     within = ((u[0] - edges[k]) / (edges[k + 1] - edges[k]))[None]
     gap = np.clip(np.abs(within - 0.5) * 2, 0, 1)
-    out = np.ones((40, 200, 3)) * np.array([0.90, 0.875, 0.80]) * white
+    out = np.ones((40, 200, 3)) * np.array([0.93, 0.89, 0.80]) * white
     out *= (1 - 0.30 * step(0.72, 1.0, gap) * (0.4 + 0.6 * v))[..., None]
     out *= (1 - 0.10 * (k % 2))[None, :, None] * (1 - 0.30 * u[..., None])
     gum = step(0.24, 0.14, v + 0.10 * (1 - gap**2) * 1.0)
@@ -336,8 +348,8 @@ def flesh_texture(colour: tuple[float, float, float], rng: np.random.Generator) 
 def cavity_texture(look: Look) -> np.ndarray:
     """Inside of the mouth from the upper lip's edge (row 0) around to the lower's: linear (8, 4, 3)."""
     lips = look.lips
-    rows = [lips * 0.90, lips * 0.72, lips * 0.40, np.array([0.09, 0.03, 0.03])]
-    rows = rows + [np.array([0.10, 0.035, 0.035]), lips * 0.45, lips * 0.82, lips * 0.95]
+    rows = [lips * 0.85, lips * 0.50, lips * 0.22, np.array([0.10, 0.035, 0.035])]
+    rows = rows + [np.array([0.11, 0.04, 0.04]), lips * 0.24, lips * 0.60, lips * 0.92]
     return np.repeat(linear(np.stack(rows))[:, None], 4, 1).astype(np.float32)
 
 
@@ -364,10 +376,9 @@ def trunk_texture(points: np.ndarray, look: Look, cloth: np.ndarray, rng: np.ran
     side = np.abs(x)
     skin = look.skin * np.ones((rows, columns, 3)) * np.array([0.97, 0.95, 0.94])
     skin *= (1 + 0.02 * _noise(rng, (rows, columns), 8))[..., None]
-    skin *= (1 - 0.10 * bump(y + 1.33 - 0.02 * np.sin(6 * x), 0.010) * front)[..., None]
-    weave = 1 + 0.03 * _noise(rng, (rows, columns), 0.7) + 0.035 * _noise(rng, (rows, columns), (14, 5))
+    weave = 1 + 0.03 * _noise(rng, (rows, columns), 0.7) + 0.015 * _noise(rng, (rows, columns), (14, 5))
     folds = _noise(rng, (rows, columns), (16, 7))
-    weave += 0.05 * folds * step(-1.6, -2.0, y)
+    weave += 0.03 * folds * step(-1.6, -2.0, y)
     fabric = cloth * np.ones((rows, columns, 3)) * weave[..., None]
     under = look.cloth2 * np.ones((rows, columns, 3)) * (0.97 + 0.03 * (weave[..., None] - 1) * 10)
     style = look.clothes
@@ -395,10 +406,8 @@ def trunk_texture(points: np.ndarray, look: Look, cloth: np.ndarray, rng: np.ran
         opening = np.where(front, np.minimum(-1.44, -1.78 + 1.6 * side), -1.42)
         out = cover(skin, inner, opening - y, 0.0)
         # collar points: a lighter flap from the neck to below the opening
-        flap = np.minimum(
-            np.minimum((side - 0.02) * 0.9 + (-1.60 - y) * -0.45 - 0.0, -1.40 - y),
-            (y + 1.86 - 0.55 * np.abs(side - 0.34)) * 0.8,
-        )
+        inner_border = (side - 0.85 * (y + 1.78) / 1.6) * 0.9
+        flap = np.minimum(np.minimum(inner_border, -1.40 - y), (y + 1.86 - 0.55 * np.abs(side - 0.34)) * 0.8)
         flap = np.where(front, np.minimum(flap, 0.62 - side), -1)
         shadow = step(-0.05, 0.0, flap - 0.0) * step(0.01, -0.005, flap)
         out *= (1 - 0.30 * shadow)[..., None]
@@ -443,7 +452,7 @@ class Scene:
         across = float(np.clip(rng.normal() * 0.65, -1.3, 1.3))
         key = np.array([math.sin(across), rng.uniform(0.25, 0.75), math.cos(across)])
         warm = rng.normal() * 0.06
-        strength = rng.uniform(0.80, 1.10)
+        strength = rng.uniform(0.95, 1.22)
         ambient = rng.uniform(0.26, 0.46)
         side = -1.0 if across > 0 else 1.0
         rim = np.array([side * rng.uniform(0.7, 1.0), 0.35, -0.55])
@@ -456,7 +465,7 @@ class Scene:
             rim_colour=float(rng.random() < 0.6) * rng.uniform(0.15, 0.55) * np.array([1.0, 0.98, 0.95]),
             background_seed=int(rng.integers(1 << 31)),
             background_kind=str(rng.choice(["wall", "blobs", "room", "room", "outdoor"])),
-            tint=_hsv(rng.uniform(0, 180), rng.uniform(10, 110), rng.uniform(70, 215)),
+            tint=_hsv(rng.uniform(0, 180), rng.uniform(5, 85), rng.uniform(70, 215)),
         )
 
 

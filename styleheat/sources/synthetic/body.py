@@ -97,9 +97,9 @@ def _arch(head: Head, half: float, rows: np.ndarray, depth: float, bow: float) -
 
 def teeth(head: Head, upper: np.ndarray, lower: np.ndarray) -> tuple[Mesh, Mesh]:
     """The upper and lower rows, shut; the textures run from gum (upper: row 0) to the other gum."""
-    top, bottom = MOUTH_ROW + 0.105, MOUTH_ROW - 0.012
-    above = _arch(head, 0.235, np.linspace(top, bottom, 5), 0.050, 0.012)
-    below = _arch(head, 0.205, np.linspace(MOUTH_ROW - 0.018, MOUTH_ROW - 0.115, 5), 0.075, 0.004)
+    top, bottom = MOUTH_ROW + 0.085, MOUTH_ROW - 0.036
+    above = _arch(head, 0.212, np.linspace(top, bottom, 5), 0.045, 0.018)
+    below = _arch(head, 0.185, np.linspace(MOUTH_ROW - 0.040, MOUTH_ROW - 0.098, 5), 0.095, 0.004)
     return grid_mesh(above, upper, shine=0.5), grid_mesh(below, lower, shine=0.4)
 
 
@@ -108,7 +108,7 @@ def tongue(head: Head, texture: np.ndarray) -> Mesh:
     t, p = np.meshgrid(np.linspace(0.0, math.pi, 14), np.linspace(-math.pi, math.pi, 25), indexing="ij")
     x, y, z = np.sin(t) * np.sin(p), np.cos(t), np.sin(t) * np.cos(p)
     y = y - 0.25 * bump(x, 0.25) * (y > 0)
-    points = np.stack([0.165 * x, MOUTH_ROW - 0.115 + 0.050 * y, head.lip_z - 0.34 + 0.22 * z], -1)
+    points = np.stack([0.165 * x, MOUTH_ROW - 0.075 + 0.060 * y, head.lip_z - 0.34 + 0.22 * z], -1)
     return grid_mesh(points, texture, shine=0.25)
 
 
@@ -132,6 +132,23 @@ def cavity(head: Head, skin: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.stack(rows)
 
 
+def linings(head: Head) -> list[Mesh]:
+    """Dark plates behind the eyes and the mouth, so that nothing shines through at their corners."""
+    plates = []
+    red, dark = np.full((2, 2, 3), (0.22, 0.07, 0.06)), np.full((2, 2, 3), (0.02, 0.006, 0.006))
+    eye_z, mouth_z = head.eye_z - 0.02, head.lip_z - 0.36
+    for x, wide, narrow, top, bottom, z, texture in (
+        (-head.eye_x + 0.03, 0.18, 0.18, EYE_ROW + 0.08, EYE_ROW - 0.08, eye_z, red),
+        (head.eye_x - 0.03, 0.18, 0.18, EYE_ROW + 0.08, EYE_ROW - 0.08, eye_z, red),
+        (0.0, 0.44, 0.28, MOUTH_ROW + 0.12, MOUTH_ROW - 0.21, mouth_z, dark),
+    ):
+        points = np.array(
+            [[[x - wide, top, z], [x + wide, top, z]], [[x - narrow, bottom, z], [x + narrow, bottom, z]]]
+        )
+        plates.append(grid_mesh(points, texture))
+    return plates
+
+
 # ---- ears ----
 
 
@@ -142,21 +159,22 @@ def ear(head: Head, side: float, texture: np.ndarray) -> Mesh:
     around = np.linspace(0, 2 * math.pi, 41)[None]
     # outline: taller than wide, fuller at the top and back
     up, back = np.sin(around), np.cos(around)
-    height = 0.305 * (1 + 0.07 * i.ear_size)
+    height = 0.270 * (1 + 0.07 * i.ear_size)
     width = 0.165 * (1 + 0.06 * i.ear_size)
     outline = 1 + 0.10 * up * back - 0.10 * step(0.2, -0.9, up) * np.abs(back)
     r = np.minimum(rings, 1.0)
     across, along = r * width * back * outline, r * height * up * outline
+    across = across * (1 - 0.45 * step(0.1, -1.0, up * r)) + 0.02 * up * r
     lobe = step(-0.45, -0.85, up * r)
     hollow = -0.075 * bump(np.hypot((across + 0.03) / 0.07, (along + 0.05) / 0.12), 1.0)
     fold = 0.030 * bump(r - 0.62, 0.13) * step(-0.7, -0.2, up)
     rim = 0.045 * bump(r - 0.93, 0.09) * (1 - lobe) + 0.02 * lobe
     out = 0.10 + 0.035 * r + hollow * (1 - lobe) + fold + rim - 0.03 * step(0.97, 1.0, r)
     out = np.where(rings > 1.03, [[0.06]] * (len(rings) - 1) + [[-0.06]], out)
-    flare = 0.42 + 0.12 * i.ear_angle
+    flare = 0.34 + 0.10 * i.ear_angle
     x = out + np.clip(across + width * 0.7, 0, None) * math.sin(flare)
     z = -across * math.cos(flare) - 0.10
-    y = along - 0.11 + 0.12 * across
+    y = along - 0.075 + 0.12 * across
     base = float(np.interp(-0.05, head.flat[::-1, COLUMNS // 2 + 45, 1], np.abs(head.flat[::-1, -14, 0])))
     points = np.stack([side * (x + base * 0.99 - 0.08), y, z], -1)
     if side > 0:

@@ -46,7 +46,7 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
     identity = Identity.random(rng, male, age)
     look = Look.random(rng, man, age)
     manner = Manner(
-        articulation=float(rng.uniform(0.88, 1.15)),
+        articulation=float(rng.uniform(1.0, 1.2)),
         rounding=float(rng.uniform(0.85, 1.1)),
         head=float(rng.uniform(0.8, 1.15)),
         nods=float(rng.uniform(0.5, 1.3)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from styleheat.sources.synthetic.appearance import Look, beard_area, hairline_height, linear
+from styleheat.sources.synthetic.appearance import Look, beard_area, hairline_height, has_fringe, linear
 from styleheat.sources.synthetic.body import trunk_turn
 from styleheat.sources.synthetic.head import COLUMNS, EYE_LOWER, EYE_ROW, EYE_UPPER, HEIGHTS, SKIN_FACES, Head, step
 from styleheat.sources.synthetic.raster import vertex_normals
@@ -79,13 +79,27 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         "afro": 2000,
     }.get(style, 2600)
     roots = rng.choice(len(skin), count, p=chance / chance.sum())
+    if has_fringe(look):
+        x, y, z = skin.T
+        front = np.flatnonzero((z > 0.45) & (np.abs(x) < 0.52) & (y > 0.58) & (weight > 0.5))
+        roots[: count // 4] = rng.choice(front, count // 4)
     start = skin[roots] + rng.normal(size=(count, 3)) * 0.012
     normal = normals[roots]
     height, side, depth = start[:, 1], start[:, 0], start[:, 2]
-    points_count = {"buzz": 3, "receding": 5, "short": 6, "crop": 6, "quiff": 7, "curly": 9, "afro": 8}.get(style, 12)
+    points_count = {
+        "buzz": 3,
+        "receding": 5,
+        "short": 6,
+        "crop": 6,
+        "quiff": 7,
+        "curly": 17,
+        "afro": 12,
+        "wavy": 16,
+    }.get(style, 12)
     gravity, lift, curl, turns = 0.6, 0.35, 0.0, 0.0
     length = np.full(count, 0.5)
     target = np.zeros((count, 3))
+    knot = np.array([0.0, 0.35, -1.12])
     top = step(0.55, 0.95, height)
     frontal = step(0.1, 0.7, depth)
     sign = np.where(side > look.part, 1.0, -1.0)
@@ -101,8 +115,8 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         gravity, lift = 0.5, 0.2
     elif style == "short":
         length[:] = 0.24 + 0.22 * top + 0.05 * rng.random(count)
-        target[:] = np.stack([sign * (0.8 * top + 0.1), -0.8 + 0.6 * top, 0.35 * frontal - 0.45 * (1 - frontal)], 1)
-        gravity, lift = 0.5, 0.45
+        target[:] = np.stack([sign * (0.9 * top + 0.1), -0.8 + 0.6 * top, 0.10 * frontal - 0.45 * (1 - frontal)], 1)
+        gravity, lift = 0.4, 0.45
     elif style == "crop":
         length[:] = 0.20 + 0.20 * top + 0.14 * frontal * top + 0.06 * rng.random(count)
         target[:] = np.stack(
@@ -119,12 +133,11 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         length[:] = (0.42 if style == "curly" else 0.40) + 0.12 * rng.random(count)
         target[:] = normal + 0.6 * noise + np.array([0, -0.1, 0])
         gravity, lift = (0.55, 0.8) if style == "curly" else (0.0, 1.2)
-        curl, turns = (0.050, 2.6) if style == "curly" else (0.035, 3.0)
+        curl, turns = (0.045, 2.2) if style == "curly" else (0.026, 2.0)
         if style == "curly" and not look.male:
-            length[:] += 0.45 * (1 - 0.5 * top)
-            gravity = 0.9
+            length[:] += 0.45 * (1 - 0.5 * top) * (1 - 0.8 * step(0.35, 0.65, depth))
+            gravity = 0.8
     elif style == "tied":
-        knot = np.array([0.0, 0.35, -1.12])
         target[:] = _unit(knot - start)
         length[:] = np.linalg.norm(knot - start, axis=1) * 1.20
         gravity, lift = 0.0, 0.05
@@ -134,13 +147,16 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         target[:] = np.stack([sign * 1.0, -0.25 + 0 * side, -0.30 - 0.25 * frontal + 0.25 * (1 - top) * frontal], 1)
         gravity, lift = 1.9, 0.30
         curl, turns = (0.045, 2.4) if style == "wavy" else (0.010, 0.8)
+    cling = {"tied": 0.9, "receding": 0.8, "short": 0.45, "crop": 0.3, "bob": 0.35, "long": 0.35, "wavy": 0.2}.get(
+        style, 0.0
+    )
     fringe = np.zeros(count, bool)
-    if style == "bob" or (style in ("long", "tied") and look.part < -0.12):
+    if has_fringe(look):
         # hair cut straight above the brows
         fringe = (depth > 0.45) & (np.abs(side) < 0.50) & (height > 0.60)
         down = np.maximum(height - (EYE_ROW + 0.27), 0.1)
-        length[fringe] = (down * 1.10 + 0.10 + 0.05 * rng.random(count))[fringe]
-        target[fringe] = np.stack([0.25 * side, -0.3 + 0 * side, 0.9 + 0 * side], 1)[fringe]
+        length[fringe] = (down * 1.08 + 0.06 + 0.10 * rng.random(count))[fringe]
+        target[fringe] = np.stack([0.35 * side + 0.12 * clump[:, 1], -0.3 + 0 * side, 0.9 + 0 * side], 1)[fringe]
     target = _unit(target + 0.13 * noise + 0.16 * clump)
     tree_points = np.concatenate([skin[::2], body])
     tree_normals = np.concatenate([normals[::2], body_normals])
@@ -154,9 +170,13 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         distance, nearest = tree.query(position)
         n = tree_normals[nearest]
         above = np.einsum("ij,ij->i", position - tree_points[nearest], n)
-        rise = np.minimum(1.0, t * 4) * stand if style not in ("curly", "afro", "buzz") else 0.01 + 0 * stand
+        rise = (
+            np.minimum(1.0, t * length / 0.12) * stand if style not in ("curly", "afro", "buzz") else 0.01 + 0 * stand
+        )
         push = np.clip(rise - above, 0, 0.2)
         position = position + n * push[:, None]
+        if cling:
+            position = position - n * (cling * np.clip(above - rise, 0, 0.2))[:, None]
         shown = position
         if curl:
             frame = _unit(np.cross(n, np.array([0.3, 1.0, 0.2])))
@@ -167,12 +187,22 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         path.append(shown)
         outward.append(n if k else normal)
         if k < points_count - 1:
+            if style == "tied":
+                target = np.where(fringe[:, None], target, _unit(knot - position + 0.10 * clump * (1 - t)))
+                length = np.where(fringe, length, np.linalg.norm(knot - position, axis=1) / (1 - t) * 1.05)
             flat = target - np.einsum("ij,ij->i", target, n)[:, None] * n if lift < 0.9 else target
             pull = gravity * (0.35 + 1.6 * t)
             step_direction = flat + normal * (lift * (1 - t) ** 2) + np.array([0.0, -1.0, 0.0]) * pull
             step_direction[fringe, :] += np.array([0.0, -0.9, 0.0]) * t
             if style in ("bob", "long", "wavy"):
                 inward = np.stack([-0.22 * position[:, 0], 0 * side, -0.08 * position[:, 2]], 1) * t
+                # hair is brushed out of the face, to the side of the part it started on
+                in_face = (
+                    step(0.66, 0.40, np.abs(position[:, 0]))
+                    * step(0.70, 0.30, position[:, 1])
+                    * step(0.2, 0.45, position[:, 2])
+                )
+                step_direction[:, 0] += 4.0 * np.where(fringe, 0.0, in_face * sign)
                 step_direction += inward
             position = position + _unit(step_direction) * (length / (points_count - 1))[:, None]
     points = np.stack(path, 1)
@@ -254,7 +284,7 @@ def brows(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs:
     tone = rng.uniform(0.5, 0.85, (2 * count, 1, 1)) * np.ones((1, 3, 1))
     radius = np.array([0.0055, 0.0055, 0.002])[None] * np.ones((2 * count, 1))
     index = np.repeat(index.reshape(-1, 1), 3, 1)
-    colour = linear(np.clip(look.hair * 0.85, 0.05, 0.5)) * tone
+    colour = linear(np.clip(look.hair * 0.80, 0.05, 0.36)) * tone
     return SkinHairs(
         index,
         offset.astype(np.float32),

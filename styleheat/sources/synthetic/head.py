@@ -17,7 +17,7 @@ EYE_ROW, MOUTH_ROW = 0.04, -0.62
 """Heights of the closed eyes' and of the closed mouth's line."""
 
 CONTROLS = (
-    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 17 mm between the lips)
+    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips)
     "close",  # 0 .. 1 lips brought together, whatever the jaw does
     "round",  # 0 .. 1 corners in, lips forward
     "spread",  # 0 .. 1 corners out
@@ -48,8 +48,8 @@ SHAPE_CONTROLS = np.array([INDEX[name] for name in SHAPES])
 
 JAW_HINGE = (-0.05, 0.05)
 """Height and depth of the axis that the jaw turns about: just before the ear canal."""
-JAW_ANGLE = 0.185
-"""Radians the jaw turns at control 1: 17 mm at the incisors, 0.95 dm away."""
+JAW_ANGLE = 0.235
+"""Radians the jaw turns at control 1: 22 mm at the incisors, 0.95 dm away."""
 NECK_PIVOT = np.array([0.0, -0.55, -0.15])
 """What the head turns about."""
 
@@ -166,17 +166,17 @@ class Head:
     def __init__(self, identity: Identity) -> None:
         self.identity = i = identity
         self.eye_x = 0.312 + 0.011 * i.eye_distance
-        self.eye_half = 0.152 + 0.008 * i.eye_width
-        self.eye_top = 0.064 + 0.008 * i.eye_open
+        self.eye_half = 0.153 + 0.008 * i.eye_width - 0.004 * i.male
+        self.eye_top = 0.052 + 0.008 * i.eye_open
         self.eye_bottom = 0.040 + 0.004 * i.eye_open
         self.eye_tilt = 0.09 + 0.07 * i.eye_tilt
         self.eye_radius = 0.165
         self.brow_y = EYE_ROW + 0.225 + 0.014 * i.brow_height - 0.012 * i.male
-        self.nose_y = -0.345 - 0.028 * i.nose_length
-        self.nose_w = 1 + 0.11 * i.nose_width
+        self.nose_y = -0.335 - 0.026 * i.nose_length - 0.010 * i.male
+        self.nose_w = 1 + 0.11 * i.nose_width + 0.05 * i.male
         self.mouth_half = 0.258 + 0.017 * i.mouth_width
-        self.lip_upper = 0.064 + 0.012 * i.lip_upper
-        self.lip_lower = 0.082 + 0.012 * i.lip_lower
+        self.lip_upper = 0.072 + 0.013 * i.lip_upper - 0.006 * i.male
+        self.lip_lower = 0.094 + 0.013 * i.lip_lower - 0.006 * i.male
         self.flat = self._sculpt()
         self._masks()
         self.shapes = np.ascontiguousarray(
@@ -196,7 +196,7 @@ class Head:
         """Loft the head from its front, side and back outlines, then add what rises or sinks: (rows, columns, 3)."""
         i = self.identity
         y_knots = [1.165, 1.14, 1.08, 0.92, 0.70, 0.45, 0.20, 0.0, -0.20, -0.40, -0.62, -0.80, -0.95, -1.05, -1.09]
-        half = [0.0, 0.24, 0.42, 0.62, 0.735, 0.77, 0.765, 0.745, 0.725, 0.705, 0.680, 0.645, 0.595, 0.545, 0.51]
+        half = [0.0, 0.24, 0.42, 0.62, 0.735, 0.77, 0.765, 0.750, 0.735, 0.720, 0.695, 0.655, 0.600, 0.545, 0.51]
         front = [0.0, 0.22, 0.42, 0.66, 0.825, 0.905, 0.925, 0.905, 0.925, 0.930, 0.930, 0.905, 0.895, 0.850, 0.79]
         back = [0.0, 0.30, 0.55, 0.82, 0.960, 1.010, 0.980, 0.90, 0.78, 0.66, 0.56, 0.50, 0.46, 0.44, 0.42]
 
@@ -206,7 +206,7 @@ class Head:
         y = np.clip(HEIGHTS, -1.085, None)[:, None] + 0 * ANGLES[None]
         s, c = np.sin(ANGLES)[None], np.cos(ANGLES)[None]
         low = step(-0.15, -0.95, y)
-        breadth = (1 + 0.035 * i.width) * (1 + low * (0.05 * i.jaw))
+        breadth = (1 + 0.045 * i.width) * (1 + low * (0.05 * i.jaw + 0.02 * i.male))
         x = curve(half) * breadth * np.sign(s) * np.abs(s) ** (0.96 + 0.04 * low)
         z = np.where(c > 0, curve(front) * np.abs(c) ** (0.93 + 0.05 * low), -curve(back) * np.abs(c) ** 0.9)
         self.front = f = step(0.0, 0.35, c) + 0 * y
@@ -228,11 +228,11 @@ class Head:
         z += f * (0.012 + 0.006 * i.brow_ridge) * bump(x, 0.12) * bump(v - 0.22, 0.07)
         x -= np.sign(x) * 0.022 * bump(v - 0.22, 0.17) * step(0.5, 0.68, side) * step(-0.1, 0.3, z)
         z -= f * 0.030 * bump(side - 0.62, 0.12) * bump(v - 0.25, 0.18)
-        bone = bump(side - 0.47, 0.16) * bump(v + 0.13 + 0.12 * (side - 0.47), 0.11)
-        z += f * (0.046 + 0.014 * i.cheekbone) * bone
+        bone = bump(side - 0.47, 0.17) * bump(v + 0.13 + 0.12 * (side - 0.47), 0.13)
+        z += f * (0.034 + 0.013 * i.cheekbone) * bone
         x += np.sign(x) * (0.012 + 0.010 * i.cheekbone) * bone
         hollow = bump(side - 0.48, 0.15) * bump(v + 0.48, 0.15)
-        z += f * (0.018 * i.cheek - 0.012) * hollow
+        z += f * (0.018 * i.cheek - 0.006) * hollow
         x += np.sign(x) * (0.016 * i.cheek - 0.006) * hollow
         pad = bump(side - 0.33, 0.13) * bump(v + 0.33, 0.13)
         z += f * (0.030 + 0.010 * i.cheek) * pad
@@ -245,8 +245,11 @@ class Head:
         # Nose: a ridge that widens to the tip, wings, and the wall under the tip.
         tip = self.nose_y
         t = np.clip((0.12 - v) / (0.12 - tip), 0, 1.3)
-        under_tip = step(tip - 0.110, tip + 0.005, v)
-        height = 1 + 0.13 * i.nose_height
+        # the lower border dips at the middle and at the wings and arches over the nostrils
+        border = tip - 0.022 * bump(x, 0.040) + 0.016 * bump(side - 0.068 * self.nose_w, 0.030)
+        border = border - 0.012 * bump(side - 0.130 * self.nose_w, 0.028)
+        under_tip = step(border - 0.105, border - 0.010, v)
+        height = 1 + 0.13 * i.nose_height + 0.06 * i.male
         profile = 0.022 + 0.125 * t**1.15 + 0.016 * i.nose_bridge * np.sin(np.clip(t, 0, 1) * math.pi)
         rise = step(0.20, 0.02, v) * under_tip * height * profile
         z += (
@@ -257,7 +260,7 @@ class Head:
         ball = bump(x, 0.088 * self.nose_w) * bump(v - tip - 0.010, 0.075) * under_tip
         z += f * (0.056 + 0.012 * i.nose_tip) * height * ball
         wing = (
-            bump(side - 0.118 * self.nose_w, 0.044) * bump(v - tip + 0.030, 0.052) * step(tip - 0.115, tip - 0.055, v)
+            bump(side - 0.120 * self.nose_w, 0.046) * bump(v - tip + 0.028, 0.058) * step(tip - 0.115, tip - 0.055, v)
         )
         z += f * 0.085 * height**0.5 * wing
         z -= f * 0.030 * bump(side - 0.062 * self.nose_w, 0.028) * bump(v - tip + 0.082, 0.020)
@@ -267,7 +270,7 @@ class Head:
         lip = v - MOUTH_ROW
         across = np.clip(1 - (x / (self.mouth_half * 1.12)) ** 2, 0, 1)
         z += f * 0.040 * bump(x, 0.30) * bump(lip, 0.24)
-        upper, lower = self.lip_upper / 0.064, self.lip_lower / 0.082
+        upper, lower = self.lip_upper / 0.072, self.lip_lower / 0.094
         z += (
             f * across * (0.056 * upper**0.6 * bump(lip - 0.034, 0.040) + 0.066 * lower**0.6 * bump(lip + 0.044, 0.046))
         )
@@ -297,11 +300,10 @@ class Head:
         self.is_upper = lip > 0
         arc = np.sqrt(np.clip(1 - (x / self.mouth_half) ** 2, 0, 1))
         self.arc = arc
-        corner = 0.42
-        upper = corner * (1 - arc) * np.clip(1 - np.abs(lip) / 0.34, 0, 1) ** 1.5
-        at_lip = 1 - (1 - corner) * (1 - arc)
-        lower = at_lip + (1 - at_lip) * step(0.0, 0.30, -lip)
-        self.jaw_weight = np.where(self.is_upper, upper, lower) * step(-0.55, 0.10, z)
+        beside = step(0.34, -0.34, lip)  # beyond the corners: from the fixed cheek to the jaw
+        self.jaw_weight = np.where(self.is_upper, beside * (1 - arc), beside + (1 - beside) * arc) * step(
+            -0.55, 0.10, z
+        )
         near = bump(lip, 0.085) * self.front * step(1.35, 0.9, np.abs(x) / self.mouth_half)
         self.close_weight = np.where(self.is_upper, -0.22, 0.78) * bump(lip, 0.16) * self.front
         self.lip_near = near
@@ -342,7 +344,7 @@ class Head:
             out[..., 1] = -0.060 * lower
             out[..., 2] = 0.008 * lower
         elif name == "tuck":
-            out[..., 1] = 0.030 * lower
+            out[..., 1] = 0.040 * lower
             out[..., 2] = -0.055 * lower * bump(lip, 0.06)
         elif name == "brow":
             raised = bump(v - 0.27, 0.15) * step(0.72, 0.55, side) * f
@@ -403,10 +405,13 @@ class Head:
             ],
             np.float32,
         )
+        weights = controls[SHAPE_CONTROLS].astype(np.float32)
+        # an opening mouth also raises the upper lip a little, which bares the teeth's edges
+        weights[SHAPES.index("upper")] += 0.40 * controls[INDEX["jaw"]] * (1 - controls[INDEX["close"]])
         return _deform(
             self.vertices,
             self.shapes,
-            controls[SHAPE_CONTROLS].astype(np.float32),
+            weights,
             self.jaw_weight.ravel().astype(np.float32),
             self.close_weight.ravel().astype(np.float32),
             controls.astype(np.float32),

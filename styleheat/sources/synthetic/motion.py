@@ -16,12 +16,16 @@ from styleheat.sources.synthetic.speech import Phoneme, Speech
 RATE = 200
 """Samples a second of the tracks before they are sampled at the frames."""
 
+LEAD = 0.02
+"""Seconds that the mouth's shapes are ahead of eSpeak's phoneme times, which come late against its sound: with this, the
+mouth's opening and the sound's level correlate best within half a frame of no lag."""
+
 MOUTH = ("jaw", "close", "round", "spread", "upper", "lower", "tuck", "tongue", "press")
 VISEMES: dict[str, dict[str, float]] = {
     "rest": {"jaw": 0.03, "close": 0.9},
     "pause": {"jaw": 0.07, "close": 0.5},
     "bilabial": {"jaw": 0.10, "close": 1.0, "press": 0.35},
-    "labiodental": {"jaw": 0.12, "tuck": 1.0, "upper": 0.35},
+    "labiodental": {"jaw": 0.12, "close": 0.4, "tuck": 1.0, "upper": 0.2},
     "dental": {"jaw": 0.22, "tongue": 1.0, "lower": 0.25, "upper": 0.1},
     "alveolar": {"jaw": 0.22, "tongue": 0.8, "lower": 0.25, "upper": 0.1},
     "lateral": {"jaw": 0.32, "tongue": 0.9, "lower": 0.1, "upper": 0.1},
@@ -66,8 +70,8 @@ _PHONEMES: dict[str, tuple[str, ...]] = {
     "E": ("E", "e", "e@"),
     "ae": ("a", "aa"),
     "a": ("A:", "A", "A@", "0", "02"),
-    "V": ("V", "VR", "a#"),
-    "schwa": ("@", "@2", "@-", "@5", "@L"),
+    "V": ("V", "VR"),
+    "schwa": ("@", "@2", "@-", "@5", "@L", "a#"),
     "O": ("O:", "O", "O2", "O@"),
     "o": ("o@", "o"),
     "er": ("3:", "3"),
@@ -112,7 +116,7 @@ def mouth_track(phonemes: tuple[Phoneme, ...], seconds: float, manner: Manner) -
     Neighbouring sounds overlap: each sound's target counts by a weight that rises before and falls after it
     (dominance functions, Cohen and Massaro 1993). Sounds made with the lips dominate the lips, and are reached whole.
     """
-    times = (np.arange(round(seconds * RATE)) + 0.5) / RATE
+    times = (np.arange(round(seconds * RATE)) + 0.5) / RATE + LEAD
     events: list[tuple[str, float, float]] = []
     clock = 0.0
     for phoneme in phonemes:
@@ -135,7 +139,7 @@ def mouth_track(phonemes: tuple[Phoneme, ...], seconds: float, manner: Manner) -
         target = np.array([VISEMES[shape].get(name, 0.0) for name in MOUTH])
         lips = shape in ("bilabial", "labiodental", "w", "u", "postalveolar", "o")
         vowel = shape in ("a", "ae", "E", "V", "O", "o", "i", "I", "u", "U", "er", "schwa")
-        strength = np.full(len(MOUTH), 1.0 if vowel else 0.7)
+        strength = np.full(len(MOUTH), 1.3 if vowel else 0.7)
         strength[MOUTH.index("round")] = 2.5 if lips else 0.5
         strength[MOUTH.index("spread")] = 1.0 if vowel or shape == "sibilant" else 0.5
         if shape in ("bilabial", "labiodental", "sibilant", "postalveolar"):
@@ -150,16 +154,16 @@ def mouth_track(phonemes: tuple[Phoneme, ...], seconds: float, manner: Manner) -
         total += weight
         track += weight * target
         if shape == "bilabial":
-            half = max((end - start) / 2, 0.034)
+            half = max((end - start) / 2 - 0.008, 0.024)
             away = np.maximum(np.abs(times - (start + end) / 2) - half, 0)
-            seal = np.maximum(seal, np.exp(-((away / 0.030) ** 2)))
+            seal = np.maximum(seal, np.exp(-((away / 0.027) ** 2)))
     track /= total
     track = gaussian_filter1d(track, 0.014 * RATE, axis=0, mode="nearest")
     track[:, MOUTH.index("close")] = np.maximum(np.clip(track[:, MOUTH.index("close")] * 1.1, 0, 1), seal)
     open_now = 1 - seal
     for name in ("upper", "lower", "tuck"):
         track[:, MOUTH.index(name)] *= open_now
-    track[:, MOUTH.index("jaw")] *= manner.articulation
+    track[:, MOUTH.index("jaw")] *= 1.08 * manner.articulation
     track[:, MOUTH.index("spread")] *= manner.articulation
     track[:, MOUTH.index("round")] *= manner.rounding
     return track

@@ -106,6 +106,14 @@ def draw_hairs(
         for p in range(points.shape[1] - 1):
             x0, y0, z0 = points[s, p, 0], points[s, p, 1], points[s, p, 2]
             x1, y1, z1 = points[s, p + 1, 0], points[s, p + 1, 1], points[s, p + 1, 2]
+            # most of the hair is behind the head: leave out what is hidden at both ends and in its middle
+            hidden = True
+            for k in range(3):
+                column, row = int(x0 + (x1 - x0) * 0.5 * k), int(y0 + (y1 - y0) * 0.5 * k)
+                if 0 <= column < width and 0 <= row < height and z0 + (z1 - z0) * 0.5 * k < depth[row, column] + 0.03:
+                    hidden = False
+            if hidden:
+                continue
             reach = max(radius[s, p], radius[s, p + 1]) + 0.5
             left = max(0, int(math.ceil(min(x0, x1) - reach - 0.5)))
             right = min(width - 1, int(math.floor(max(x0, x1) + reach - 0.5)))

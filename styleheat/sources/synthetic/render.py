@@ -155,7 +155,7 @@ def _light(
     lights (6, 3): key direction, key colour, sky, ground, rim direction, rim colour. Skin lets light in that comes out
     nearby, red furthest: its shading reaches around edges (wrapped diffuse).
     """
-    wrap = (0.30, 0.14, 0.08) if skin else (0.12, 0.12, 0.12)
+    wrap = (0.26, 0.16, 0.11) if skin else (0.12, 0.12, 0.12)
     for n in range(points.shape[0]):
         nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
         open_sky = occlusion[n]
@@ -181,8 +181,8 @@ def _light(
             w = wrap[q]
             diffuse = max((cosine + w) / (1 + w), 0.0)
             diffuse = diffuse * (0.35 * diffuse + 0.65) if skin else diffuse
-            shadow = seen ** (0.75 if q == 0 and skin else 1.0)
-            ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * open_sky ** (0.8 if q == 0 and skin else 1.0)
+            shadow = seen ** (0.85 if q == 0 and skin else 1.0)
+            ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * open_sky ** (0.87 if q == 0 and skin else 1.0)
             light[n, q] = ambient + lights[1, q] * diffuse * shadow + lights[5, q] * rim * open_sky
             gloss[n, q] = (
                 glint * lights[1, q]
@@ -292,13 +292,21 @@ class Renderer:
             trunk, appearance.trunk_texture(trunk, look, cloth, rng), shine=0.03, turn=trunk_turn
         )
         self.trunk.faces = self.trunk.faces[:, ::1]
-        ears = [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
+        # hair that hangs beside the face hides the ears
+        ears = (
+            []
+            if look.style in appearance.COVERS_EARS
+            else [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
+        )
         self.statics = [self.trunk, *ears]
         hair_cap = self._cap(neutral, rng)
         self.cap = hair_cap
         if hair_cap is not None:
             self.statics.append(hair_cap)
         bake([self.skin, *self.statics], [self.skin, *self.statics])
+        for mesh in ears:  # their roots lie inside the head, where no light comes
+            mesh.occlusion = np.clip(mesh.occlusion, 0.45, 1)
+            mesh.visibility = mesh.visibility * np.float32(0.6) + np.eye(1, 9, dtype=np.float32) * np.float32(0.4)
         if look.style in ("bob", "long", "wavy"):  # what hangs beside the face shades it
             self.skin.occlusion *= (1 - 0.35 * step(0.52, 0.70, np.abs(neutral[:, 0]))).astype(np.float32)
 
@@ -309,6 +317,7 @@ class Renderer:
             head, appearance.teeth_texture(rng, True, white), appearance.teeth_texture(rng, False, white * 0.94)
         )
         self.tongue = body.tongue(head, appearance.flesh_texture((0.66, 0.34, 0.34), rng))
+        self.linings = body.linings(head)
         self.cavity_columns = body.cavity_columns(head)
         self.cavity_texture = appearance.cavity_texture(look)
         count = len(self.cavity_columns)
@@ -316,11 +325,13 @@ class Renderer:
         self.cavity = grid
 
         # Hairs.
-        normals = vertex_normals(self.trunk.vertices, self.trunk.faces)
-        ear_points = np.concatenate([e.vertices for e in ears])
-        ear_normals = np.concatenate([vertex_normals(e.vertices, e.faces) for e in ears])
+        obstacles = [self.trunk, *ears]
         grown = hair.grow(
-            head, look, np.concatenate([self.trunk.vertices, ear_points]), np.concatenate([normals, ear_normals]), rng
+            head,
+            look,
+            np.concatenate([mesh.vertices for mesh in obstacles]),
+            np.concatenate([vertex_normals(mesh.vertices, mesh.faces) for mesh in obstacles]),
+            rng,
         )
         self.hairs: list[tuple[Hairs, float, float]] = []
         if grown is not None:
@@ -346,9 +357,9 @@ class Renderer:
             return None
         amount = hair.scalp(head, look)
         normals = vertex_normals(neutral, SKIN_FACES)
-        thick = hair.cap_thickness(look) * 0.8
-        points = neutral + normals * (thick * np.clip(amount * 1.6 - 0.6, -0.3, 1))[:, None].astype(np.float32)
-        inside = amount[SKIN_FACES].min(1) > 0.35
+        thick = hair.cap_thickness(look) * 0.55
+        points = neutral + normals * (thick * np.clip(amount * 6 - 5, -0.5, 1))[:, None].astype(np.float32)
+        inside = amount[SKIN_FACES].min(1) > 0.9
         streaks = np.clip(1 + 0.22 * np.repeat(rng.normal(size=(1, 256)), 64, 0), 0.5, 1.6)[..., None]
         texture = (appearance.linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
         x = np.tile(np.arange(COLUMNS), ROWS) * (255 / (COLUMNS - 1))
@@ -429,6 +440,10 @@ class Renderer:
         self.skin.vertices = skin
         for mesh in (self.skin, *self.statics):
             self._draw_mesh(mesh, image, depth, skin_like=mesh is not self.cap)
+        for lining in self.linings:
+            light = self._soft_light(len(lining.vertices), 0.6)
+            screen = self._screen(self._world(lining.vertices, lining.turn))
+            draw_mesh(screen, lining.faces, lining.uv, light, np.zeros_like(light), lining.texture, image, depth)
         self._draw_eyes(skin, get, image, depth)
         self._draw_mouth(skin, get, image, depth)
         for hairs in self.skin_hairs:
@@ -512,18 +527,16 @@ class Renderer:
                 image,
                 depth,
             )
-            # The reflection of the lamp on the cornea.
+            # The reflection of the lamp on the cornea, unless the lid covers it.
             half = self.scene.key + np.array([0, 0, 1.0])
             half /= np.linalg.norm(half)
-            forward = (self.matrix @ look_at @ np.array([0, 0, 1.0], np.float32)) * 0.45 + half * 0.55
-            forward /= np.linalg.norm(forward)
-            world_centre = self._world(centre[None], np.ones(1, np.float32))[0]
-            spot = self._screen((world_centre + forward * head.eye_radius * 1.06)[None].astype(np.float32))[0]
-            pixel = self.focal / CAMERA
-            draw_glow(
-                float(spot[0]), float(spot[1]), float(spot[2]) - 0.004, 0.0145 * pixel,
-                np.minimum(self.scene.key_colour * 0.95, 1.0).astype(np.float32), image, depth,
-            )  # fmt: skip
+            forward = look_at @ np.array([0, 0, 1.0]) * 0.45 + self.matrix.T @ half * 0.55
+            spot = centre + forward / np.linalg.norm(forward) * head.eye_radius * 1.06
+            if spot[1] > np.interp(spot[0], line[:, 0], line[:, 1]) - 0.006:
+                continue
+            x, y, z = self._screen(self._world(spot[None].astype(np.float32), np.ones(1, np.float32)))[0]
+            colour = np.minimum(self.scene.key_colour * 0.95, 1.0).astype(np.float32)
+            draw_glow(float(x), float(y), float(z) - 0.004, 0.0145 * self.focal / CAMERA, colour, image, depth)
 
     def _draw_mouth(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
         head = self.head
@@ -552,16 +565,18 @@ class Renderer:
         tongue[:, 1] += 0.05 * get["tongue"] + 0.012
         tongue[:, 2] += 0.10 * get["tongue"]
         # Rounded lips come forward of the teeth: less light reaches them.
-        bright = 0.95 - 0.35 * get["round"]
+        bright = 0.95 - 0.65 * get["round"]
         parts = (
-            (self.lower_teeth, with_jaw(self.lower_teeth.vertices), 0.72 * bright, 0.10),
-            (self.upper_teeth, self.upper_teeth.vertices, 0.95 * bright, 0.06),
-            (self.tongue, with_jaw(tongue, 0.9), 0.62, 0.12),
+            (self.lower_teeth, with_jaw(self.lower_teeth.vertices), 0.85 * bright, 0.10),
+            (self.upper_teeth, self.upper_teeth.vertices, 1.15 * bright, 0.05),
+            (self.tongue, with_jaw(tongue, 0.85), 0.85, 0.12),
         )
         for mesh, points, strength, soft in parts:
             light = self._soft_light(len(points), strength)
-            depth_in = np.clip((points[:, 2] - (head.lip_z - 0.40)) / 0.35, 0.12, 1)
-            narrow = 1 - 0.72 * np.clip(np.abs(points[:, 0]) / (head.mouth_half * (1 - 0.25 * get["round"])), 0, 1) ** 2
+            depth_in = np.clip((points[:, 2] - (head.lip_z - 0.40)) / 0.35, 0.10, 1) ** 1.7
+            if mesh is self.tongue:
+                depth_in = 0.30 + 0.70 * depth_in
+            narrow = 1 - 0.90 * np.clip(np.abs(points[:, 0]) / (head.mouth_half * (1 - 0.25 * get["round"])), 0, 1) ** 2
             light *= (depth_in * narrow)[:, None].astype(np.float32)
             _shade_below(points, upper[:, 0].copy(), upper[:, 1].copy(), soft, 0.40, light)
             world = self._world(points, mesh.turn)
