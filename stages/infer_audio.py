@@ -8,12 +8,11 @@ OUTPUT = Path("data/infer/audio.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.face.landmarks import landmarker
     from styleheat.inference import animate, drive, portrait
 
     infer, settings = stage.params.infer, stage.params.infer_audio
     device = stage.device()
-    finder = landmarker(infer.landmarks, device)
+    finder = drive.face_finder(infer, device)
     model = animate.load_styleheat(infer.models, device)
     audio_model = animate.load_audio2motion(infer.audio_models, device)
     face = portrait.read_portrait(settings.portrait, model, finder)

@@ -129,7 +129,7 @@ class Examiner:
 
     model: StyleHEAT
     audio_model: Audio2Motion
-    landmarker: Landmarker
+    finder: Landmarker
     seed: int
 
     def run(self, clips: list[Clip]) -> dict[str, list[Trial]]:
@@ -169,7 +169,7 @@ class Examiner:
     def look(self, frames: Iterable[np.ndarray]) -> Seen:
         """Measure frames (S,S,3) uint8."""
         images = np.stack(list(frames))
-        landmarks = stack(self.landmarker.track(images))
+        landmarks = stack(self.finder.track(images))
         here = has_face(landmarks)
         descriptors = np.full((len(images), DESCRIPTOR), np.nan, np.float32)
         mouth = np.full(len(images), np.nan)

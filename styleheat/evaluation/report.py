@@ -15,8 +15,9 @@ from styleheat.media.video import VideoWriter
 DIGITS = 4
 """Decimals kept: enough for any conclusion, few enough that the order of a sum of floats doesn't show."""
 
-COLUMNS = 8
-"""Moments of a clip shown in the strip."""
+SHOWN = 2
+COLUMNS = 7
+"""Trials of each protocol in the strip, and moments of each: it is kept in git. The films show the rest."""
 
 GAP = 4
 CAPTION = 18
@@ -37,11 +38,11 @@ def summary(trials: list[Trial]) -> dict[str, float | int | dict[str, float]]:
 
 
 def strip(trials: dict[str, list[Trial]]) -> np.ndarray:
-    """(H,W,3) uint8: for each protocol by its name, and each of its trials, two rows: source and targets, generated."""
+    """(H,W,3) uint8: for each protocol its name, and of its first trials two rows: source and targets, generated."""
     parts: list[np.ndarray] = []
     for name, members in trials.items():
         parts.append(_caption(name, parts[0].shape[1] if parts else _width(members[0])))
-        parts += [_rows(trial) for trial in members]
+        parts += [_rows(trial) for trial in members[:SHOWN]]
     return np.concatenate(parts)
 
 

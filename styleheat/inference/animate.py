@@ -67,10 +67,10 @@ def write_film(path: str | Path, model: StyleHEAT, portrait: Portrait, motion: M
             writer.write(frame)
 
 
-def inspect(path: str | Path, landmarker: Landmarker) -> dict[str, float | int]:
+def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:
     """What a film turned out to be: frames, seconds, whether it has sound (0 or 1), share of frames with a face."""
     info = probe(path)
-    faces = [points is not None for points in landmarker.track(read_frames(path, fps=None))]
+    faces = [points is not None for points in finder.track(read_frames(path, fps=None))]
     return {
         "frames": len(faces),
         "seconds": round(len(faces) / info.fps, 3),

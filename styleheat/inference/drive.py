@@ -10,7 +10,7 @@ from tqdm import tqdm
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_box
-from styleheat.face.landmarks import NO_FACE, Landmarker, has_face, smooth, stack
+from styleheat.face.landmarks import NO_FACE, Landmarker, has_face, landmarker, smooth, stack
 from styleheat.media import video
 from styleheat.media.audio import read_audio
 from styleheat.media.image import read_image
@@ -24,6 +24,7 @@ from styleheat.morphable.coefficients import (
 )
 from styleheat.morphable.fitting import fit
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, smooth_poses
+from styleheat.params import Infer
 
 SOUND_RATE = 44_100
 """Samples a second of the sound that goes with a result; 16 kHz, which the networks hear, sounds dull."""
@@ -41,7 +42,14 @@ class Motion:
     sound: np.ndarray | None = None
 
 
-def from_video(path: str | Path, landmarker: Landmarker, start: np.ndarray) -> Motion:
+def face_finder(infer: Infer, device: str) -> Landmarker:
+    """What finds faces and their points in portraits and drivers. Raises InputError for back ends that can't be had."""
+    if infer.coefficients != "fit":
+        raise InputError(f"params.yaml: infer.coefficients: {infer.coefficients} can't be run yet; fit")
+    return landmarker(infer.landmarks, device)
+
+
+def from_video(path: str | Path, finder: Landmarker, start: np.ndarray) -> Motion:
     """The motion of the face in a video: as many frames as it has, at its own rate, with its sound.
 
     start: (73,), the portrait's own descriptor, to whose scale the face of the video is brought.
@@ -50,19 +58,19 @@ def from_video(path: str | Path, landmarker: Landmarker, start: np.ndarray) -> M
     """
     info = video.probe(path)
     frames = tqdm(video.read_frames(path, fps=None), total=info.frames, desc="driver", unit="frame", mininterval=1.0)
-    landmarks = smooth(stack(landmarker.track(frames)), STEADY)
+    landmarks = smooth(stack(finder.track(frames)), STEADY)
     if not has_face(landmarks).any():
         raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
     sound = read_audio(path, SOUND_RATE) if info.has_audio else None
     return Motion(same_scale(descriptor(fitted(in_framing(landmarks), FRAME_SIZE)), start), info.fps, sound)
 
 
-def from_image(path: str | Path, landmarker: Landmarker, start: np.ndarray, seconds: float) -> Motion:
+def from_image(path: str | Path, finder: Landmarker, start: np.ndarray, seconds: float) -> Motion:
     """From `start` (73,), the portrait's own descriptor, into the expression and pose of a picture, and back.
 
     Raises InputError when the file is no picture or shows no face.
     """
-    landmarks = landmarker.landmarks(read_image(path))
+    landmarks = finder.landmarks(read_image(path))
     if landmarks is None:
         raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
     there = same_scale(descriptor(fitted(in_framing(landmarks[None]), FRAME_SIZE)), start)

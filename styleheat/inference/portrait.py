@@ -36,17 +36,17 @@ class Portrait:
     inversion: Inversion
 
 
-def read_portrait(path: str | Path, model: StyleHEAT, landmarker: Landmarker) -> Portrait:
+def read_portrait(path: str | Path, model: StyleHEAT, finder: Landmarker) -> Portrait:
     """Find the largest face of a picture file, align it unless it is, and invert it.
 
     Raises InputError when the file is no picture or shows no face.
     """
     image = read_image(path)
-    landmarks = landmarker.landmarks(image)
+    landmarks = finder.landmarks(image)
     if landmarks is None:
         raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
     aligned = frame_face(image, landmarks, model.config.image_size)
-    landmarks = landmarker.landmarks(aligned)
+    landmarks = finder.landmarks(aligned)
     if landmarks is None:  # a face at the very edge of the picture, or tiny
         raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
     return prepare(aligned, descriptor(fitted(landmarks[None], model.config.image_size))[0], model)
