@@ -4,13 +4,12 @@ Run as `python -m stages.crop --set vox`. Clips have 25 frames a second and the 
 gives no clip is recorded in the index with its reason.
 """
 
-import functools
 from pathlib import Path
 
 from styleheat.clips import index
 from styleheat.clips.index import Outcome, Task
 from styleheat.face.crop import crop_video
-from styleheat.face.landmarks import MediaPipe
+from styleheat.face.landmarks import mediapipe
 from styleheat.files import fingerprint
 from styleheat.params import Crop
 from styleheat.pipeline import Stage, main
@@ -53,13 +52,8 @@ def body(stage: Stage) -> None:
 
 def crop(name: str, video: Path, folder: Path, settings: Crop) -> Outcome:
     """Cut one video."""
-    cropped = crop_video(video, folder, **settings.model_dump(), finder=_finder())
+    cropped = crop_video(video, folder, **settings.model_dump(), finder=mediapipe())
     return Outcome(cropped.files, cropped.reason, cropped.detail, facts=cropped.facts)
-
-
-@functools.lru_cache(maxsize=1)
-def _finder() -> MediaPipe:
-    return MediaPipe()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ Run as `python -m stages.landmarks --set vox`. A file has 68 lines "x y" in pixe
 frames without a face.
 """
 
-import functools
 from pathlib import Path
 
 from styleheat.clips import index
 from styleheat.clips.index import Outcome, Task
-from styleheat.face.landmarks import Landmarker, has_face, landmarker, smooth, stack
+from styleheat.face.landmarks import has_face, landmarker, smooth, stack
 from styleheat.files import fingerprint
 from styleheat.media.video import read_frames
 from styleheat.morphable.coefficients import write_landmarks
@@ -47,18 +46,13 @@ def body(stage: Stage) -> None:
 
 def track(clip: str, video: Path, folder: Path, settings: Landmarks, device: str) -> Outcome:
     """Track one clip."""
-    points = smooth(stack(_landmarker(settings.backend, device).track(read_frames(video))), settings.smooth)
+    points = smooth(stack(landmarker(settings.backend, device).track(read_frames(video))), settings.smooth)
     facts = {"frames": len(points), "faces": int(has_face(points).sum())}
     if facts["faces"] == 0:
         return Outcome(reason="no face", facts=facts)
     path = folder / f"{clip}.txt"
     write_landmarks(path, points)
     return Outcome([path], facts=facts)
-
-
-@functools.lru_cache(maxsize=1)
-def _landmarker(backend: str, device: str) -> Landmarker:
-    return landmarker(backend, device)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 from styleheat.errors import InputError
 from styleheat.face.detect import data_file
-from styleheat.face.landmarks import Landmarker, MediaPipe
+from styleheat.face.landmarks import mediapipe
 
 DIMENSIONS = 128
 
@@ -29,7 +29,7 @@ def embed(image: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray 
     Raises InputError when the packages for it are not installed.
     """
     if landmarks is None:
-        landmarks = _finder().landmarks(image)
+        landmarks = mediapipe().landmarks(image)
         if landmarks is None:
             return None
     dlib, network = _network()
@@ -51,11 +51,6 @@ def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cosine similarity over the last axis of embeddings (..., 128): 1 for the same face, about 0.8 for strangers;
     NaN where either is."""
     return (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-
-
-@functools.lru_cache(maxsize=1)
-def _finder() -> Landmarker:
-    return MediaPipe()
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ The back ends disagree by a tenth of the distance between the eyes on the jaw (a
 one data set.
 """
 
+import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -73,16 +74,24 @@ class Landmarker(ABC):
         """For each frame of one video, as `landmarks` but following the same face from frame to frame."""
 
 
+@functools.lru_cache(maxsize=4)
 def landmarker(backend: str, device: str = "cpu") -> Landmarker:
     """The back end by its name in params: "mediapipe" (on the CPU) or "face_alignment" (on `device`, or "auto").
 
+    Made once in each process: a worker's second clip finds the networks loaded.
     Raises InputError when the back end's package is missing or its weights can't be had.
     """
     if backend == "mediapipe":
-        return MediaPipe()
+        return mediapipe()
     if backend == "face_alignment":
         return FaceAlignment(device)
     raise InputError(f"landmarks.backend: {backend!r} is unknown; 'mediapipe' and 'face_alignment' are known")
+
+
+@functools.lru_cache(maxsize=1)
+def mediapipe() -> "MediaPipe":
+    """The MediaPipe back end, made once in each process."""
+    return MediaPipe()
 
 
 @dataclass(frozen=True)
