@@ -15,7 +15,7 @@ from styleheat.networks.layers import (
     ScaledLeakyReLU,
     init_normal,
 )
-from styleheat.networks.warper import SLOPE, activation
+from styleheat.networks.warper import SLOPE
 
 
 class UpConv(EqualConv2d):
@@ -57,7 +57,7 @@ class Injection(nn.Module):
         init_normal(self)
 
     def forward(self, x: Tensor, descriptor: Tensor) -> Tensor:
-        x = activation(self.norm1(self.conv1(x), descriptor))
+        x = F.leaky_relu(self.norm1(self.conv1(x), descriptor), 0.01)  # not the warper's slope: the released default
         return x + self.norm2(self.conv2(x), descriptor)
 
 

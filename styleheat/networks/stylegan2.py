@@ -256,7 +256,10 @@ class Discriminator(nn.Module):
         self.final_linear = nn.Sequential(EqualLinear(last * 4 * 4, last, activate=True), EqualLinear(last, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.convs(image)
+        return self.judge(self.convs(image))
+
+    def judge(self, x: Tensor) -> Tensor:
+        """The trunk's maps (B,C,4,4) -> logits (B,1)."""
         x = torch.cat([x, self._deviation(x)], dim=1)
         return self.final_linear(self.final_conv(x).flatten(1))
 
