@@ -174,7 +174,7 @@ def process(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _sole_owner(folder):
+    with _sole_owner(folder), _disk_full_said_clearly(folder):
         _remove_half_written(folder)
         entries = read(folder)
         _replay_journal(folder, entries)
@@ -213,6 +213,16 @@ def _sole_owner(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: another process is working on it; wait for it to end") from error
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def _disk_full_said_clearly(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise InputError(f"{folder}: the disk is full; make room and run again, what is done is kept") from error
 
 
 def _remove_half_written(folder: Path) -> None:
@@ -362,7 +372,7 @@ class _Runner:
                 results = _in_rounds(joblib.Parallel(**options), calls, 4 * workers)
             for clip, entry in results:
                 if entry is None:
-                    raise InputError(f"{self.folder}: the disk is full; make room and run again, nothing is lost")
+                    raise OSError(errno.ENOSPC, "the disk is full")
                 yield clip, entry
 
 

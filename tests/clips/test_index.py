@@ -1,5 +1,6 @@
 """The index of a per-clip stage: what runs, what is kept, and what survives a kill."""
 
+import errno
 import json
 import os
 import signal
@@ -136,6 +137,27 @@ def test_bad_clips_are_recorded_with_their_reasons(tmp_path: Path) -> None:
     worked(folder)
     again = {clip: tasks[clip] for clip in ("absent face", "bad file", "network", "good")}
     assert process(folder, again, misbehave).kept == 3
+
+
+def full_disk(clip: str, folder: Path) -> Outcome:
+    if clip == "c":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return write_text(clip, folder, clip)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    tasks = {clip: Task("", (folder,)) for clip in "abcd"}
+    with pytest.raises(InputError, match="disk is full"):
+        process(folder, tasks, full_disk)
+    worked(folder)
+    assert process(folder, tasks, misbehave) == Account(4, 4, 2, {})
+    assert worked(folder) == ["c", "d"]
+
+
+def test_a_single_worker_has_a_time_limit_too(tmp_path: Path) -> None:
+    account = process(tmp_path / "out", {"hangs": Task("", (tmp_path / "out",))}, misbehave, timeout_s=0.2)
+    assert account.lost == {"took too long": 1}
 
 
 def test_no_clip_at_all_is_an_error_with_reasons(tmp_path: Path) -> None:
