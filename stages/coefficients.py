@@ -57,7 +57,7 @@ def body(stage: Stage) -> None:
             **account.metrics(),
             "frames": frames,
             "frames_filled_in": sum(fact["filled_in"] for fact in facts),
-            "error": round(sum(fact["error"] * fact["frames"] for fact in facts) / frames, 6),
+            "fit_error": round(sum(fact["error"] * fact["frames"] for fact in facts) / frames, 6),
         }
     )
 

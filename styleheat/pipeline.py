@@ -77,9 +77,10 @@ class Stage:
         return Path("metrics", self.set or "", f"{self.name}.json")
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Write numbers and groups of numbers for `dvc metrics` and the tracker. Nothing that differs between two runs
-        of one seed (durations, dates) belongs here; NaN is refused (ValueError)."""
-        files.write_json(self.metrics_path(), metrics)
+        """Write numbers and groups of numbers for `dvc metrics` and the tracker; empty groups, which DVC can't read,
+        are left out. Nothing that differs between two runs of one seed (durations, dates) belongs here; NaN is refused
+        (ValueError)."""
+        files.write_json(self.metrics_path(), {key: value for key, value in metrics.items() if value != {}})
         numbers = {key: value for key, value in flatten(metrics).items() if isinstance(value, int | float)}
         self.tracker.log_metrics(numbers)
 

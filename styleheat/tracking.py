@@ -62,6 +62,7 @@ class MlflowTracker(Tracker):
         self.params, self.all_params = params, all_params
         self.prefix = stage.replace("@", "/") + "/"  # MLflow allows no @ in names of metrics
         self.note: Path | None = None
+        self._began_ms = _now_ms()
         self._client: Any = None
         self._parent = self._child = ""
         self._retry_at = 0.0
@@ -138,13 +139,13 @@ class MlflowTracker(Tracker):
             self._parent = found[0].info.run_id
             self._client.update_run(self._parent, status="RUNNING")
         else:
-            parent = self._client.create_run(experiment, tags=tags | {"execution": execution}, run_name=name)
+            parent = self._client.create_run(experiment, self._began_ms, tags | {"execution": execution}, name)
             self._parent = parent.info.run_id
             self._send_params(self._parent, self.all_params)
         tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent}
         child = self._left_run() if self.note else None
         if child is None:
-            run = self._client.create_run(experiment, tags=tags, run_name=f"{self.stage} {name}")
+            run = self._client.create_run(experiment, self._began_ms, tags, f"{self.stage} {name}")
             child = run.info.run_id
             self._send_params(child, self.params)
         else:

@@ -79,7 +79,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_clips_become_an_lmdb(run: Run) -> None:
     fitted, packed = run(["a#sound", "b#test#gap", "c#short"])
     assert (fitted["clips"], fitted["ok"], fitted["frames"]) == (3, 3, 3 * FRAMES - 2)
-    assert fitted["frames_filled_in"] == 2 and fitted["error"] < 0.01
+    assert fitted["frames_filled_in"] == 2 and fitted["fit_error"] < 0.01
     assert (packed["clips"], packed["ok"], packed["frames"]) == (3, 2, 2 * FRAMES)
     assert packed["persons"] == {"train": 1, "test": 1}
     assert list(packed["lost_by_reason"]) == ["its frames, landmarks and coefficients differ in number"]
