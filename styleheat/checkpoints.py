@@ -1,18 +1,36 @@
-"""Model folders: `model.safetensors`, and `config.json` that says which architecture it fits and how it was made."""
+"""Model folders of ours, and the released files that they can be made from.
 
+A model folder is `model.safetensors`, and `config.json` that says which architecture it fits and how it was made.
+Released files are read without running anything that is pickled in them.
+"""
+
+import dataclasses
 import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from styleheat import files
 from styleheat.errors import InputError
-from styleheat.networks.config import NetworkConfig
+from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.config import NETWORKS, NetworkConfig
+from styleheat.networks.inversion import Inverter
+from styleheat.networks.perceptual import Vgg19
+from styleheat.networks.stylegan2 import Discriminator
+from styleheat.networks.styleheat import StyleHEAT
+from styleheat.networks.warper import VideoWarper
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+M = TypeVar("M", bound=nn.Module)
+State = dict[str, Tensor]
 
 
 def save_model(folder: str | Path, module: nn.Module, config: NetworkConfig, facts: dict[str, Any]) -> None:
@@ -20,10 +38,17 @@ def save_model(folder: str | Path, module: nn.Module, config: NetworkConfig, fac
 
     Weights come first, the config last, each atomically: a folder with a config is whole.
     """
+    write_state(folder, module.state_dict(), config, facts)
+
+
+def write_state(
+    folder: str | Path, state: Mapping[str, Tensor], config: NetworkConfig, facts: Mapping[str, Any]
+) -> None:
+    """`save_model` of a state dict."""
     folder = Path(folder)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with files.atomic(folder / WEIGHTS) as temporary:
-        safetensors.torch.save_file(state, temporary)
+        safetensors.torch.save_file(tensors, temporary)
     files.write_json(folder / CONFIG, {"network": config.to_dict(), **facts})
 
 
@@ -53,10 +78,24 @@ def load_model(folder: str | Path, module: nn.Module, prefix: str = "") -> None:
         raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from None
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     check_state(path, module, state)
-    module.load_state_dict(state)
+    on_meta = any(parameter.is_meta for parameter in module.parameters())
+    module.load_state_dict(state, assign=on_meta)
 
 
-def check_state(path: Path, module: nn.Module, state: dict[str, Any]) -> None:
+def open_model(folder: str | Path, kind: Callable[[NetworkConfig], M]) -> M:
+    """The `kind` of module that a model folder holds, of the size its config says, in eval mode.
+
+    Nothing is drawn at random or copied on the way, which for the full size saves seconds and gigabytes. Raises
+    InputError as `read_config` and `load_model` do.
+    """
+    config, _ = read_config(folder)
+    with torch.device("meta"):
+        module = kind(config)
+    load_model(folder, module)
+    return module.eval()
+
+
+def check_state(path: Path, module: nn.Module, state: Mapping[str, Any]) -> None:
     """Raise InputError naming the first tensor of `state`, from `path`, that does not fit the module."""
     wanted = module.state_dict()
     missing, unknown = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
@@ -64,8 +103,177 @@ def check_state(path: Path, module: nn.Module, state: dict[str, Any]) -> None:
         told = f"{len(missing)} tensors are missing ({missing[0]})" if missing else f"{unknown[0]} is unknown"
         raise InputError(f"{path}: does not fit {type(module).__name__}: {told}; it is of another model or size")
     for name, tensor in wanted.items():
-        if state[name].shape != tensor.shape:
+        given = state[name]
+        if not isinstance(given, Tensor) or given.shape != tensor.shape:
+            told = str(tuple(given.shape)) if isinstance(given, Tensor) else type(given).__name__
             raise InputError(
-                f"{path}: {name} is {tuple(state[name].shape)}, but {tuple(tensor.shape)} is wanted; "
-                f"it is of a model of another size"
+                f"{path}: {name} is {told}, but {tuple(tensor.shape)} is wanted; it is of a model of another size"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Released:
+    """A file that others gave out."""
+
+    name: str
+    """Its path in the folder of released files."""
+    holds: str
+    """What it holds, in words."""
+    origin: str
+    """Where it comes from."""
+
+
+STYLEHEAT_RELEASE = "the checkpoints of StyleHEAT's GitHub release (github.com/OpenTalker/StyleHEAT)"
+SADTALKER_RELEASE = "SadTalker's GitHub release (github.com/OpenTalker/SadTalker)"
+E4E = Released("Encoder_e4e.pth", "the e4e encoder and the mean W+ code", STYLEHEAT_RELEASE)
+HFGI = Released("hfgi.pth", "HFGI's aligner and residual encoder", STYLEHEAT_RELEASE)
+STYLEGAN = Released("StyleGAN_e4e.pth", "the StyleGAN2 generator of 1024 pixels", STYLEHEAT_RELEASE)
+VISUAL = Released("StyleHEAT_visual.pt", "the video warper and calibrator", STYLEHEAT_RELEASE)
+WARPER = Released("video_warper.pth", "the video warper before it was tuned with the calibrator", STYLEHEAT_RELEASE)
+CRITIC = Released("stylegan2_d_256.pth", "the StyleGAN2 discriminator of 256 pixels", STYLEHEAT_RELEASE)
+VGG19 = Released("vgg19-dcbb9e9d.pth", "VGG19 trained on ImageNet", "download.pytorch.org/models")
+SADTALKER = Released("SadTalker_V0.0.2_256.safetensors", "all networks of SadTalker", SADTALKER_RELEASE)
+EXPRESSION = Released("auido2exp_00300-model.pth", "the expression network", SADTALKER_RELEASE)
+POSE = Released("auido2pose_00140-model.pth", "the pose network", SADTALKER_RELEASE)
+
+PRIOR_FILES = (E4E, HFGI, STYLEGAN)
+"""The files of the prior, which StyleHEAT_visual.pt may or may not repeat."""
+
+LOSS_OF_VISUAL = "generator.iteration_loss."
+"""Entries of StyleHEAT_visual.pt that belong to a loss (VGG19's features), not to the model."""
+
+
+def read_released(folder: Path, file: Released) -> dict[str, Any]:
+    """The content of a released file, memory-mapped where its format allows.
+
+    Raises InputError, naming the file, what it should hold and where to get it, when it is missing, is a web page, is
+    cut short, or could only be read by running what is pickled in it.
+    """
+    path = folder / file.name
+    wanted = f"it should hold {file.holds}; get it from {file.origin}"
+    if not path.is_file():
+        raise InputError(f"{path}: missing; {wanted}")
+    with path.open("rb") as stream:
+        start = stream.read(256).lstrip().lower()
+    if not start:
+        raise InputError(f"{path}: empty; {wanted}")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError(f"{path}: a web page, not weights; {wanted}")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        if "weights_only" not in str(error).lower():
+            raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: holds more than weights and would have to be run to be read: {reason}") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError):
+        raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a {type(content).__name__}, not named tensors; {wanted}")
+    return content
+
+
+def released_prior(folder: Path) -> State:
+    """The tensors of an `Inverter` of full size, from the prior's three files."""
+    with torch.device("meta"):
+        prior = Inverter(NETWORKS["full"])
+    e4e, hfgi, stylegan = (read_released(folder, file) for file in PRIOR_FILES)
+    mean = e4e.get("latent_avg")
+    if not isinstance(mean, Tensor) or mean.shape != prior.e4e_encoder.latent_avg.shape:
+        raise InputError(f"{folder / E4E.name}: has no mean code `latent_avg`; it should hold {E4E.holds}")
+    return {
+        "e4e_encoder.latent_avg": mean.float(),
+        **_section(folder, E4E, e4e, "encoder", prior.e4e_encoder.encoder, "e4e_encoder.encoder."),
+        **_section(folder, HFGI, hfgi, "aligner", prior.hfgi_aligner, "hfgi_aligner."),
+        **_section(folder, HFGI, hfgi, "encoder", prior.hfgi_encoder, "hfgi_encoder."),
+        **_section(folder, STYLEGAN, stylegan, None, prior.stylegan, "stylegan."),
+    }
+
+
+def released_styleheat(folder: Path) -> State:
+    """The tensors of a `StyleHEAT` of full size: the prior's files, then StyleHEAT_visual.pt, which wins.
+
+    That file must have all of the warper and the calibrator. What else of the model it has is not the same in every
+    release; the prior's files are needed in any case, for the mean code.
+    """
+    with torch.device("meta"):
+        model = StyleHEAT(NETWORKS["full"])
+    state = {f"generator.{name}": tensor for name, tensor in released_prior(folder).items()}
+    path = folder / VISUAL.name
+    visual = _sub(path, read_released(folder, VISUAL), "net_G_ema")
+    state.update({name: tensor for name, tensor in visual.items() if not name.startswith(LOSS_OF_VISUAL)})
+    check_state(path, model, state)
+    return state
+
+
+def released_audio(folder: Path) -> State:
+    """The tensors of an `Audio2Motion` of full size, from SadTalker's single file or else its two older ones."""
+    with torch.device("meta"):
+        model = Audio2Motion(NETWORKS["full"])
+    if (folder / SADTALKER.name).is_file():
+        prefixes = ("audio2exp.", "audio2pose.")
+        state = {n: t for n, t in read_released(folder, SADTALKER).items() if n.startswith(prefixes)}
+        check_state(folder / SADTALKER.name, model, state)
+        return state
+    expression, pose = read_released(folder, EXPRESSION), read_released(folder, POSE)
+    return {
+        **_section(folder, EXPRESSION, expression, "model", model.audio2exp, "audio2exp."),
+        **_section(folder, POSE, pose, "model", model.audio2pose, "audio2pose."),
+    }
+
+
+def released_warper(folder: Path) -> State:
+    """The tensors of a `VideoWarper` of full size."""
+    with torch.device("meta"):
+        warper = VideoWarper(NETWORKS["full"])
+    return _section(folder, WARPER, read_released(folder, WARPER), "net_G_ema", warper, "")
+
+
+def released_critic(folder: Path) -> State:
+    """The tensors of a `Discriminator` of full size."""
+    with torch.device("meta"):
+        critic = Discriminator(NETWORKS["full"])
+    return _section(folder, CRITIC, read_released(folder, CRITIC), None, critic, "")
+
+
+def released_vgg19(folder: Path) -> State:
+    """The tensors of a `Vgg19`; torchvision's file also has a classifier, which is left out."""
+    with torch.device("meta"):
+        vgg = Vgg19()
+    content = read_released(folder, VGG19)
+    features = {n.removeprefix("features."): t for n, t in content.items() if n.startswith("features.")}
+    return _section(folder, VGG19, features, None, vgg.network, "network.")
+
+
+RELEASED: Mapping[str, Callable[[Path], State]] = {
+    "prior": released_prior,
+    "styleheat": released_styleheat,
+    "warper": released_warper,
+    "critic": released_critic,
+    "vgg19": released_vgg19,
+    "audio": released_audio,
+}
+"""What can be made from released files, by the name of the model folder."""
+
+
+def convert_released(name: str, source: str | Path, folder: str | Path, facts: Mapping[str, Any]) -> None:
+    """Make the model folder of one of `RELEASED` from a folder of released files. Raises InputError."""
+    write_state(folder, RELEASED[name](Path(source)), NETWORKS["full"], facts)
+
+
+def _sub(path: Path, content: Mapping[str, Any], key: str) -> State:
+    if not isinstance(content.get(key), Mapping):
+        raise InputError(f"{path}: has no section `{key}` but {', '.join(sorted(content)[:5])}; it is another file")
+    return dict(content[key])
+
+
+def _section(
+    folder: Path, file: Released, content: Mapping[str, Any], key: str | None, module: nn.Module, prefix: str
+) -> State:
+    """One section of a released file (None: all of it), checked against its module and renamed to `prefix`."""
+    path = folder / file.name
+    state = dict(content) if key is None else _sub(path, content, key)
+    check_state(path, module, state)
+    return {prefix + name: tensor for name, tensor in state.items()}
