@@ -22,7 +22,7 @@ from styleheat import files
 
 EXPERIMENT = "styleheat"
 STORE = "mlruns"
-CLOSING_S = 60.0
+CLOSING_S = 120.0
 """How long a finished stage waits for its last records to be taken."""
 RETRY_S = 60.0
 """How long after a failure to reach the server it is tried again."""

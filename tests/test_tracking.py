@@ -124,7 +124,7 @@ def python(*arguments: str, **environment: str) -> subprocess.Popen:
 def test_two_processes_may_make_the_store_at_once(store: Path):
     both = [python("-c", STAGE, str(store), stage) for stage in ("crop@vox", "crop@hdtf")]
     for process in both:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 0 and said == ""
     client, experiment = connect(store)
     assert len(client.search_runs([experiment])) == 4  # by hand: each has a parent of its own
@@ -144,7 +144,7 @@ def test_stages_of_one_dvc_process_share_their_parent(store: Path):
     )
     for _ in range(2):
         process = python("-c", dvc)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 0 and said == ""
     client, experiment = connect(store)
     found = client.search_runs([experiment])
