@@ -116,7 +116,7 @@ def test_bad_clips_are_recorded_with_their_reasons(tmp_path: Path) -> None:
         "well",
     ]
     tasks = {clip: Task(clip, (folder,)) for clip in clips}
-    account = process(folder, tasks, misbehave, workers=2, timeout_s=1.0)
+    account = process(folder, tasks, misbehave, workers=2, timeout_s=2.0)
     assert (account.asked, account.ok) == (10, 2)
     assert account.lost == {
         "network": 1,
@@ -226,9 +226,9 @@ def test_a_thousand_clips_cost_little(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     texts = {f"clip{k:05d}": "text" for k in range(1000)}
     process(folder, tasks_of(folder, texts), write_text)
-    start = time.perf_counter()
+    start = time.process_time()
     account = process(folder, tasks_of(folder, {**texts, "one more": "text"}), write_text)
-    assert account.kept == 1000 and time.perf_counter() - start < 2.0
+    assert account.kept == 1000 and time.process_time() - start < 1.0
 
 
 def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:
