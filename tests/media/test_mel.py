@@ -1,0 +1,44 @@
+"""Mel spectrograms: lengths, range, and windows that start where the frame does."""
+
+import numpy as np
+import pytest
+
+from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.media.mel import mel_spectrogram, mel_windows
+
+
+@pytest.mark.parametrize("samples", [0, 1, 100, 399, 400, 799, 16_000, 16_001])
+def test_a_column_for_each_hop(samples: int) -> None:
+    mel = mel_spectrogram(np.random.default_rng(0).uniform(-0.1, 0.1, samples).astype(np.float32))
+    assert mel.shape == (80, 1 + samples // 200) and mel.dtype == np.float32
+    assert mel.min() >= -4 and mel.max() <= 4
+
+
+def test_silence_is_the_floor() -> None:
+    assert np.all(mel_spectrogram(np.zeros(8000, np.float32)) == -4)
+
+
+def test_a_tone_lights_its_band() -> None:
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    low, high = (mel_spectrogram(0.5 * np.sin(2 * np.pi * f * time).astype(np.float32)) for f in (200, 4000))
+    assert low[:, 40].argmax() < 15 and high[:, 40].argmax() > 50
+
+
+def test_windows_follow_the_sound() -> None:
+    """A click is heard first by the frame that ends before it, and at the same column of what the frame hears."""
+    mel = np.full((80, 160), -4, np.float32)
+    mel[:, 100] = 4
+    windows = mel_windows(mel, 2 * FPS)
+    assert windows.shape == (50, 1, 80, 16)
+    heard = {
+        frame: int(np.flatnonzero(windows[frame, 0, 0] == 4)[0]) for frame in range(50) if windows[frame].max() > 0
+    }
+    assert all(column == 100 - int(80 * (frame - 2) / FPS) for frame, column in heard.items())
+    assert sorted(heard) == list(range(29, 34))
+
+
+def test_ends_repeat() -> None:
+    mel = np.tile(np.arange(20, dtype=np.float32), (80, 1))
+    windows = mel_windows(mel, 10)
+    assert windows[0, 0, 0, :7].tolist() == [0, 0, 0, 0, 0, 0, 0]
+    assert windows[9, 0, 0].tolist() == [19] * 16

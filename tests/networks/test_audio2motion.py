@@ -1,0 +1,74 @@
+"""Speech to motion: lengths, the given first pose, what each input reaches, and smoothing."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from styleheat.networks.audio2motion import CHUNK, Audio2Motion, PoseNet, blink_track, smooth_poses
+from styleheat.networks.config import NETWORKS
+
+CONFIG = NETWORKS["embedded"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Audio2Motion:
+    torch.manual_seed(0)
+    return Audio2Motion(CONFIG).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 10, 32, 33, 34, 70])
+def test_as_many_frames_as_windows(model: Audio2Motion, frames: int) -> None:
+    mels, reference = torch.randn(1, frames, 1, 80, 16), torch.randn(1, 70)
+    z = torch.randn(PoseNet.chunks(frames), 1, CONFIG.pose_latent)
+    made = model(mels, reference, torch.zeros(1, frames, 1), torch.tensor([0]), z)
+    assert made.shape == (1, frames, 70)
+    assert torch.equal(made[:, 0, 64:], reference[:, 64:])
+
+
+def test_frames_of_expression_do_not_depend_on_each_other(model: Audio2Motion) -> None:
+    mels, reference, blinks = torch.randn(1, 12, 1, 80, 16), torch.randn(1, 12, 64), torch.rand(1, 12, 1)
+    whole = model.audio2exp(mels, reference, blinks)
+    part = model.audio2exp(mels[:, 5:7], reference[:, 5:7], blinks[:, 5:7])
+    torch.testing.assert_close(whole[:, 5:7], part, rtol=1e-4, atol=1e-5)
+
+
+def test_poses_repeat_for_the_same_latents_and_differ_for_others(model: Audio2Motion) -> None:
+    mels, first, z = torch.randn(1, 40, 1, 80, 16), torch.randn(1, 6), torch.randn(2, 1, CONFIG.pose_latent)
+    made = model.audio2pose.generate(mels, first, torch.tensor([0]), z)
+    assert torch.equal(made, model.audio2pose.generate(mels, first, torch.tensor([0]), z))
+    assert not torch.equal(made, model.audio2pose.generate(mels, first, torch.tensor([0]), -z))
+    assert not torch.equal(made, model.audio2pose.generate(mels, first, torch.tensor([1]), z))
+
+
+def test_training_reaches_every_weight_of_the_pose_network() -> None:
+    torch.manual_seed(0)
+    net = PoseNet(CONFIG)
+    sample = net(
+        torch.randn(2, CHUNK, 1, 80, 16),
+        torch.randn(2, CHUNK, 6),
+        torch.randn(2, 6),
+        torch.tensor([0, 1]),
+        torch.randn(2, CONFIG.pose_latent),
+    )
+    loss = sample.motion.square().mean() + sample.mean.square().mean() + sample.log_variance.square().mean()
+    (loss + net.netD_motion(sample.motion).mean()).backward()
+    assert [name for name, parameter in net.named_parameters() if parameter.grad is None] == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(frames=st.integers(1, 40))
+def test_smoothing_leaves_straight_motion_alone(frames: int) -> None:
+    line = np.outer(np.arange(frames), np.arange(6)).astype(np.float32)
+    assert smooth_poses(line).shape == line.shape
+    np.testing.assert_allclose(smooth_poses(line), line, atol=1e-3)
+
+
+def test_blinks_come_whole_and_in_time() -> None:
+    track = blink_track(2000, np.random.default_rng(0))
+    assert track.shape == (2000, 1) and track.min() == 0 and track.max() == 1
+    closed = np.flatnonzero(track[:, 0] == 1)
+    assert len(closed) >= 20 and np.diff(closed).min() >= 15 and np.diff(closed).max() <= 75
+    assert np.array_equal(track, blink_track(2000, np.random.default_rng(0)))
+    assert blink_track(5, np.random.default_rng(0)).max() == 0

@@ -1,0 +1,36 @@
+"""Flows mean what they say, in both conventions."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from styleheat.networks.flow import deformation, warp
+
+
+@settings(max_examples=20, deadline=None)
+@given(height=st.integers(4, 12), width=st.integers(4, 12), right=st.integers(-2, 2), down=st.integers(-2, 2))
+def test_whole_pixels_of_flow_move_whole_pixels(height: int, width: int, right: int, down: int) -> None:
+    source = torch.randn(1, 2, height, width)
+    flow = torch.tensor([right, down], dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, height, width)
+    moved = warp(source, deformation(flow))
+    rows = (torch.arange(height) + down).clamp(0, height - 1)
+    columns = (torch.arange(width) + right).clamp(0, width - 1)
+    torch.testing.assert_close(moved, source[:, :, rows][..., columns], rtol=1e-3, atol=1e-4)
+
+
+def test_a_flow_moves_an_image_of_another_size_alike() -> None:
+    ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
+    flow = torch.zeros(1, 2, 16, 16)
+    flow[:, 0] = 15 / 8  # an eighth of the picture's width, on the flow's own grid
+    moved = warp(ramp, deformation(flow))
+    assert moved.shape == ramp.shape
+    torch.testing.assert_close(moved[..., :48], ramp[..., :48] + 0.25, rtol=0, atol=1e-4)
+
+
+def test_the_released_zero_is_not_the_identity() -> None:
+    source = torch.ones(1, 1, 8, 8)
+    still = deformation(torch.zeros(1, 2, 8, 8))
+    released = warp(source, still, released=True)
+    assert released[0, 0, 0, 0] == pytest.approx(0.25) and released[0, 0, 4, 4] == 1
+    assert torch.allclose(warp(source, still), source)

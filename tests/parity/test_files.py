@@ -1,0 +1,85 @@
+"""Checkpoint files as the originals are laid out, filled by the fixtures' rule, become model folders."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import safetensors.torch
+import torch
+
+from styleheat import checkpoints
+from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.inversion import Inverter
+from styleheat.networks.perceptual import Vgg19
+from styleheat.networks.stylegan2 import Discriminator
+from styleheat.networks.styleheat import StyleHEAT
+from styleheat.networks.warper import VideoWarper
+
+from .conftest import Golden, manifest_path
+
+FILES = (
+    checkpoints.E4E,
+    checkpoints.HFGI,
+    checkpoints.STYLEGAN,
+    checkpoints.VISUAL,
+    checkpoints.WARPER,
+    checkpoints.CRITIC,
+    checkpoints.VGG19,
+    checkpoints.EXPRESSION,
+    checkpoints.POSE,
+)
+
+
+def checkpoint(fill: ModuleType, name: str, seed: int) -> dict:
+    return fill.to_torch(fill.build_checkpoint(fill.load_manifest(str(manifest_path(name))), seed))
+
+
+def test_audio_files_both_layouts(golden: Callable[[str], Golden], fill: ModuleType, tmp_path: Path) -> None:
+    """The two older files, and the single newer one, which holds other networks too."""
+    seed = golden("sadtalker").seed
+    flat = {"generator.x": torch.zeros(1)}
+    for file, prefix in ((checkpoints.EXPRESSION, "audio2exp."), (checkpoints.POSE, "audio2pose.")):
+        content = checkpoint(fill, file.name, seed)
+        torch.save(content, tmp_path / file.name)
+        flat |= {prefix + name: tensor for name, tensor in content["model"].items()}
+    checkpoints.convert_released("audio", tmp_path, tmp_path / "two", {})
+    safetensors.torch.save_file(flat, tmp_path / checkpoints.SADTALKER.name)
+    checkpoints.convert_released("audio", tmp_path, tmp_path / "one", {})
+    del flat["generator.x"]
+    for folder in ("one", "two"):
+        opened = checkpoints.open_model(tmp_path / folder, Audio2Motion).state_dict()
+        assert opened.keys() == flat.keys()
+        assert all(torch.equal(opened[name], tensor) for name, tensor in flat.items())
+
+
+@pytest.mark.slow
+def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleType, tmp_path: Path) -> None:
+    seed = golden("styleheat_forward_full").seed
+    for file in FILES:
+        torch.save(checkpoint(fill, file.name, seed), tmp_path / file.name)
+    kinds = {
+        "prior": Inverter,
+        "styleheat": StyleHEAT,
+        "warper": VideoWarper,
+        "critic": Discriminator,
+        "vgg19": lambda config: Vgg19(),
+        "audio": Audio2Motion,
+    }
+    assert kinds.keys() == checkpoints.RELEASED.keys()
+    for name, kind in kinds.items():
+        started = time.perf_counter()
+        checkpoints.convert_released(name, tmp_path, tmp_path / "made" / name, {})
+        converted = time.perf_counter()
+        model = checkpoints.open_model(tmp_path / "made" / name, kind)
+        opened = time.perf_counter()
+        count = sum(tensor.numel() for tensor in model.state_dict().values())
+        print(
+            f"{name:10s} {count / 1e6:6.1f} M  convert {converted - started:5.1f} s  open {opened - converted:4.1f} s"
+        )
+    manifest = fill.load_manifest(str(manifest_path(checkpoints.VISUAL.name)))
+    entry = next(e for e in manifest["entries"] if e["name"].endswith("hfgi_encoder.conv_layer1.0.weight"))
+    model = checkpoints.open_model(tmp_path / "made" / "styleheat", StyleHEAT)
+    wanted = torch.from_numpy(fill.fill_entry(entry, seed))
+    assert torch.equal(model.generator.hfgi_encoder.conv_layer1[0].weight, wanted)
