@@ -17,7 +17,8 @@ from styleheat.sources.synthetic.sentences import paragraph
 from styleheat.sources.synthetic.speech import Phoneme, Speech, speak
 
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
-_MEN, _WOMEN = ("m1", "m2", "m3", "m4", "m5", "m7"), ("f1", "f2", "f3", "f4", "f5")
+_MEN, _WOMEN = ("m1", "m2", "m3", "m4", "m5", "m7"), ("f1", "f4", "Andrea", "belinda", "linda")
+"""Variants of eSpeak's voices; those with breath (f2, f3, f5) never speak the same samples twice."""
 
 
 @dataclass(frozen=True)
