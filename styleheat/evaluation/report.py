@@ -16,7 +16,7 @@ DIGITS = 4
 """Decimals kept: enough for any conclusion, few enough that the order of a sum of floats doesn't show."""
 
 SHOWN = 2
-COLUMNS = 7
+COLUMNS = 6
 """Trials of each protocol in the strip, and moments of each: it is kept in git. The films show the rest."""
 
 GAP = 4

@@ -114,7 +114,7 @@ def test_the_report_shows_each_protocol(
     _answer(monkeypatch, clips[0].frames)
     trials = examiner.run(clips)
     strip = report.strip(trials)
-    assert strip.shape[1] == 8 * 128 + report.GAP
+    assert strip.shape[1] == (1 + report.COLUMNS) * 128 + report.GAP
     assert strip.shape[0] == 3 * report.CAPTION + 5 * (2 * 128 + report.GAP)
     report.write_films(tmp_path, "same_identity", trials["same_identity"])
     first, second = probe(tmp_path / "same_identity_0.mp4"), probe(tmp_path / "same_identity_1.mp4")
