@@ -39,6 +39,9 @@ class MappingNet(nn.Module):
 
     LAYERS = 3
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width = config.descriptor
