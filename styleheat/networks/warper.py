@@ -57,7 +57,7 @@ class MappingNet(nn.Module):
             self.add_module(f"encoder{layer}", nn.Sequential(nn.LeakyReLU(SLOPE), convolution))
 
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
-        """From now on subtract `mean` (73,) from windows and divide by `deviation` (73,), those of the training data."""
+        """From now on subtract `mean` (73,) from windows and divide by `deviation` (73,): those of training data."""
         self.mean.copy_(mean[:, None])
         self.deviation.copy_(deviation[:, None])
 
