@@ -325,6 +325,12 @@ def smooth_poses(poses: np.ndarray) -> np.ndarray:
     return savgol_filter(poses, window, 2, axis=0).astype(poses.dtype)
 
 
+def follow_poses(poses: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Poses (T,6) with the movement of others (N,6), from their first on, added; they start again when they end."""
+    repeated = other[np.arange(len(poses)) % len(other)]
+    return poses + (repeated - other[:1])
+
+
 def blink_track(frames: int, rng: np.random.Generator) -> np.ndarray:
     """How far the eyes are closed in each frame, (frames,1) float32 in [0,1]: a blink every 10 to 70 frames."""
     track = np.zeros((frames, 1), np.float32)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from styleheat.media.mel import mel_filters, mel_spectrogram, mel_windows
-from styleheat.networks.audio2motion import Audio2Motion, smooth_poses
+from styleheat.morphable.coefficients import windows
+from styleheat.networks.audio2motion import Audio2Motion, follow_poses, smooth_poses
 from styleheat.networks.config import NETWORKS
 
 from .conftest import Golden
@@ -33,14 +34,14 @@ def samples(fixture: Golden) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def windows(fixture: Golden, samples: np.ndarray) -> torch.Tensor:
+def heard(fixture: Golden, samples: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(mel_windows(mel_spectrogram(samples), int(fixture["num_frames"])))[None]
 
 
 @pytest.fixture(scope="module")
-def coefficients(fixture: Golden, model: Audio2Motion, windows: torch.Tensor) -> torch.Tensor:
+def coefficients(fixture: Golden, model: Audio2Motion, heard: torch.Tensor) -> torch.Tensor:
     blinks = torch.from_numpy(fixture["blink_ratio_used"]).float()[..., None]
-    return model(windows, reference(fixture), blinks, style(fixture), latents(fixture, 3))
+    return model(heard, reference(fixture), blinks, style(fixture), latents(fixture, 3))
 
 
 def reference(fixture: Golden) -> torch.Tensor:
@@ -55,10 +56,10 @@ def latents(fixture: Golden, chunks: int) -> torch.Tensor:
     return torch.stack([fixture.normal(f"st.z{chunk}", 1, 64) for chunk in range(chunks)])
 
 
-def test_mel(fixture: Golden, samples: np.ndarray, windows: torch.Tensor) -> None:
+def test_mel(fixture: Golden, samples: np.ndarray, heard: torch.Tensor) -> None:
     fixture.close("mel_basis", mel_filters()[:, ::5])
     fixture.close("mel", mel_spectrogram(samples))
-    fixture.close("indiv_mels", windows[:, ::6])
+    fixture.close("indiv_mels", heard[:, ::6])
 
 
 def test_coefficients(fixture: Golden, model: Audio2Motion, coefficients: torch.Tensor) -> None:
@@ -67,13 +68,19 @@ def test_coefficients(fixture: Golden, model: Audio2Motion, coefficients: torch.
     fixture.close("pose_raw", coefficients[..., 64:])
     smooth = smooth_poses(coefficients[0, :, 64:].numpy())
     fixture.close("pose_savgol", smooth[None])
-    fixture.close("coeffs70", np.concatenate([coefficients[0, :, :64], smooth], axis=1)[None])
+    expression = coefficients[0, :, :64].numpy()
+    driven = np.concatenate([expression, smooth], axis=1)
+    fixture.close("coeffs70", driven[None])
+    other = fixture.normal("st.refpose", 31, 73, std=0.2)[:, 64:70].numpy()
+    fixture.close("refpose.coeffs70", np.concatenate([expression, follow_poses(smooth, other)], axis=1))
+    crop = np.broadcast_to(fixture["ref"][:, 70:73], (len(driven), 3))
+    fixture.close("windows73", windows(np.concatenate([driven, crop], axis=1))[[0, 37, 74]])
 
 
 @pytest.mark.parametrize("frames", [20, 10])
-def test_less_than_a_chunk(fixture: Golden, model: Audio2Motion, windows: torch.Tensor, frames: int) -> None:
+def test_less_than_a_chunk(fixture: Golden, model: Audio2Motion, heard: torch.Tensor, frames: int) -> None:
     poses = model.audio2pose.generate(
-        windows[:, :frames], reference(fixture)[:, 64:], style(fixture), latents(fixture, 1)
+        heard[:, :frames], reference(fixture)[:, 64:], style(fixture), latents(fixture, 1)
     )
     fixture.close(f"short{frames}.pose_raw", poses)
     fixture.close(f"short{frames}.pose_savgol", smooth_poses(poses[0].numpy())[None])
