@@ -39,9 +39,7 @@ def write_animation(film: Path, portrait: Path, path: Path) -> None:
     )
     milliseconds = round(1000 / info.fps)
     with files.atomic(path) as temporary:
-        first.save(
-            temporary, save_all=True, append_images=others, duration=milliseconds, loop=0, quality=QUALITY, method=6
-        )
+        first.save(temporary, save_all=True, append_images=others, duration=milliseconds, loop=0, quality=QUALITY)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_the_committed_file_is_the_offline_default():
         (
             "network",
             "full",
-            "train_prior.init: models/embedded/prior holds weights of network embedded, not of full",
+            "train_prior.init: models/embedded/styleheat holds weights of network embedded, not of full",
         ),
         (
             "infer.landmarks",

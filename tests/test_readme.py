@@ -1,0 +1,365 @@
+"""Every command of README.md and of the pages it leads to is run, in a copy of the project.
+
+The copy is a git and DVC repository of its own, whose stages are stand-ins that write their outs at once; where a
+command is about a real stage, that one is put back. Each ```sh block runs in a fresh copy that has been reproduced, its
+commands in their order. A command that is not in CHECKS fails.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from PIL import Image
+
+from styleheat.clips.store import write_lmdb
+from styleheat.params import read_yaml
+from tests.clips.samples import SIZE, make_shard
+from tests.dvc.repository import ROOT, Repository, clone
+from tests.dvc.test_graph import EVERY, INFER, STAND_IN
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "embedded" / "README.md")
+
+LOSSES = ("l1", "perceptual", "local", "masked", "warped", "expression", "lips", "pose")
+"""Columns of the curves that dvc.yaml plots."""
+
+STAND_IN_CURVES = f"""
+for path in Path("metrics").glob("*/curves.csv"):
+    if path.read_text().startswith("{{"):
+        path.write_text("step,{",".join(LOSSES)}\\n" + "1{",0.5" * len(LOSSES)}\\n")
+"""
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    """The commands of a block, one a line, without their comments."""
+    lines = block.replace("\\\n", " ").splitlines()
+    return [command for line in lines if (command := re.sub(r"(^|\s+)#.*", "", line).strip())]
+
+
+BLOCKS = {
+    f"{page.relative_to(ROOT)}:{n}": commands(block) for page in PAGES for n, block in enumerate(fenced(page, "sh"))
+}
+
+
+# --- the copy
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The copy with stand-ins, reproduced by `make repro`, and its results committed."""
+    project = clone(tmp_path_factory.mktemp("readme") / "project")
+    project.environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{project.path.parent / 'mlflow.db'}"}
+    for name in {stage.partition("@")[0] for stage in EVERY}:
+        (project.path / "stages" / f"{name}.py").write_text(STAND_IN + STAND_IN_CURVES)
+    project.commit()
+    (project.path / ".venv").symlink_to(sys.prefix)
+    for listed in ("requirements.lock", "pyproject.toml"):  # older than the environment: nothing to install
+        os.utime(project.path / listed, (0, 0))
+    (project.path / ".venv" / "installed").exists() or pytest.skip("no environment of `make setup` to run in")
+    said = shell(project, "make repro")
+    assert set(ran(said)) == EVERY
+    assert f"{project.path}/data/infer/audio.mp4" in said
+    project.commit()
+    return project
+
+
+@pytest.fixture
+def project(reproduced: Repository, tmp_path: Path) -> Repository:
+    copy = reproduced.copy(tmp_path / "project")
+    copy.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return copy
+
+
+def shell(project: Repository, command: str) -> str:
+    """What a command says; it must succeed."""
+    return project.run("bash", "-euo", "pipefail", "-c", command)
+
+
+def ran(said: str) -> list[str]:
+    return re.findall(r"^Running stage '(.+)'", said, re.MULTILINE)
+
+
+def real(project: Repository, *stages: str) -> None:
+    """Put real stages back in the place of their stand-ins."""
+    for stage in stages:
+        shutil.copy(ROOT / "stages" / f"{stage}.py", project.path / "stages" / f"{stage}.py")
+
+
+# --- how each command is run: functions of the copy and the command
+
+Check = Callable[[Repository, str], None]
+
+
+def says(*words: str) -> Check:
+    """The command runs as it stands, and says these words."""
+
+    def check(project: Repository, command: str) -> None:
+        said = shell(project, command)
+        assert all(word in said for word in words), said
+
+    return check
+
+
+def runs(*stages: str) -> Check:
+    """The command runs as it stands, and runs exactly these stages."""
+
+    def check(project: Repository, command: str) -> None:
+        assert set(ran(shell(project, command))) == set(stages)
+
+    return check
+
+
+def of_sets(*names: str) -> set[str]:
+    return {f"{name}@{key}" for name in names for key in ("vox", "hdtf")}
+
+
+def make_test(project: Repository, command: str) -> None:
+    project.environment["PYTEST_ADDOPTS"] = "tests/test_params.py"  # instead of all of them
+    assert " passed" in shell(project, command)
+
+
+def activate(project: Repository, command: str) -> None:
+    assert shell(project, f"{command} && command -v dvc").strip().endswith("bin/dvc")
+
+
+def plots_show(project: Repository, command: str) -> None:
+    shell(project, command)
+    page = (project.path / "dvc_plots" / "index.html").read_text()
+    curves = [plot for entry in read_yaml(project.path / "dvc.yaml")["plots"] for plot in entry.values()]
+    assert len(curves) == 4 and all(plot["title"] in page for plot in curves)
+    for picture in ("train_samples", "train_prior_samples", "train_warper_samples", "evaluate_strip"):
+        assert f"metrics_{picture}.png" in page
+
+
+def make_ui(project: Repository, command: str) -> None:
+    """The server that `make ui` starts, on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    started = shell(project, f"{command} --dry-run")
+    assert "--host 127.0.0.1 --port 5000" in started
+    script = started[started.index("mkdir") :].replace("--port 5000", f"--port {port} --workers 1")
+    server = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=project.path,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 300
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                    assert b"MLflow" in answer.read()
+                    return
+            except OSError:
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.5)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def own_inputs(project: Repository, command: str) -> None:
+    """After params.yaml was told what the page says, with files of those names."""
+    (told,) = [block for block in fenced(ROOT / "README.md", "yaml") if "infer_audio" in block]
+    profile = project.path / "profiles" / "own.yaml"
+    profile.write_text(told)
+    shell(project, "python -m stages.profile own")
+    for group in read_yaml(profile).values():
+        for name in group.values():
+            shutil.copy(project.path / "data" / "examples" / "portrait.png", project.path / name)
+    runs("infer_audio", "infer_video")(project, command)
+
+
+def copy_videos(project: Repository, command: str) -> None:
+    home = project.path.parent / "home"
+    (home / "videos").mkdir(parents=True)
+    for person in ("anna", "bert"):
+        shutil.copy(ROOT / "data" / "examples" / "driver.mp4", home / "videos" / f"{person}.mp4")
+    project.environment["HOME"] = str(home)
+    shell(project, command)
+
+
+def repro(project: Repository, command: str) -> None:
+    """On the user's own videos: the graph, and the real first stage."""
+    assert of_sets("download", "pack") | {"train", "evaluate", *INFER} <= set(ran(shell(project, command)))
+    real(project, "download")
+    shutil.rmtree(project.path / "data" / "vox" / "videos")
+    shell(project, "python -m stages.download --set vox")
+    videos = sorted(path.stem for path in (project.path / "data" / "vox" / "videos").glob("*/*.mp4"))
+    assert videos == ["anna", "bert"]
+
+
+def no_released_weights_yet(project: Repository, command: str) -> None:
+    real(project, "weights")
+    done = subprocess.run(
+        shlex.split(command), cwd=project.path, env=project.environment, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert re.search("^weights: ", done.stderr, re.MULTILINE)
+    assert "Running stage 'infer_audio'" not in done.stdout
+
+
+def pip_install(project: Repository, command: str) -> None:
+    """Not installed, which needs the network; but asked for by a name that exists, and found missing by that name."""
+    assert shlex.split(command)[:4] == ["python", "-m", "pip", "install"]
+    (wanted,) = (Requirement(text) for text in shlex.split(command)[4:])
+    script = (
+        "from styleheat.clips.index import Task, process; process('scratch', {'clip': Task('')}, len, backend='dask')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=project.path, capture_output=True, text=True)
+    assert done.returncode == 0 or f"needs the package '{next(iter(wanted.extras))}'" in done.stderr, done.stderr
+
+
+def on_dask(project: Repository, command: str) -> None:
+    """Another back end changes no result, so nothing runs again."""
+    params = project.path / "params.yaml"
+    params.write_text(params.read_text().replace("backend: loky", "backend: dask"))
+    says("up to date")(project, command)
+
+
+def accelerate(project: Repository, command: str) -> None:
+    """One process on the CPU instead of four GPUs, two steps, a tiny set."""
+    stage = command.split("stages.")[-1]
+    real(project, stage)
+    params = (project.path / "params.yaml").read_text()
+    params = re.sub(r"\bsteps: \d+", "steps: 2", re.sub(r"\bbatch: \d+", "batch: 2", params))
+    params = re.sub(
+        r"(?<=    pack:\n)      size: \d+\n      align_size: \d+",
+        f"      size: {SIZE}\n      align_size: {SIZE}",
+        params,
+    )
+    (project.path / "params.yaml").write_text(re.sub(r"models/embedded/\w+", "models/scratch", params))
+    shards = {f"{name}#a": make_shard(project.path.parent / f"{name}.zip", f"{name}#a", 30) for name in ("ann", "bob")}
+    for key in ("vox", "hdtf"):
+        folder = project.path / "data" / key / "lmdb"
+        shutil.rmtree(folder)
+        write_lmdb(folder, SIZE, {"ann#a": "train", "bob#a": "test"}, shards)
+    here = command.replace("--num_processes 4", "--num_processes 1 --cpu")
+    assert here != command
+    shell(project, here)
+    assert json.loads((project.path / "metrics" / f"{stage}.json").read_text())["steps"] == 2
+
+
+def commit(project: Repository, command: str) -> None:
+    """DVC takes what lies there for the stage's result."""
+    stage = command.split()[-1]
+    says()(project, command)
+    assert ran(project.run("dvc", "repro", "--single-item", stage)) == []
+
+
+def remote(project: Repository, command: str) -> None:
+    shell(project, command.replace("/mnt/shared", str(project.path.parent)))
+
+
+def push(project: Repository, command: str) -> None:
+    says("pushed")(project, command)
+    assert any((project.path.parent / "styleheat").iterdir())
+
+
+def pull(project: Repository, command: str) -> None:
+    shutil.rmtree(project.path / ".dvc" / "cache")
+    shutil.rmtree(project.path / "models" / "styleheat")
+    shell(project, command)
+    assert (project.path / "models" / "styleheat").is_dir()
+
+
+def experiment(project: Repository, command: str) -> None:
+    runs("train", "evaluate", *INFER)(project, command)
+
+
+def animation(project: Repository, command: str) -> None:
+    film = project.path / "data" / "infer" / "audio.mp4"
+    film.unlink()
+    shutil.copy(ROOT / "data" / "examples" / "driver.mp4", film)
+    shell(project, command)
+    with Image.open(project.path / "docs" / "talking.webp") as picture:
+        assert picture.n_frames == 100
+
+
+CHECKS: dict[str, Check] = {
+    "make repro": says("up to date", "data/infer/audio.mp4"),
+    "make test": make_test,
+    "make ui": make_ui,
+    "source .venv/bin/activate": activate,
+    "dvc metrics show": says("metrics/evaluate.json", "metrics/vox/crop.json"),
+    "dvc plots show": plots_show,
+    "dvc repro infer_audio infer_video": own_inputs,
+    "cp ~/videos/*.mp4 data/sources/own/": copy_videos,
+    "python -m stages.profile local": says("keys set as in profiles/local.yaml"),
+    "dvc repro": repro,
+    "python -m stages.profile full": says("keys set as in profiles/full.yaml"),
+    "dvc repro download crop landmarks": runs(*of_sets("download", "crop", "landmarks")),
+    "python -m stages.profile official": says("keys set as in profiles/official.yaml"),
+    "dvc repro infer_audio": no_released_weights_yet,
+    'python -m pip install "dask[distributed]"': pip_install,
+    "DASK_SCHEDULER_ADDRESS=tcp://scheduler:8786 dvc repro": on_dask,
+    "accelerate launch --num_processes 4 --mixed_precision bf16 -m stages.train": accelerate,
+    "dvc commit --force train": commit,
+    "dvc remote add --default storage /mnt/shared/styleheat": remote,
+    "dvc push": push,
+    "dvc pull": pull,
+    "dvc exp run --name bolder -S train.lr=0.0005": experiment,
+    "dvc exp show --only-changed": says("bolder", "0.0005"),
+    "dvc metrics diff HEAD bolder": says("metrics/train.json"),
+    "dvc plots diff HEAD bolder": says("index.html"),
+    "dvc repro --force --single-item download@vox": runs("download@vox"),
+    "python -m stages.profile embedded": says("keys set as in profiles/embedded.yaml"),
+    "dvc repro train train_audio evaluate": runs(*EVERY - {"weights", *INFER}),
+    "cp models/styleheat/* models/embedded/styleheat/": says(),
+    "cp models/audio/* models/embedded/audio/": says(),
+    "git checkout params.yaml": says("Updated 1 path"),
+    "python -m docs.animation": animation,
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_command_does_what_the_page_says(project: Repository, block: str):
+    for command in BLOCKS[block]:
+        assert command in CHECKS, f"{block}: no test runs {command!r}"
+        CHECKS[command](project, command)
+
+
+def test_no_check_is_left_of_a_command_that_is_gone():
+    assert set(CHECKS) == {command for block in BLOCKS.values() for command in block}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page: Path):
+    links = re.findall(r'\]\(([^)#]+)[^)]*\)|(?:src|href)="([^"#]+)', page.read_text())
+    local = [link for pair in links for link in pair if link and "://" not in link]
+    made = ["docs/talking.webp"]  # by `python -m docs.animation`
+    assert [link for link in local if not (page.parent / link).exists() and link not in made] == []
+
+
+@pytest.mark.parametrize("block", fenced(ROOT / "README.md", "yaml"))
+def test_parameters_shown_are_parameters(reproduced: Repository, tmp_path: Path, block: str):
+    project = reproduced.copy(tmp_path / "project")
+    (project.path / "profiles" / "shown.yaml").write_text(block)
+    assert "keys set" in project.run("python", "-m", "stages.profile", "shown")
+
+
+def test_the_table_of_stages_is_whole():
+    text = (ROOT / "README.md").read_text()
+    table = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    named = {name.strip("`").partition("@")[0] for cell in table for name in cell.split()}
+    assert {stage.partition("@")[0] for stage in EVERY} <= named
+    for target in re.findall(r"`make ([a-z-]+)`", text):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
