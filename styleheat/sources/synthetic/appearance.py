@@ -21,8 +21,9 @@ _SKINS = (
     (0.72, 0.52, 0.38), (0.62, 0.43, 0.31), (0.52, 0.35, 0.25), (0.43, 0.28, 0.20), (0.36, 0.235, 0.175),
 )  # fmt: skip
 _HAIRS = {
-    "black": (0.10, 0.085, 0.08), "dark": (0.20, 0.145, 0.11), "brown": (0.33, 0.225, 0.15), "light": (0.50, 0.37, 0.24),
-    "blond": (0.70, 0.56, 0.37), "red": (0.50, 0.25, 0.13), "grey": (0.52, 0.51, 0.50), "white": (0.78, 0.77, 0.75),
+    "black": (0.10, 0.085, 0.08), "dark": (0.20, 0.145, 0.11), "brown": (0.33, 0.225, 0.15),
+    "light": (0.50, 0.37, 0.24), "blond": (0.70, 0.56, 0.37), "red": (0.50, 0.25, 0.13),
+    "grey": (0.52, 0.51, 0.50), "white": (0.78, 0.77, 0.75),
 }  # fmt: skip
 _IRISES = (
     (0.30, 0.19, 0.11),
@@ -34,8 +35,9 @@ _IRISES = (
 )
 STYLES = ("bald", "receding", "buzz", "short", "crop", "quiff", "curly", "bob", "long", "wavy", "tied", "afro")
 _STYLE_ODDS = {  # of a man and of a woman
-    "bald": (1.2, 0), "receding": (1.2, 0), "buzz": (1.3, 0.1), "short": (2.4, 0.4), "crop": (1.8, 0.4), "quiff": (1.8, 0.2),
-    "curly": (1.0, 1.4), "bob": (0.1, 1.8), "long": (0.3, 2.6), "wavy": (0.2, 2.0), "tied": (0.3, 2.2), "afro": (0.4, 0.6),
+    "bald": (1.2, 0), "receding": (1.2, 0), "buzz": (1.3, 0.1), "short": (2.4, 0.4), "crop": (1.8, 0.4),
+    "quiff": (1.8, 0.2), "curly": (1.0, 1.4), "bob": (0.1, 1.8), "long": (0.3, 2.6), "wavy": (0.2, 2.0),
+    "tied": (0.3, 2.2), "afro": (0.4, 0.6),
 }  # fmt: skip
 COVERS_EARS = ("bob", "long", "wavy", "curly")
 CLOTHES = ("tee", "vneck", "shirt", "jacket", "turtleneck", "scoop")
@@ -104,8 +106,9 @@ class Look:
             male=male, age=age, skin=skin, lips=np.clip(lips, 0, 1), iris=iris,
             hair=np.clip(np.array(_HAIRS[hair]) * rng.uniform(0.85, 1.15), 0, 1), style=style,
             hairline=float(rng.normal() * 0.03), part=float(rng.choice([-1, 1]) * rng.uniform(0.02, 0.28)), beard=beard,
-            brow_thickness=float(np.clip(1.0 + 0.25 * rng.normal() + (0.2 if male else -0.2), 0.5, 1.6)), glasses=glasses,
-            glasses_colour=glasses_colour, freckles=float(max(0.0, rng.normal() * 0.5 - 0.1)) * (not dark), makeup=makeup,
+            brow_thickness=float(np.clip(1.0 + 0.25 * rng.normal() + (0.2 if male else -0.2), 0.5, 1.6)),
+            glasses=glasses, glasses_colour=glasses_colour,
+            freckles=float(max(0.0, rng.normal() * 0.5 - 0.1)) * (not dark), makeup=makeup,
             clothes=str(rng.choice(CLOTHES, p=[0.28, 0.14, 0.20, 0.20, 0.08, 0.10])), cloth=cloth, cloth2=cloth2,
         )  # fmt: skip
 
@@ -249,11 +252,9 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     lid = bump(side - head.eye_x, 0.15) * step(0.11, 0.04, v - EYE_ROW) * step(-0.01, 0.01, v - EYE_ROW) * front
     out *= 1 - (0.35 * look.makeup * lid)[..., None] * np.array([0.5, 0.75, 0.65])
     stubble = beard_area(look, x, v, head) * (1 - edge)
-    strength = {"none": 0.10 if look.male else 0.0, "stubble": 0.42, "moustache": 0.40, "goatee": 0.45, "full": 0.62}[
-        look.beard
-    ]
-    strength *= 1 + 0.25 * grain
-    roots = np.clip(stubble * strength, 0, 0.8)[..., None]
+    shaved = 0.10 if look.male else 0.0
+    strength = {"none": shaved, "stubble": 0.42, "moustache": 0.40, "goatee": 0.45, "full": 0.62}[look.beard]
+    roots = np.clip(stubble * (strength * (1 + 0.25 * grain)), 0, 0.8)[..., None]
     out = out * (1 - roots) + (0.35 * out + 0.65 * look.hair * 0.8) * roots
     # The scalp between the hairs: dark, with an uneven border.
     amount = {"bald": 0.16, "buzz": 0.60, "receding": 0.45}.get(look.style, 0.88)
@@ -270,7 +271,7 @@ def beard_area(look: Look, x: np.ndarray, v: np.ndarray, head: Head) -> np.ndarr
     moustache = bump(lip - 0.118, 0.042) * step(0.31, 0.24, side)
     corners = bump(side - head.mouth_half - 0.045, 0.045) * step(-0.50, -0.58, v) * step(-0.95, -0.80, v)
     chin = step(-0.775, -0.84, v) * step(0.30, 0.20, side) + bump(x, 0.05) * bump(v + 0.755, 0.03)
-    jaw = step(-0.62 + 0.55 * 0, -0.74, v - 0.62 * np.clip(side - 0.36, 0, 0.4)) * step(-0.03, -0.15, v)
+    jaw = step(-0.62, -0.74, v - 0.62 * np.clip(side - 0.36, 0, 0.4)) * step(-0.03, -0.15, v)
     if look.beard == "moustache":
         return np.clip(moustache, 0, 1)
     if look.beard == "goatee":
@@ -333,7 +334,7 @@ def teeth_texture(rng: np.random.Generator, upper: bool, white: float) -> np.nda
     out = np.ones((40, 200, 3)) * np.array([0.93, 0.89, 0.80]) * white
     out *= (1 - 0.30 * step(0.72, 1.0, gap) * (0.4 + 0.6 * v))[..., None]
     out *= (1 - 0.10 * (k % 2))[None, :, None] * (1 - 0.30 * u[..., None])
-    gum = step(0.24, 0.14, v + 0.10 * (1 - gap**2) * 1.0)
+    gum = step(0.24, 0.14, v + 0.10 * (1 - gap**2))
     out = out * (1 - gum[..., None]) + gum[..., None] * np.array([0.66, 0.36, 0.36])
     out *= (1 - 0.5 * step(0.90, 1.0, v) * step(0.55, 1.0, gap))[..., None]
     return linear(np.clip(out, 0, 1)).astype(np.float32)
@@ -349,7 +350,7 @@ def cavity_texture(look: Look) -> np.ndarray:
     """Inside of the mouth from the upper lip's edge (row 0) around to the lower's: linear (8, 4, 3)."""
     lips = look.lips
     rows = [lips * 0.85, lips * 0.50, lips * 0.22, np.array([0.10, 0.035, 0.035])]
-    rows = rows + [np.array([0.11, 0.04, 0.04]), lips * 0.24, lips * 0.60, lips * 0.92]
+    rows += [np.array([0.11, 0.04, 0.04]), lips * 0.24, lips * 0.60, lips * 0.92]
     return np.repeat(linear(np.stack(rows))[:, None], 4, 1).astype(np.float32)
 
 
@@ -409,7 +410,7 @@ def trunk_texture(points: np.ndarray, look: Look, cloth: np.ndarray, rng: np.ran
         inner_border = (side - 0.85 * (y + 1.78) / 1.6) * 0.9
         flap = np.minimum(np.minimum(inner_border, -1.40 - y), (y + 1.86 - 0.55 * np.abs(side - 0.34)) * 0.8)
         flap = np.where(front, np.minimum(flap, 0.62 - side), -1)
-        shadow = step(-0.05, 0.0, flap - 0.0) * step(0.01, -0.005, flap)
+        shadow = step(-0.05, 0.0, flap) * step(0.01, -0.005, flap)
         out *= (1 - 0.30 * shadow)[..., None]
         on = step(-0.006, 0.006, flap)[..., None]
         out = out * (1 - on) + np.clip(inner * 1.06, 0, 1) * on

@@ -239,6 +239,3 @@ def trunk_points(head: Head, shoulders: float) -> np.ndarray:
 def trunk_turn(points: np.ndarray) -> np.ndarray:
     """How far points of the neck, or of long hair, follow the head's turn (0 .. 1)."""
     return step(-1.52, -0.75, points[..., 1]).astype(np.float32)
-
-
-EYE_LINE = EYE_ROW

@@ -1,4 +1,4 @@
-"""Hair as soft polylines: the hair of the head grows once and turns with it; brows, lashes and beard hang on the skin."""
+"""Hair as soft polylines: that of the head grows once and turns with it; brows, lashes and beard hang on the skin."""
 
 import math
 from dataclasses import dataclass
@@ -167,7 +167,7 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
     path, outward = [], []
     for k in range(points_count):
         t = k / (points_count - 1)
-        distance, nearest = tree.query(position)
+        nearest = tree.query(position)[1]
         n = tree_normals[nearest]
         above = np.einsum("ij,ij->i", position - tree_points[nearest], n)
         rise = (
@@ -207,13 +207,13 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
             position = position + _unit(step_direction) * (length / (points_count - 1))[:, None]
     points = np.stack(path, 1)
     normals_out = np.stack(outward, 1)
-    t = np.linspace(0, 1, points_count)[None]
-    width = {"buzz": 0.0055, "curly": 0.013, "afro": 0.012, "wavy": 0.012}.get(style, 0.0105)
-    radius = width * (1 - 0.55 * t**2) * rng.uniform(0.7, 1.2, (count, 1))
+    way = np.linspace(0, 1, points_count)[None]
+    thickness = {"buzz": 0.0055, "curly": 0.013, "afro": 0.012, "wavy": 0.012}.get(style, 0.0105)
+    radius = thickness * (1 - 0.55 * way**2) * rng.uniform(0.7, 1.2, (count, 1))
     streak = 1 + 0.16 * rng.normal(size=(count, 1)) + 0.12 * clump[:, :1]
-    tone = np.clip(streak * (0.72 + 0.34 * t), 0.35, 1.6)
+    tone = np.clip(streak * (0.72 + 0.34 * way), 0.35, 1.6)
     if style in ("curly", "afro"):
-        tone = tone * (0.55 + 0.55 * t)
+        tone = tone * (0.55 + 0.55 * way)
     colour = linear(look.hair)[None, None] * (tone**1.6)[..., None] * (1 + 0.04 * rng.normal(size=(count, 1, 3)))
     if style == "tied":
         points, normals_out, radius, colour = _with_bun(points, normals_out, radius, colour, look, rng)
@@ -253,7 +253,7 @@ def _with_bun(
     )
 
 
-def _nearest(head: Head, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+def nearest_vertices(head: Head, x: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Front skin vertices nearest to (x, v), v the height in the rows' own scale."""
     rows = np.abs(HEIGHTS[None] - v.reshape(-1, 1)).argmin(1)
     line = head.flat[rows, :, 0].copy()
@@ -271,7 +271,7 @@ def brows(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs:
     thick = 0.020 * look.brow_thickness * (1.05 - 0.75 * t**1.5)
     x = 0.105 + 0.375 * t
     v = arch + rng.normal(size=t.shape) * thick * 0.75
-    index = _nearest(head, sign * x, v)
+    index = nearest_vertices(head, sign * x, v)
     root = np.stack([sign * x, v, 0 * x], -1) - np.stack(
         [head.flat.reshape(-1, 3)[index, 0], np.repeat(HEIGHTS, COLUMNS)[index], 0 * x], -1
     )

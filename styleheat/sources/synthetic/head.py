@@ -1,8 +1,8 @@
 """The shape of a procedural head: a morphable surface with an identity and a set of expressions.
 
-Lengths are decimetres, so that the usual anthropometric tables (in centimetres) can be read off directly: the origin lies
-between the ear canals, x to the head's left (the picture's right), y up, z towards the camera. The skin is one grid,
-rows from the crown to under the chin, columns around the head; two rows are slit along the eyes and the mouth.
+Lengths are decimetres, so that the usual anthropometric tables (in centimetres) can be read off directly. The origin
+lies between the ear canals, x to the head's left (the picture's right), y up, z towards the camera. The skin is one
+grid, rows from the crown to under the chin, columns around the head, slit along a row at the eyes and one at the mouth.
 """
 
 import math
@@ -42,6 +42,9 @@ CONTROLS = (
 )
 """What moves from frame to frame: a motion is an array (frames, len(CONTROLS)) in this order."""
 INDEX = {name: i for i, name in enumerate(CONTROLS)}
+JAW, CLOSE, SMILE, BROW, BLINK, SQUINT, GAZE_Y = (
+    INDEX[name] for name in ("jaw", "close", "smile", "brow", "blink", "squint", "gaze_y")
+)
 SHAPES = ("round", "spread", "smile", "press", "upper", "lower", "tuck", "brow", "furrow", "squint")
 """The controls that add a displacement of their own to the skin."""
 SHAPE_CONTROLS = np.array([INDEX[name] for name in SHAPES])
@@ -59,7 +62,7 @@ def bump(x: np.ndarray, width: float) -> np.ndarray:
     return np.exp(-((x / width) ** 2))
 
 
-def step(low: float, high: float, x: np.ndarray) -> np.ndarray:
+def step(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
     """0 below `low`, 1 above `high` (or the other way round), smooth between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
@@ -115,7 +118,7 @@ class Identity:
 
 
 def _rows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per row: height of its front, way under the chin (0 .. 1), and slit (±1 eye, ±2 mouth: above or below; else 0)."""
+    """Per row: height of its front, way under the chin (0 .. 1), and slit (±1, ±3 eye, ±2 mouth, + above; else 0)."""
     heights = np.concatenate(
         [
             np.linspace(1.16, 0.95, 10)[:-1],
@@ -146,7 +149,7 @@ MOUTH_UPPER, MOUTH_LOWER = (int(np.flatnonzero(s == SLIT)[0]) for s in (2, -2))
 
 
 def grid_faces(rows: int, columns: int, skip: tuple[int, ...] = ()) -> np.ndarray:
-    """Triangles (M, 3) of a grid of vertices, rows downward and columns to the right; rows in `skip` have no faces below."""
+    """Triangles (M, 3) of a grid of vertices, rows downward, columns to the right; none below the rows in `skip`."""
     i, j = np.meshgrid([r for r in range(rows - 1) if r not in skip], np.arange(columns - 1), indexing="ij")
     a = (i * columns + j).ravel()
     b, c, d = a + 1, a + columns, a + columns + 1
@@ -310,7 +313,7 @@ class Head:
 
     def _displacement(self, name: str) -> np.ndarray:
         """How far control 1 moves each point: (rows, columns, 3)."""
-        x, y = self.flat[..., 0], self.flat[..., 1]
+        x = self.flat[..., 0]
         v = HEIGHTS[:, None] + 0 * x
         lip, side, f, mouth = v - MOUTH_ROW, np.abs(x), self.front, self.mouth_half
         out = np.zeros_like(self.flat)
@@ -336,7 +339,7 @@ class Head:
             out[..., 2] -= 0.012 * bump(side - fold_x, 0.03) * step(-0.34, -0.42, v) * step(-0.72, -0.58, v) * f
         elif name == "press":
             out[..., 2] = -0.030 * bump(lip, 0.055) * self.arc * f
-            out[..., 1] = (-0.020 * upper * bump(lip - 0.07, 0.06) + 0.022 * lower * bump(lip + 0.09, 0.06)) * 1.0
+            out[..., 1] = -0.020 * upper * bump(lip - 0.07, 0.06) + 0.022 * lower * bump(lip + 0.09, 0.06)
         elif name == "upper":
             out[..., 1] = 0.055 * upper + 0.012 * bump(side - 0.15, 0.08) * bump(v + 0.36, 0.08) * f
             out[..., 2] = 0.010 * upper
@@ -359,7 +362,7 @@ class Head:
             out[..., 1] = 0.018 * bump(side - self.eye_x, 0.16) * bump(v + 0.09, 0.08) * f
         else:
             raise AssertionError(name)
-        return out + 0 * y[..., None]
+        return out
 
     def _eye_table(self) -> np.ndarray:
         """The vertices that lids move, one row each: index, eye side, xr, height, upper share, lower share, ball share.
@@ -440,7 +443,7 @@ def _deform(
                 out[n, 0] += w * shapes[k, n, 0]
                 out[n, 1] += w * shapes[k, n, 1]
                 out[n, 2] += w * shapes[k, n, 2]
-    jaw, close = controls[0], controls[1]
+    jaw, close = controls[JAW], controls[CLOSE]
     if jaw != 0:
         for n in range(out.shape[0]):
             angle = jaw * JAW_ANGLE * jaw_weight[n]
@@ -459,7 +462,13 @@ def _deform(
                 if w != 0:
                     out[n, 1] += w * gap_y
                     out[n, 2] += w * gap_z
-    blink, squint, brow, smile, gaze = controls[12], controls[13], controls[10], controls[4], controls[15]
+    blink, squint, brow, smile, gaze = (
+        controls[BLINK],
+        controls[SQUINT],
+        controls[BROW],
+        controls[SMILE],
+        controls[GAZE_Y],
+    )
     eye_x, eye_z, radius, eye_top, eye_bottom, tilt, half, fold = lids
     opened = 1 + 0.16 * brow + 0.9 * gaze - 0.12 * smile - 0.15 * squint
     for n in range(eye_table.shape[0]):

@@ -1,7 +1,7 @@
 """How a head moves while it speaks: lips from phonemes, blinks, brows, gaze and the head's turns.
 
-A motion is a float32 array (frames, len(CONTROLS)), see `head.CONTROLS`. Frame i is sampled in the middle of the time it
-is shown, (i + 0.5) / 25 s.
+A motion is a float32 array (frames, len(CONTROLS)), see `head.CONTROLS`. Frame i is sampled in the middle of the time
+it is shown, (i + 0.5) / 25 s.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ RATE = 200
 """Samples a second of the tracks before they are sampled at the frames."""
 
 LEAD = 0.02
-"""Seconds that the mouth's shapes are ahead of eSpeak's phoneme times, which come late against its sound: with this, the
-mouth's opening and the sound's level correlate best within half a frame of no lag."""
+"""Seconds that the mouth's shapes are ahead of eSpeak's phoneme times, which come late against its sound: with this,
+the mouth's opening and the sound's level correlate best within half a frame of no lag."""
 
 MOUTH = ("jaw", "close", "round", "spread", "upper", "lower", "tuck", "tongue", "press")
 VISEMES: dict[str, dict[str, float]] = {

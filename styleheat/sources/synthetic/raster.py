@@ -1,7 +1,7 @@
 """A small software renderer: textured triangles and hairs into a float image with a depth buffer.
 
-Everything is compiled by numba for one thread and caches its machine code. Pixel (x, y) covers the square from (x, y) to
-(x + 1, y + 1); x grows to the right, y down, depth away from the camera. Colours are linear light.
+Everything is compiled by numba for one thread and caches its machine code. Pixel (x, y) covers the square from (x, y)
+to (x + 1, y + 1); x grows to the right, y down, depth away from the camera. Colours are linear light.
 """
 
 import math
@@ -64,10 +64,10 @@ def draw_mesh(
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= -1e-7:  # turned away, or without extent
             continue
-        left = max(0, int(math.ceil(min(x0, x1, x2) - 0.5)))
-        right = min(width - 1, int(math.floor(max(x0, x1, x2) - 0.5)))
-        top = max(0, int(math.ceil(min(y0, y1, y2) - 0.5)))
-        bottom = min(height - 1, int(math.floor(max(y0, y1, y2) - 0.5)))
+        left = max(0, math.ceil(min(x0, x1, x2) - 0.5))
+        right = min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
+        top = max(0, math.ceil(min(y0, y1, y2) - 0.5))
+        bottom = min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
@@ -115,10 +115,10 @@ def draw_hairs(
             if hidden:
                 continue
             reach = max(radius[s, p], radius[s, p + 1]) + 0.5
-            left = max(0, int(math.ceil(min(x0, x1) - reach - 0.5)))
-            right = min(width - 1, int(math.floor(max(x0, x1) + reach - 0.5)))
-            top = max(0, int(math.ceil(min(y0, y1) - reach - 0.5)))
-            bottom = min(height - 1, int(math.floor(max(y0, y1) + reach - 0.5)))
+            left = max(0, math.ceil(min(x0, x1) - reach - 0.5))
+            right = min(width - 1, math.floor(max(x0, x1) + reach - 0.5))
+            top = max(0, math.ceil(min(y0, y1) - reach - 0.5))
+            bottom = min(height - 1, math.floor(max(y0, y1) + reach - 0.5))
             dx, dy = x1 - x0, y1 - y0
             squared = dx * dx + dy * dy + 1e-6
             for y in range(top, bottom + 1):
@@ -173,11 +173,11 @@ def nearest_depth(screen: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> N
         if abs(area) < 1e-9:
             continue
         for y in range(
-            max(0, int(math.ceil(min(y0, y1, y2) - 0.5))), min(height - 1, int(math.floor(max(y0, y1, y2) - 0.5))) + 1
+            max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5)) + 1
         ):
             for x in range(
-                max(0, int(math.ceil(min(x0, x1, x2) - 0.5))),
-                min(width - 1, int(math.floor(max(x0, x1, x2) - 0.5))) + 1,
+                max(0, math.ceil(min(x0, x1, x2) - 0.5)),
+                min(width - 1, math.floor(max(x0, x1, x2) - 0.5)) + 1,
             ):
                 px, py = x + 0.5, y + 0.5
                 a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area

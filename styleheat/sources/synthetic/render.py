@@ -291,7 +291,6 @@ class Renderer:
         self.trunk = body.grid_mesh(
             trunk, appearance.trunk_texture(trunk, look, cloth, rng), shine=0.03, turn=trunk_turn
         )
-        self.trunk.faces = self.trunk.faces[:, ::1]
         # hair that hangs beside the face hides the ears
         ears = (
             []
@@ -378,7 +377,7 @@ class Renderer:
         half = head.mouth_half
 
         def at(x: float, v: float) -> int:
-            return int(hair._nearest(head, np.array([x]), np.array([v]))[0])
+            return int(hair.nearest_vertices(head, np.array([x]), np.array([v]))[0])
 
         def on_row(row: int, x: float) -> int:
             line = np.where(head.front[row] > 0.3, head.flat[row, :, 0], 9)
@@ -446,8 +445,8 @@ class Renderer:
             draw_mesh(screen, lining.faces, lining.uv, light, np.zeros_like(light), lining.texture, image, depth)
         self._draw_eyes(skin, get, image, depth)
         self._draw_mouth(skin, get, image, depth)
-        for hairs in self.skin_hairs:
-            self._draw_skin_hairs(hairs, skin, get["blink"], image, depth)
+        for short in self.skin_hairs:
+            self._draw_skin_hairs(short, skin, get["blink"], image, depth)
         for hairs, alpha, sharp in self.hairs:
             self._draw_hairs(hairs, alpha, sharp, image, depth)
         screen = self._screen(self._world(skin[self.landmark_index], np.ones(68, np.float32)))
@@ -550,7 +549,7 @@ class Renderer:
         draw_mesh(self._screen(world), mesh.faces, mesh.uv, light, np.zeros_like(light), mesh.texture, image, depth)
         if gap < 0.012:
             return
-        upper, lower = inside[0], inside[-1]
+        upper = inside[0]
         angle = get["jaw"] * JAW_ANGLE * (1 - 0.5 * get["close"])
         cosine, sine = math.cos(angle), math.sin(angle)
 
@@ -581,15 +580,12 @@ class Renderer:
             _shade_below(points, upper[:, 0].copy(), upper[:, 1].copy(), soft, 0.40, light)
             world = self._world(points, mesh.turn)
             normals = self._direction(vertex_normals(points, mesh.faces), mesh.turn)
-            glint = (
-                np.clip(normals @ (self.scene.key + [0, 0, 1.0]) / np.linalg.norm(self.scene.key + [0, 0, 1.0]), 0, 1)
-                ** 24
-            )
+            half = self.scene.key + np.array([0, 0, 1.0])
+            glint = np.clip(normals @ half / np.linalg.norm(half), 0, 1) ** 24
             gloss = (0.22 * mesh.shine * glint)[:, None].astype(np.float32) * light
             draw_mesh(
                 self._screen(world), mesh.faces, mesh.uv, light, gloss.astype(np.float32), mesh.texture, image, depth
             )
-        del lower
 
     def _draw_hairs(self, hairs: Hairs, alpha: float, sharp: float, image: np.ndarray, depth: np.ndarray) -> None:
         shape = hairs.points.shape

@@ -1,7 +1,7 @@
 """Speech with the times of its phonemes, from eSpeak NG.
 
-eSpeak NG is under the GPL, and repeated calls within one process differ slightly: each utterance is made by a process of
-its own, this module run as a program, which reads a request from standard input and answers on standard output. It
+eSpeak NG is under the GPL, and repeated calls within one process differ slightly: each utterance is made by a process
+of its own, this module run as a program, which reads a request from standard input and answers on standard output. It
 therefore imports nothing slow.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 
-MISSING = "espeakng-loader: not installed, the synthetic heads cannot speak; install the extra: pip install 'styleheat[speech]'"
+MISSING = "espeakng-loader: not installed, so synthetic heads cannot speak; pip install 'styleheat[speech]' gives it"
 
 
 @dataclass(frozen=True)
