@@ -35,7 +35,7 @@ def store(clip: str, path: Path) -> Outcome:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, carphone: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, carphone: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     videos = tmp_path / "data/vox/videos"
@@ -54,9 +54,9 @@ def workplace(tmp_path: Path, carphone: Path, astronaut: np.ndarray, monkeypatch
     return tmp_path
 
 
-def test_crop_and_landmarks(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_crop_and_landmarks(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
     metrics = run(crop)
-    clips = sorted(path.relative_to(workplace).as_posix() for path in workplace.glob("data/vox/clips/*/*.mp4"))
+    clips = sorted(path.relative_to(checkout).as_posix() for path in checkout.glob("data/vox/clips/*/*.mp4"))
     assert clips[0] == "data/vox/clips/test/astronaut.mp4"
     assert len(clips) > 1 and all(clip.startswith("data/vox/clips/train/carphone") for clip in clips[1:])
     assert (metrics["clips"], metrics["ok"], metrics["files"]) == (4, 2, len(clips))
@@ -64,20 +64,20 @@ def test_crop_and_landmarks(workplace: Path, capfd: pytest.CaptureFixture[str]) 
 
     metrics = run(landmarks)
     for clip in clips:
-        points = read_landmarks(workplace / "data/vox/landmarks" / f"{Path(clip).stem}.txt")
-        assert len(points) == probe(workplace / clip).frames
+        points = read_landmarks(checkout / "data/vox/landmarks" / f"{Path(clip).stem}.txt")
+        assert len(points) == probe(checkout / clip).frames
         assert points.min() > 0 and points.max() < 128
         assert 8 < points[:, :, 0].std() < 30
     assert metrics["face_rate"] == 1 and metrics["ok"] == len(clips)
     assert "XNNPACK" not in capfd.readouterr().err
 
-    before = {path: path.stat().st_mtime_ns for path in workplace.glob("data/vox/*/**/*.*") if path.suffix != ".json"}
+    before = {path: path.stat().st_mtime_ns for path in checkout.glob("data/vox/*/**/*.*") if path.suffix != ".json"}
     run(crop), run(landmarks)
     assert before == {path: path.stat().st_mtime_ns for path in before}  # nothing was made twice
 
 
-def test_a_set_without_a_face_is_one_line(workplace: Path) -> None:
-    videos = workplace / "data/vox/videos"
+def test_a_set_without_a_face_is_one_line(checkout: Path) -> None:
+    videos = checkout / "data/vox/videos"
     index.process(videos, {"nobody": Task("nobody", (videos / "test/nobody.mp4",))}, store)
     with pytest.raises(InputError, match=r"none of 1 clips can be used: no face \(1\)"):
         run(crop)
