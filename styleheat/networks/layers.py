@@ -76,18 +76,18 @@ class EqualLinear(nn.Module):
 class Blur(nn.Module):
     """The separable FIR low-pass filter with `padding` zeros on each side; (B,C,H,W) -> (B,C,H+2p-3,W+2p-3).
 
-    The taps sum to `gain`: 4 after an upsampling by zero insertion, which leaves three of four pixels empty.
+    Of the result, every `stride`th pixel is made. The taps sum to `gain`: 4 after an upsampling by zero insertion, which leaves three of four pixels empty.
     """
 
     kernel: Tensor
 
-    def __init__(self, padding: int, gain: float = 1.0) -> None:
+    def __init__(self, padding: int, gain: float = 1.0, stride: int = 1) -> None:
         super().__init__()
-        self.padding = padding
+        self.padding, self.stride = padding, stride
         self.register_buffer("kernel", fir_kernel(gain))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, _depthwise(self.kernel, x), padding=self.padding, groups=x.shape[1])
+        return F.conv2d(x, _depthwise(self.kernel, x), None, self.stride, self.padding, groups=x.shape[1])
 
 
 class Upsample(nn.Module):
@@ -122,9 +122,14 @@ class ConvLayer(nn.Sequential):
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, down: bool = False, activate: bool = True) -> None:
-        layers: list[nn.Module] = [Blur(padding=(kernel + 1) // 2)] if down else []
-        stride, padding = (2, 0) if down else (1, kernel // 2)
-        layers.append(EqualConv2d(inputs, outputs, kernel, stride, padding, bias=False))
+        layers: list[nn.Module] = []
+        if not down:
+            layers.append(EqualConv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False))
+        elif kernel == 1:
+            # The blur skips the pixels that a strided 1x1 convolution would: see `encoder.Bottleneck` for why.
+            layers += [Blur(padding=1, stride=2), EqualConv2d(inputs, outputs, 1, bias=False)]
+        else:
+            layers += [Blur(padding=(kernel + 1) // 2), EqualConv2d(inputs, outputs, kernel, stride=2, bias=False)]
         if activate:
             layers.append(BiasedLeakyReLU(outputs))
         super().__init__(*layers)

@@ -1,12 +1,14 @@
 """The generator's fast operations equal their definitions; its halves equal the whole; the critic groups as it says."""
 
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.flow import deformation
-from styleheat.networks.layers import Blur, Upsample, channels_last, scaled_leaky_relu
+from styleheat.networks.layers import Blur, EqualConv2d, Upsample, channels_last, scaled_leaky_relu
 from styleheat.networks.stylegan2 import (
     Discriminator,
     Generator,
@@ -123,3 +125,15 @@ class TestDiscriminator:
     def test_batches_without_whole_groups_are_refused(self) -> None:
         with pytest.raises(AssertionError, match="no whole groups"):
             Discriminator(CONFIG)(torch.zeros(6, 3, 128, 128))
+
+
+def test_small_critics_train_in_the_fast_layout() -> None:
+    """With torch 2.14, a strided 1x1 convolution of few channels corrupts memory here: none may be left."""
+    config = dataclasses.replace(CONFIG, critic_channels=(8, 8, 8, 8, 8, 8))
+    critic = Discriminator(config)
+    channels_last(critic)
+    image = torch.rand(4, 3, 128, 128).contiguous(memory_format=torch.channels_last)
+    for _ in range(3):
+        critic(image).sum().backward()
+    strided = [m for m in critic.modules() if isinstance(m, EqualConv2d) and m.stride == 2]
+    assert strided and all(m.weight.shape[2:] == (3, 3) for m in strided)
