@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all check ui lock
+.PHONY: help setup checkout repro test test-all check ui lock
 
 BIN := .venv/bin
 STAMP := .venv/installed
@@ -34,14 +34,16 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "$(CURDIR)" >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/styleheat.pth"
 	@touch $@
 
-repro: setup  ## run the whole pipeline, or what of it is out of date
-	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
-	  echo "repro: $(CURDIR) is not a git checkout, which DVC and the runs' records need; git clone the project, or run: git init && git add . && git commit -m start" >&2; \
-	  exit 1; }
+repro: checkout setup  ## run the whole pipeline, or what of it is out of date
 	@dvc repro
 	@echo
 	@echo "The talking video: $(CURDIR)/data/infer/audio.mp4"
 	@echo "Beside it: video.mp4 (moved by a video), image.mp4 (by a picture). Scores: dvc metrics show. Curves and samples: make ui"
+
+checkout:
+	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
+	  echo "repro: $(CURDIR) is not a git checkout, which DVC needs; git clone the project, or here: git init && git add . && git commit -m start" >&2; \
+	  exit 1; }
 
 test: setup  ## the tests, but for those that take minutes each
 	@python -m pytest -m "not slow"
@@ -57,7 +59,7 @@ check: setup  ## style, types, and which room may import which
 
 ui: setup  ## MLflow's pages at http://127.0.0.1:5000
 	@mkdir -p mlruns
-	@mlflow server --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}" \
+	@PYTHONWARNINGS=ignore mlflow server --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}" \
 	  --default-artifact-root "$(CURDIR)/mlruns/artifacts" --host 127.0.0.1 --port 5000
 
 # Asks the package index; everything else that is installed comes from the lock.

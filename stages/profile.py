@@ -16,6 +16,7 @@ from ruamel.yaml import YAML, RoundTripRepresenter
 from styleheat import files
 from styleheat.errors import InputError
 from styleheat.params import PARAMS_FILE, check_params, read_yaml
+from styleheat.pipeline import flatten
 
 PROFILES = Path("profiles")
 
@@ -32,7 +33,7 @@ def overlay(profile: Path, target: Path) -> dict[str, Any]:
 
     Raises InputError, and writes nothing, when a key is unknown or the parameters that result are wrong.
     """
-    changes = _leaves(read_yaml(profile))
+    changes = flatten(read_yaml(profile))
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # long lines stay one line
@@ -44,7 +45,7 @@ def overlay(profile: Path, target: Path) -> dict[str, Any]:
         node = tree
         for group in groups:
             node = node.get(group) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or last not in node or isinstance(node[last], dict) != isinstance(value, dict):
+        if not isinstance(node, dict) or last not in node or isinstance(node[last], dict):
             raise InputError(f"{profile}: {key}: unknown key")
         node[last] = value
     with files.atomic(target) as temporary:
@@ -57,26 +58,9 @@ def overlay(profile: Path, target: Path) -> dict[str, Any]:
 def options(profile: Path) -> str:
     """The keys of `profile` as `-S key=value` options for `dvc exp run`."""
     return " ".join(
-        f"-S {shlex.quote(f'{key}={_option(value)}')}" for key, value in _leaves(read_yaml(profile)).items()
+        f"-S {shlex.quote(f'{key}={value if isinstance(value, str) else json.dumps(value)}')}"
+        for key, value in flatten(read_yaml(profile)).items()
     )
-
-
-def _option(value: Any) -> str:
-    """A value in the grammar of Hydra's overrides, which is what DVC reads: no quotes around keys and texts."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_option(inner)}" for key, inner in value.items()) + "}"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _leaves(tree: dict[str, Any]) -> dict[str, Any]:
-    """Dotted keys and values. A mapping from numbers (steps) is one value."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and all(isinstance(inner, str) for inner in value):
-            flat |= {f"{key}.{rest}": leaf for rest, leaf in _leaves(value).items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def main(arguments: list[str] | None = None) -> None:

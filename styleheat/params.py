@@ -247,15 +247,16 @@ class StyleHeatLosses(Section):
 class Train(ImageTraining):
     aligned_source: bool
     """Invert the FFHQ-aligned source frame (as StyleHEAT does) instead of the clip's own crop."""
-    mask_outside: dict[int, Weight]
-    """The soft mask's value outside eyes, nose and mouth, by the step from which it holds (StyleHEAT: 0.2 at first,
-    0.05 after 500 steps, 0.005 after 2,000)."""
+    mask_outside: list[Annotated[tuple[Amount, Weight], Field(strict=False)]]  # YAML has lists, not tuples
+    """The soft mask's values outside eyes, nose and mouth, each after the step from which it holds (StyleHEAT: 0.2 at
+    first, 0.05 after 500 steps, 0.005 after 2,000)."""
     losses: StyleHeatLosses
 
     @model_validator(mode="after")
     def _possible(self) -> "Train":
-        if 0 not in self.mask_outside:
-            raise _Impossible("mask_outside", "says nothing for step 0, where training begins")
+        since = [step for step, _ in self.mask_outside]
+        if since[:1] != [0] or since != sorted(set(since)):
+            raise _Impossible("mask_outside", f"its steps are {since}; they must rise from 0, where training begins")
         return self
 
 

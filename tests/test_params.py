@@ -76,6 +76,11 @@ def test_the_committed_file_is_the_offline_default():
             "face_alignment",
             "infer.landmarks: must be sets.hdtf.landmarks.backend, mediapipe",
         ),
+        (
+            "train.mask_outside",
+            [[500, 0.05], [0, 0.2]],
+            "train.mask_outside: its steps are [500, 0]; they must rise from 0, where training begins",
+        ),
         ("infer_audio.pose_style", 46, "infer_audio.pose_style: input should be less than or equal to 45, not 46"),
     ],
 )

@@ -101,5 +101,4 @@ class StyleHEATPlayer(nn.Module):
 
     def _outside(self) -> float:
         """The soft mask's value outside the boxes at this step."""
-        floors = self.params.mask_outside
-        return floors[max(since for since in floors if since <= self.step)]
+        return [floor for since, floor in self.params.mask_outside if since <= self.step][-1]

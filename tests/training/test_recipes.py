@@ -47,7 +47,7 @@ PRIOR = TrainPrior(**IMAGES, losses=PriorLosses(l1=1.0, perceptual=1.0, adversar
 TRAIN = Train(
     **IMAGES,
     aligned_source=False,
-    mask_outside={0: 0.2, 2: 0.05},
+    mask_outside=[(0, 0.2), (2, 0.05)],
     losses=StyleHeatLosses(warped=0.02, masked=0.2, style=250.0, outside=0.01, adversarial=0.1, local=2.0, r1=10.0),
 )
 AUDIO = TrainAudio(
