@@ -76,7 +76,8 @@ class EqualLinear(nn.Module):
 class Blur(nn.Module):
     """The separable FIR low-pass filter with `padding` zeros on each side; (B,C,H,W) -> (B,C,H+2p-3,W+2p-3).
 
-    Of the result, every `stride`th pixel is made. The taps sum to `gain`: 4 after an upsampling by zero insertion, which leaves three of four pixels empty.
+    Of the result, every `stride`th pixel is made. The taps sum to `gain`: 4 after an upsampling by zero insertion,
+    which leaves three of four pixels empty.
     """
 
     kernel: Tensor
