@@ -29,6 +29,8 @@ from tests.clips.samples import SIZE, make_shard
 from tests.dvc.repository import ROOT, Repository, clone
 from tests.dvc.test_graph import EVERY, INFER, STAND_IN
 
+pytestmark = pytest.mark.timeout(1800)  # on a busy machine; two minutes on an idle one, all together
+
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "embedded" / "README.md")
 
 LOSSES = ("l1", "perceptual", "local", "masked", "warped", "expression", "lips", "pose")
