@@ -154,7 +154,7 @@ def make_ui(project: Repository, command: str) -> None:
         port = listener.getsockname()[1]
     started = shell(project, f"{command} --dry-run")
     assert "--host 127.0.0.1 --port 5000" in started
-    script = started[started.index("mkdir") :].replace("--port 5000", f"--port {port} --workers 1")
+    script = started[started.index("mkdir") :].replace("--port 5000", f"--port {port}")
     server = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=project.path,
