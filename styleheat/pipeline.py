@@ -101,7 +101,8 @@ def main(body: Callable[[Stage], None], *, sets: bool = False, arguments: Sequen
     np.random.seed(params.seed)  # noqa: NPY002  for libraries that draw from it; our own code passes generators
     tracker = Tracker()
     if os.environ.get("RANK", "0") == "0":  # of several processes of one training, the first keeps the records
-        tracker = MlflowTracker(root(), title, _own_params(params, name, chosen), flatten(params.model_dump()))
+        telling = params.model_dump(exclude={"runtime", "youtube"})
+        tracker = MlflowTracker(root(), title, _own_params(params, name, chosen), flatten(telling))
     stage = Stage(name, params, chosen, tracker)
     try:
         body(stage)

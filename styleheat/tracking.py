@@ -21,6 +21,8 @@ from typing import Any, Literal
 from styleheat import files
 
 EXPERIMENT = "styleheat"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens MLflow's pages for training, not those for language models."""
 STORE = "mlruns"
 CLOSING_S = 120.0
 """How long a finished stage waits for its last records to be taken."""
@@ -53,7 +55,7 @@ class MlflowTracker(Tracker):
     """Records of one stage in a child run, its curves and results also in the execution's parent run.
 
     root: top of the repository, where the default store lies. stage: `train`, `crop@vox`. params: the stage's own
-    parameters, dotted names; all_params: everything in params.yaml, for the parent run.
+    parameters, dotted names; all_params: everything in params.yaml that may change a result, for the parent run.
     """
 
     def __init__(self, root: Path, stage: str, params: Mapping[str, Any], all_params: Mapping[str, Any]) -> None:
@@ -227,7 +229,7 @@ def connect(root: Path) -> tuple[Any, str]:
         if experiment is None:
             place = (folder / "artifacts").as_uri() if local else None
             try:
-                return client, client.create_experiment(EXPERIMENT, artifact_location=place)
+                return client, client.create_experiment(EXPERIMENT, artifact_location=place, tags=KIND)
             except MlflowException:  # made by another machine in between
                 experiment = client.get_experiment_by_name(EXPERIMENT)
                 if experiment is None:
