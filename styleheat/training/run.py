@@ -1,5 +1,6 @@
 """What the four training stages share: where weights start from, what a run is known by, what it leaves."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -102,6 +103,8 @@ def run(
         name=host.name,
         loader_workers=params.runtime.workers if device.startswith("cuda") else 0,
     )
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes, the first writes
     shutil.rmtree(out, ignore_errors=True)
     checkpoints.save_model(out, recipe.model, architecture(params), facts | {"steps": outcome.steps})
     host.write_metrics(outcome.metrics())
