@@ -115,8 +115,8 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ),
         (
             "train_warper.steps",
-            "(?<=^train_warper:\n  init: models/embedded/warper\n  steps: )\\d+",
-            "1",
+            "(^train_warper:\n  init: [^\n]*\n  steps: )\\d+",
+            "\\g<1>1",
             {"train_warper", "train", "evaluate", *INFER},
         ),
     ],
