@@ -66,4 +66,4 @@ ui: setup  ## MLflow's pages at http://127.0.0.1:5000
 lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "lock: uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }
 	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links -o requirements.lock
+	  -o requirements.lock
