@@ -247,6 +247,8 @@ class StyleHeatLosses(Section):
 class Train(ImageTraining):
     aligned_source: bool
     """Invert the FFHQ-aligned source frame (as StyleHEAT does) instead of the clip's own crop."""
+    tune_prior: bool
+    """Let the generator and its path to F learn along; StyleHEAT leaves its prior as it is."""
     mask_outside: list[Annotated[tuple[Amount, Weight], Field(strict=False)]]  # YAML has lists, not tuples
     """The soft mask's values outside eyes, nose and mouth, each after the step from which it holds (StyleHEAT: 0.2 at
     first, 0.05 after 500 steps, 0.005 after 2,000)."""

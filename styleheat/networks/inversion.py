@@ -63,6 +63,16 @@ class Inverter(nn.Module):
         """Portraits (B,3,H,H) in [-1,1] of any size -> their inversion."""
         return self.reconstruct(image).inversion
 
+    def invert_to_learn(self, image: Tensor) -> Inversion:
+        """`invert` for training on what becomes of F: gradients reach the prior through F and the picture below it
+        alone, neither through the codes nor through what the warper sees."""
+        with torch.no_grad():
+            codes, coarse, residual = self.encode(image)
+        pair, feature, base = self.restore(codes, coarse, residual)
+        with torch.no_grad():
+            painted = self.stylegan.above(codes, feature, base)
+        return Inversion(self._seen(painted), codes, feature, pair, base)
+
     def reconstruct(self, image: Tensor) -> Reconstruction:
         """`invert`, with the pictures on the way kept for losses."""
         codes, coarse, residual = self.encode(image)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -131,7 +131,8 @@ def fit(
     log: receives (losses, step) now and then. device: "cpu" forces the CPU, anything else is accelerate's choice.
     Raises InputError when a loss is no longer finite.
     """
-    accelerator = Accelerator(cpu=device == "cpu")
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads that no picture depends on
+    accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[unused])
     model = recipe.model.to(accelerator.device)
     optimizers = {}
     for key, player in recipe.players.items():

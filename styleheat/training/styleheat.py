@@ -1,7 +1,8 @@
 """Recipe of StyleHEAT's stage two: warper and calibrator, through the prior, against the driving frame.
 
 The loss is the reference's with its faults mended: the adversarial term has the right sign, and the discriminator
-learns. The prior stays as it is.
+learns. The prior stays as it is, unless `tune_prior` lets its generator and its path to F learn along, for a prior so
+small that what it paints well depends on how F was moved; its W+ codes stay.
 """
 
 from typing import Any
@@ -29,7 +30,8 @@ class StyleHEATRecipe:
     ) -> None:
         check_critic_batch("train", params.losses.adversarial, params.batch)
         self.model, self.heldout = model, heldout
-        model.generator.requires_grad_(False)
+        model.generator.requires_grad_(params.tune_prior)
+        model.generator.e4e_encoder.requires_grad_(False)
         self.player = StyleHEATPlayer(model, critic, params, config)
         self.players: dict[str, nn.Module] = {"styleheat": self.player}
         self.critic = CriticPlayer(critic, config.critic_size, params.losses.r1)
@@ -62,11 +64,13 @@ class StyleHEATRecipe:
 
 
 class StyleHEATPlayer(nn.Module):
-    """Batch of pairs -> losses of warper and calibrator."""
+    """Batch of pairs -> losses of warper and calibrator, and of the prior if it learns along."""
 
     def __init__(self, model: StyleHEAT, critic: Discriminator, params: Train, config: NetworkConfig) -> None:
         super().__init__()
         self.video_warper, self.calibrator = model.video_warper, model.calibrator  # what this player trains
+        if params.tune_prior:
+            self.generator = model.generator
         self.params, self.config, self.step = params, config, 0
         losses = params.losses
         self._judges: list[Any] = [
@@ -83,7 +87,8 @@ class StyleHEATPlayer(nn.Module):
         model.generator.eval()
         both = weights.warped > 0 or weights.outside > 0
         source = batch["source_align" if self.params.aligned_source else "source"]
-        frame = model(source, batch["target_window"], size=target.shape[-1], warped_image=both)
+        inversion = model.generator.invert_to_learn(source) if self.params.tune_prior else None
+        frame = model(source, batch["target_window"], inversion, size=target.shape[-1], warped_image=both)
         painted, warped = frame.image, frame.warped_image
 
         mask = soft_mask(landmarks, target.shape[-1], self._outside())

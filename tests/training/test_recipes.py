@@ -46,6 +46,7 @@ IMAGES = COMMON | {"perceptual": "gradient", "perceptual_weights": "models/none"
 PRIOR = TrainPrior(**IMAGES, losses=PriorLosses(l1=1.0, perceptual=1.0, adversarial=0.1, r1=10.0))
 TRAIN = Train(
     **IMAGES,
+    tune_prior=False,
     aligned_source=False,
     mask_outside=[(0, 0.2), (2, 0.05)],
     losses=StyleHeatLosses(warped=0.02, masked=0.2, style=250.0, outside=0.01, adversarial=0.1, local=2.0, r1=10.0),
