@@ -85,6 +85,11 @@ class Mixture(Dataset):
         return self.datasets[index % len(self.datasets)][index // len(self.datasets)]
 
 
+def sounding(store: ClipStore, split: str) -> list[str]:
+    """The clips of a split that have sound."""
+    return [clip for clip in store.clips(split) if store.mel(clip) is not None]
+
+
 class SpeechClips(Dataset):
     """Stretches of clips with sound, what is heard beside what the face does.
 
@@ -99,8 +104,14 @@ class SpeechClips(Dataset):
     def __init__(self, store: ClipStore, split: str, frames: int, *, seed: int) -> None:
         """frames: F. Raises InputError when the split has no clip with sound of so many frames."""
         self.store, self.frames, self.seed = store, frames, seed
-        lengths = {clip: store.length(clip) for clip in store.clips(split) if store.mel(clip) is not None}
+        lengths = {clip: store.length(clip) for clip in sounding(store, split)}
         self._lengths = {clip: length for clip, length in lengths.items() if length >= frames}
+        if not self._lengths:
+            longest = f"the longest clip with sound has {max(lengths.values())}" if lengths else "no clip has sound"
+            raise InputError(
+                f"{store.folder}: speech is learnt from clips of {frames} frames or more, and of those in "
+                f"{split}_list.txt {longest}; add videos in which people talk, with their sound"
+            )
         self._draw = _ClipDraw(store, split, self._lengths)
 
     @property

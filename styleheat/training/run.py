@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import safetensors
 from torch import nn
 from torch.utils.data import Dataset, default_collate
+from tqdm import tqdm
 
 from styleheat import checkpoints, files
 from styleheat.clips.store import ClipStore, packed_sources
+from styleheat.errors import InputError
+from styleheat.media.image import write_image
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.layers import channels_last
 from styleheat.params import Params, Training
@@ -109,3 +113,22 @@ def run(
     checkpoints.save_model(out, recipe.model, architecture(params), facts | {"steps": outcome.steps})
     host.write_metrics(outcome.metrics())
     host.tracker.log_image("samples", Path("metrics", host.name, "samples.png"), outcome.steps)
+
+
+def keep(host: Host, settings: Training, module: nn.Module, part: str, reason: str, *, out: Path) -> None:
+    """Leave the weights of `settings.init` as `out`, untrained for a `reason` that is told, and the declared results.
+
+    Raises InputError when there are none to keep.
+    """
+    if not begin(module, settings.init, part):
+        raise InputError(f"{reason}, and {host.name}.init in params.yaml has no weights to keep: {settings.init}")
+    tqdm.write(f"{host.name}: {reason}: the weights of {settings.init} are kept as they are")
+    shutil.rmtree(out, ignore_errors=True)
+    facts = {"stage": host.name, "kept": reason, "starts": [files.digest(settings.init)]}
+    checkpoints.save_model(out, module, architecture(host.params), facts)
+    results = Path("metrics", host.name)
+    results.mkdir(parents=True, exist_ok=True)
+    with files.atomic(results / "curves.csv") as temporary:
+        temporary.write_text("step\n")
+    write_image(results / "samples.png", np.full((64, 64, 3), 255, np.uint8))  # blank: nothing was trained
+    host.write_metrics({"steps": 0})

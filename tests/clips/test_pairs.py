@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from styleheat.clips.pairs import FramePairs, SpeechClips, to_tensor
+from styleheat.clips.pairs import FramePairs, SpeechClips, sounding, to_tensor
 from styleheat.clips.store import ClipStore, person_of
 from styleheat.errors import InputError
 from styleheat.morphable import coefficients as layout
@@ -107,8 +107,15 @@ def test_speech_comes_with_what_is_heard(store: ClipStore) -> None:
 
 
 def test_too_few_frames_are_one_clear_line(store: ClipStore) -> None:
-    with pytest.raises(InputError, match=r"no usable clip in train_list\.txt"):
+    with pytest.raises(InputError, match=r"1000 frames or more.* train_list\.txt the longest clip with sound has \d+;"):
         SpeechClips(store, "train", frames=1000, seed=0)
+
+
+def test_a_set_without_sound_is_one_clear_line(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ClipStore, "mel", lambda store, clip: None)
+    assert sounding(store, "train") == []
+    with pytest.raises(InputError, match=r"no clip has sound; add videos in which people talk"):
+        SpeechClips(store, "train", frames=10, seed=0)
 
 
 def test_a_pair_takes_a_few_milliseconds(store: ClipStore) -> None:

@@ -1,0 +1,62 @@
+"""What the training stages share, beside the loop."""
+
+import dataclasses
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+from styleheat import checkpoints
+from styleheat.errors import InputError
+from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.config import NETWORKS
+from styleheat.params import AudioLosses, TrainAudio
+from styleheat.training import run
+
+LOSSES = dict.fromkeys(AudioLosses.model_fields, 1.0)
+PACE = {"steps": 1, "batch": 1, "lr": 0.1, "lr_every": 1, "sample_every": 1, "save_every": 1}
+
+
+@dataclasses.dataclass
+class Host:
+    """A stage that remembers its metrics."""
+
+    name: str = "train_audio"
+    params: types.SimpleNamespace = dataclasses.field(default_factory=lambda: types.SimpleNamespace(network="embedded"))
+    metrics: dict = dataclasses.field(default_factory=dict)
+
+    def write_metrics(self, metrics: dict) -> None:
+        self.metrics = metrics
+
+
+def settings(init: Path) -> TrainAudio:
+    return TrainAudio(**PACE, init=str(init), losses=AudioLosses(**LOSSES))
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_kept_weights_are_those_of_init_and_all_results_are_there(capsys: pytest.CaptureFixture) -> None:
+    config = NETWORKS["embedded"]
+    first = Audio2Motion(config)
+    checkpoints.save_model("init", first, config, {})
+    host, out = Host(), Path("models/audio")
+    run.keep(host, settings(Path("init")), Audio2Motion(config), "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
+
+    kept = checkpoints.open_model(out, Audio2Motion)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), kept.state_dict().values(), strict=True))
+    assert host.metrics == {"steps": 0}
+    assert Path("metrics/train_audio/curves.csv").read_text() == "step\n"
+    assert Path("metrics/train_audio/samples.png").exists()
+    assert "no clip has sound: the weights of init are kept" in capsys.readouterr().out
+
+
+def test_nothing_to_keep_is_one_clear_line() -> None:
+    Path("scratch").mkdir()
+    model, out = Audio2Motion(NETWORKS["embedded"]), Path("models/audio")
+    with pytest.raises(InputError, match=r"no clip has sound, and train_audio\.init .*no weights to keep: scratch"):
+        run.keep(Host(), settings(Path("scratch")), model, "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
+    assert not out.exists()
