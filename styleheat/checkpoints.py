@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -21,6 +22,7 @@ from styleheat import files
 from styleheat.errors import InputError
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
+from styleheat.networks.editing import COMPONENTS, Editing
 from styleheat.networks.inversion import Inverter
 from styleheat.networks.perceptual import Vgg19
 from styleheat.networks.stylegan2 import Discriminator
@@ -78,7 +80,7 @@ def load_model(folder: str | Path, module: nn.Module, prefix: str = "") -> None:
         raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from None
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     check_state(path, module, state)
-    on_meta = any(parameter.is_meta for parameter in module.parameters())
+    on_meta = any(tensor.is_meta for tensor in module.state_dict().values())
     module.load_state_dict(state, assign=on_meta)
 
 
@@ -135,6 +137,10 @@ VGG19 = Released("vgg19-dcbb9e9d.pth", "VGG19 trained on ImageNet", "download.py
 SADTALKER = Released("SadTalker_V0.0.2_256.safetensors", "all networks of SadTalker", SADTALKER_RELEASE)
 EXPRESSION = Released("auido2exp_00300-model.pth", "the expression network", SADTALKER_RELEASE)
 POSE = Released("auido2pose_00140-model.pth", "the pose network", SADTALKER_RELEASE)
+AGE = Released("interfacegan_directions/age.pt", "the direction of age in W+", STYLEHEAT_RELEASE)
+HEAD_POSE = Released("interfacegan_directions/pose.pt", "the direction of head pose in W+", STYLEHEAT_RELEASE)
+GANSPACE = Released("ffhq_pca.pt", "GANSpace's principal components of W", STYLEHEAT_RELEASE)
+PULSE = Released("ffhq_PCA.npz", "Barbershop's principal components of W", STYLEHEAT_RELEASE)
 
 PRIOR_FILES = (E4E, HFGI, STYLEGAN)
 """The files of the prior, which StyleHEAT_visual.pt may or may not repeat."""
@@ -142,9 +148,12 @@ PRIOR_FILES = (E4E, HFGI, STYLEGAN)
 LOSS_OF_VISUAL = "generator.iteration_loss."
 """Entries of StyleHEAT_visual.pt that belong to a loss (VGG19's features), not to the model."""
 
+BARE = "tensor"
+"""What `read_released` calls the tensor of a file that holds just one, without a name."""
+
 
 def read_released(folder: Path, file: Released) -> dict[str, Any]:
-    """The content of a released file, memory-mapped where its format allows.
+    """The content of a released file, memory-mapped where its format allows; a single tensor under the name BARE.
 
     Raises InputError, naming the file, what it should hold and where to get it, when it is missing, is a web page, is
     cut short, or could only be read by running what is pickled in it.
@@ -162,14 +171,29 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(arrays[name]) for name in arrays}
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         if "weights_only" not in str(error).lower():
             raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: holds more than weights and would have to be run to be read: {reason}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError):
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        TypeError,  # arrays of what is no number
+        AttributeError,  # a single array, not an archive of them
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,
+    ):
         raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
+    if isinstance(content, Tensor):
+        return {BARE: content}
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, not named tensors; {wanted}")
     return content
@@ -247,6 +271,40 @@ def released_vgg19(folder: Path) -> State:
     return _section(folder, VGG19, features, None, vgg.network, "network.")
 
 
+def released_editing(folder: Path) -> State:
+    """The tensors of an `Editing` of full size, from four files. Only the components that it edits by are kept.
+
+    Shapes may be those of any release: a direction of one row is for all code rows, and an axis of length 1 is none.
+    """
+    config = NETWORKS["full"]
+    with torch.device("meta"):
+        editing = Editing(config)
+    state = {}
+    for file, names in (
+        (AGE, {"age": BARE}),
+        (HEAD_POSE, {"pose": BARE}),
+        (GANSPACE, {"mean": "mean", "components": "comp", "deviations": "std"}),
+        (PULSE, {"pulse_mean": "X_mean", "pulse_components": "X_comp", "pulse_deviations": "X_stdev"}),
+    ):
+        content, path = read_released(folder, file), folder / file.name
+        for name, key in names.items():
+            tensor, wanted = content.get(key), editing.get_buffer(name).shape
+            if not isinstance(tensor, Tensor):
+                raise InputError(
+                    f"{path}: has no tensor `{key}`; it should hold {file.holds}; get it from {file.origin}"
+                )
+            shape = tuple(tensor.shape)
+            if name in ("components", "deviations") and shape:
+                tensor = tensor[[index for index, _, _ in COMPONENTS.values() if index < len(tensor)]]
+            tensor = tensor.float().squeeze()
+            if name in ("age", "pose") and tensor.dim() == 1:
+                tensor = tensor.expand(config.codes, -1)
+            if tensor.shape != wanted:
+                raise InputError(f"{path}: `{key}` is {shape}; it is not {file.holds}; get that from {file.origin}")
+            state[name] = tensor
+    return state
+
+
 RELEASED: Mapping[str, Callable[[Path], State]] = {
     "prior": released_prior,
     "styleheat": released_styleheat,
@@ -254,6 +312,7 @@ RELEASED: Mapping[str, Callable[[Path], State]] = {
     "critic": released_critic,
     "vgg19": released_vgg19,
     "audio": released_audio,
+    "editing": released_editing,
 }
 """What can be made from released files, by the name of the model folder."""
 

@@ -11,6 +11,7 @@ import torch
 
 from styleheat import checkpoints
 from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.editing import Editing
 from styleheat.networks.inversion import Inverter
 from styleheat.networks.perceptual import Vgg19
 from styleheat.networks.stylegan2 import Discriminator
@@ -18,6 +19,7 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
 
 from .conftest import Golden, manifest_path
+from .test_editing import write_files
 
 FILES = (
     checkpoints.E4E,
@@ -59,6 +61,7 @@ def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleTy
     seed = golden("styleheat_forward_full").seed
     for file in FILES:
         torch.save(checkpoint(fill, file.name, seed), tmp_path / file.name)
+    write_files(tmp_path, fill, seed)
     kinds = {
         "prior": Inverter,
         "styleheat": StyleHEAT,
@@ -66,6 +69,7 @@ def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleTy
         "critic": Discriminator,
         "vgg19": lambda config: Vgg19(),
         "audio": Audio2Motion,
+        "editing": Editing,
     }
     assert kinds.keys() == checkpoints.RELEASED.keys()
     for name, kind in kinds.items():

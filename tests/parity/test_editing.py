@@ -1,0 +1,113 @@
+"""Editing of W+ codes gives the reference's numbers, from files as they are given out."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from styleheat import checkpoints
+from styleheat.errors import InputError
+from styleheat.inference.edit import edit
+from styleheat.networks.config import NETWORKS
+from styleheat.networks.editing import Editing
+from styleheat.networks.inversion import Inverter
+
+from .conftest import Golden, manifest_path, pool
+from .test_styleheat import CHAIN, separate_files
+
+EDITS = re.compile(r"(young|old|pose|beard|lip)_(-?[\d.]+)")
+
+
+def write_files(folder: Path, fill: ModuleType, seed: int) -> None:
+    """The four files of directions and statistics, as torch and numpy save them."""
+    for file in (checkpoints.AGE, checkpoints.HEAD_POSE, checkpoints.GANSPACE, checkpoints.PULSE):
+        manifest = fill.load_manifest(str(manifest_path(file.name.replace("/", "__"))))
+        content = fill.build_checkpoint(manifest, seed)
+        path = folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".npz":
+            np.savez(path, **content)
+        else:
+            torch.save(fill.to_torch(content), path)
+
+
+@pytest.fixture(scope="module")
+def fixture(golden: Callable[[str], Golden]) -> Golden:
+    return golden("editing")
+
+
+@pytest.fixture(scope="module")
+def released(fixture: Golden, fill: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("released")
+    write_files(folder, fill, fixture.seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def editing(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Editing:
+    folder = tmp_path_factory.mktemp("editing")
+    checkpoints.convert_released("editing", released, folder, {})
+    return checkpoints.open_model(folder, Editing)
+
+
+def test_codes(fixture: Golden, editing: Editing) -> None:
+    codes = fixture.normal("ed.wx", 2, 18, 512)
+    kept = codes.clone()
+    keys = [key for key in fixture.arrays if EDITS.fullmatch(key)]
+    assert {EDITS.fullmatch(key)[1] for key in keys} == {"young", "old", "pose", "beard", "lip"}
+    for key in keys:
+        attribute, strength = EDITS.fullmatch(key).groups()
+        fixture.close(key, editing(codes, attribute, float(strength)))
+    assert torch.equal(codes, kept)
+
+
+def test_a_portrait_grows_old(fixture: Golden, editing: Editing) -> None:
+    state = {name.removeprefix("generator."): tensor for name, tensor in separate_files(fixture).items()}
+    with torch.device("meta"):
+        prior = Inverter(NETWORKS["full"])
+    prior.load_state_dict(state, assign=True)
+    with torch.no_grad():
+        made = edit(prior.eval(), fixture.image("ed.image", 1, 3, 256, 256), editing, "old", 5.0)
+    fixture.close("edit_old.ix", pool(made.image, 4), CHAIN)
+    fixture.close("edit_old.wx", made.codes, CHAIN)
+    fixture.close("edit_old.fx", pool(made.feature, 8)[:, ::4], CHAIN)
+
+
+def test_other_shapes_of_the_same_files(released: Path, editing: Editing, tmp_path: Path) -> None:
+    """The reference takes means of one row or none, and components with an axis more."""
+    for file in (checkpoints.AGE, checkpoints.HEAD_POSE, checkpoints.GANSPACE):
+        content = torch.load(released / file.name, weights_only=True)
+        if isinstance(content, dict):
+            changed = {"mean": content["mean"][0], "comp": content["comp"][:, None], "std": content["std"][:, None]}
+        else:
+            changed = content.expand(18, -1).clone()
+        (tmp_path / file.name).parent.mkdir(exist_ok=True)
+        torch.save(changed, tmp_path / file.name)
+    (tmp_path / checkpoints.PULSE.name).write_bytes((released / checkpoints.PULSE.name).read_bytes())
+    state = checkpoints.released_editing(tmp_path)
+    assert state.keys() == editing.state_dict().keys()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in editing.state_dict().items())
+
+
+def test_wrong_files_are_one_clear_line(released: Path, tmp_path: Path) -> None:
+    def refused(name: str, says: str) -> None:
+        with pytest.raises(InputError, match=says) as error:
+            checkpoints.released_editing(tmp_path)
+        assert str(tmp_path / name) in str(error.value) and "\n" not in str(error.value)
+
+    (tmp_path / "interfacegan_directions").mkdir()
+    for file in (checkpoints.AGE, checkpoints.HEAD_POSE, checkpoints.GANSPACE, checkpoints.PULSE):
+        refused(file.name, "missing; it should hold")
+        whole = (released / file.name).read_bytes()
+        (tmp_path / file.name).write_bytes(whole[: len(whole) // 2])
+        refused(file.name, "cut short")
+        (tmp_path / file.name).write_bytes(whole)
+    np.savez(tmp_path / checkpoints.PULSE.name, X_mean=np.array([{}], dtype=object))
+    refused(checkpoints.PULSE.name, "not weights")
+    content = torch.load(released / checkpoints.GANSPACE.name, weights_only=True)
+    torch.save({name: tensor[:40] for name, tensor in content.items()}, tmp_path / checkpoints.GANSPACE.name)
+    refused(checkpoints.GANSPACE.name, r"`comp` is \(40, 512\)")
