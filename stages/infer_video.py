@@ -8,14 +8,15 @@ OUTPUT = Path("data/infer/video.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import animate, drive, portrait
+    from styleheat.inference import animate, drive, edit, portrait
 
     infer, settings = stage.params.infer, stage.params.infer_video
     device = stage.device()
     finder = drive.face_finder(infer, device)
     model = animate.load_styleheat(infer.models, device)
-    face = portrait.read_portrait(settings.portrait, model, finder)
+    face = portrait.read_portrait(settings.portrait, model, finder, portrait.inverter(infer, model))
     motion = drive.from_video(settings.driver, finder, face.descriptor)
+    motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
     animate.write_film(OUTPUT, model, face, motion)
     stage.write_metrics(animate.inspect(OUTPUT, finder))
     stage.tracker.log_artifact(OUTPUT)

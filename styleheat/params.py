@@ -284,6 +284,37 @@ class Evaluate(Section):
     """Length that is judged of each, at most."""
 
 
+class Inversion(Section):
+    """How the three inference stages bring a portrait into the generator's terms. `evaluate` has the encoder do it."""
+
+    method: Literal["encoder", "optimise"]
+    """`encoder`: one pass; `optimise`: then also gradient descent on the feature map and the upper codes, nearer to
+    the portrait and much slower."""
+    steps: Amount
+    """Of the optimisation (StyleHEAT: 250)."""
+    perceptual: Literal["vgg19", "gradient"]
+    perceptual_weights: PathText
+    """Its loss between pictures, as in `ImageTraining`."""
+
+
+class Edit(Section):
+    """What the three inference stages show differently. `evaluate` edits nothing."""
+
+    attribute: Literal["none", "young", "old", "pose", "beard", "lip"]
+    """Changed in the portrait before it is animated; needs the directions of `infer.editing_weights`."""
+    strength: float | None
+    """How strongly; null is what shows it well (`STRENGTHS` in `networks/editing.py`). `beard` and `lip`: in standard
+    deviations of the direction; the others: a factor of it. The opposite sign does the opposite."""
+    sweep: Literal["none", "pose", "expression"]
+    """Replace the driver's head pose, or its expression, by a walk through typical ones, as long as the film."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Edit":
+        if self.attribute == "none" and self.strength is not None:
+            raise _Impossible("strength", f"{self.strength:g}, but of no attribute; null, or an attribute")
+        return self
+
+
 class Infer(Section):
     """What the three inference stages share."""
 
@@ -296,6 +327,23 @@ class Infer(Section):
     """Back ends for portrait and driver: those that the models were trained with."""
     coefficients_weights: PathText
     """Folder of the regressor, as in `Coefficients.weights`."""
+    inversion: Inversion
+    edit: Edit
+    editing_weights: PathText
+    """Folder of the directions and statistics of the generator's codes (`models/official/editing`). Without
+    `model.safetensors` in it, no attribute can be edited, and the optimisation may leave the usual codes."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Infer":
+        if self.edit.attribute != "none" and self.inversion.method != "encoder":
+            raise _Impossible(
+                "inversion.method", f"{self.inversion.method} can't be edited (edit.attribute); encoder can"
+            )
+        if self.edit.sweep == "expression" and self.coefficients != "fit":
+            raise _Impossible(
+                "edit.sweep", f"expression is for coefficients of our own face model, fit, not {self.coefficients}"
+            )
+        return self
 
 
 class InferVideo(Section):

@@ -81,11 +81,29 @@ def test_the_committed_file_is_the_offline_default():
             [[500, 0.05], [0, 0.2]],
             "train.mask_outside: its steps are [500, 0]; they must rise from 0, where training begins",
         ),
+        ("infer.edit.strength", 2.0, "infer.edit.strength: 2, but of no attribute; null, or an attribute"),
+        (
+            "infer.edit.attribute",
+            "hat",
+            "infer.edit.attribute: input should be 'none', 'young', 'old', 'pose', 'beard' or 'lip', not 'hat'",
+        ),
+        (
+            "infer",
+            {"inversion.method": "optimise", "edit.attribute": "old"},
+            "infer.inversion.method: optimise can't be edited (edit.attribute); encoder can",
+        ),
+        (
+            "infer",
+            {"coefficients": "deep3d", "edit.sweep": "expression"},
+            "infer.edit.sweep: expression is for coefficients of our own face model, fit, not deep3d",
+        ),
         ("infer_audio.pose_style", 46, "infer_audio.pose_style: input should be less than or equal to 45, not 46"),
     ],
 )
 def test_one_line_names_the_key_and_the_fault(tree: dict[str, Any], key: str, value: Any, says: str):
-    put(tree, key, value)
+    several = key == "infer"  # what is impossible together
+    for one, changed in value.items() if several else [(key, value)]:
+        put(tree, f"{key}.{one}" if several else one, changed)
     with pytest.raises(InputError) as refused:
         check_params(tree)
     assert str(refused.value) == f"params.yaml: {says}"

@@ -1,25 +1,43 @@
 """A portrait made ready to be driven: its face found, brought into FFHQ's framing, and inverted once."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
 
+from styleheat.checkpoints import WEIGHTS, load_model, open_model
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_align, ffhq_quad
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.drive import fitted
+from styleheat.inference.edit import edit
 from styleheat.media.image import read_image
 from styleheat.morphable.coefficients import descriptor
-from styleheat.networks.inversion import Inversion
+from styleheat.networks.editing import STRENGTHS, Editing
+from styleheat.networks.inversion import Inversion, Inverter
+from styleheat.networks.layers import resize
+from styleheat.networks.perceptual import GradientLoss, PerceptualLoss, Vgg19
 from styleheat.networks.styleheat import StyleHEAT
+from styleheat.params import Infer
 
 ALIGNED = 0.08
 """A picture counts as aligned already when the corners of its FFHQ square lie within this share of its side from the
 picture's own: aligning it again would only blur it."""
+
+LEARNING_RATE = 0.01
+STYLE, UNUSUAL, MOVED = 250.0, 0.001, 0.1
+"""Of the optimisation: Adam's learning rate; weights of the style term in the perceptual loss, of unusual codes, and of
+F's distance from where it began (StyleHEAT `EmbeddingLossBuilder`, after Barbershop, arXiv 2106.01505)."""
+
+Invert = Callable[[Tensor], Inversion]
+"""A portrait (1,3,H,H) in [-1,1] → its inversion."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +54,8 @@ class Portrait:
     inversion: Inversion
 
 
-def read_portrait(path: str | Path, model: StyleHEAT, finder: Landmarker) -> Portrait:
-    """Find the largest face of a picture file, align it unless it is, and invert it.
+def read_portrait(path: str | Path, model: StyleHEAT, finder: Landmarker, invert: Invert | None = None) -> Portrait:
+    """Find the largest face of a picture file, align it unless it is, and invert it: by the encoder, or by `invert`.
 
     Raises InputError when the file is no picture or shows no face.
     """
@@ -49,7 +67,7 @@ def read_portrait(path: str | Path, model: StyleHEAT, finder: Landmarker) -> Por
     landmarks = finder.landmarks(aligned)
     if landmarks is None:  # a face at the very edge of the picture, or tiny
         raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
-    return prepare(aligned, descriptor(fitted(landmarks[None], model.config.image_size))[0], model)
+    return prepare(aligned, descriptor(fitted(landmarks[None], model.config.image_size))[0], model, invert)
 
 
 def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -62,11 +80,84 @@ def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarra
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-@torch.inference_mode()
-def prepare(image: np.ndarray, descriptor: np.ndarray, model: StyleHEAT) -> Portrait:
+def prepare(image: np.ndarray, descriptor: np.ndarray, model: StyleHEAT, invert: Invert | None = None) -> Portrait:
     """Invert a picture (S,S,3) uint8 that is framed already and whose descriptor (73,) is known."""
     device = next(model.parameters()).device
-    return Portrait(image, descriptor, model.generator.invert(to_tensor(image).to(device)))
+    with torch.no_grad():
+        return Portrait(image, descriptor, (invert or model.generator.invert)(to_tensor(image).to(device)))
+
+
+def inverter(infer: Infer, model: StyleHEAT) -> Invert:
+    """How params.yaml wants portraits inverted and edited. Raises InputError when weights for it are missing or of
+    another model."""
+    method, wanted = infer.inversion, infer.edit
+    device = next(model.parameters()).device
+    editing = None
+    if (method.method != "encoder" or wanted.attribute != "none") and (Path(infer.editing_weights) / WEIGHTS).is_file():
+        editing = open_model(infer.editing_weights, Editing).to(device)
+        codes = (model.config.codes, model.config.style_dim)
+        if editing.age.shape != codes:
+            told = f"{infer.editing_weights} is for codes of {tuple(editing.age.shape)}, {infer.models} has {codes}"
+            raise InputError(f"params.yaml: infer.editing_weights: {told}; directions fit only the model they are of")
+    if wanted.attribute != "none":
+        if editing is None:
+            raise InputError(
+                f"params.yaml: infer.edit.attribute: {wanted.attribute} needs directions, and infer.editing_weights, "
+                f"{infer.editing_weights}, has none; only the released model has some, models/official/editing"
+            )
+        strength = STRENGTHS[wanted.attribute] if wanted.strength is None else wanted.strength
+        return lambda image: edit(model.generator, image, editing, wanted.attribute, strength)
+    if method.method == "encoder":
+        return model.generator.invert
+    perceptual: nn.Module = GradientLoss()
+    if method.perceptual == "vgg19":
+        vgg = Vgg19()
+        load_model(method.perceptual_weights, vgg)
+        perceptual = PerceptualLoss(vgg.eval(), STYLE).to(device)
+    return lambda image: optimise(model.generator, image, method.steps, perceptual, editing)[0]
+
+
+def optimise(
+    prior: Inverter, image: Tensor, steps: int, perceptual: nn.Module, editing: Editing | None
+) -> tuple[Inversion, list[dict[str, float]]]:
+    """From the encoder's inversion of a portrait (1,3,H,H) in [-1,1], descend to one that paints it better.
+
+    F is free, and of the codes those rows that act above it alone. Without `editing`, nothing keeps the codes usual.
+    Source: StyleHEAT `optimize_inverse`, but for its picture and codes, which are those before the last step.
+    Returns the inversion and the losses of each step before it was taken, weighted: total, l2, perceptual, unusual,
+    moved.
+    """
+    stylegan = prior.stylegan
+    target = resize(image, 2 ** (stylegan.codes // 2 + 1))
+    small = resize(target, prior.input_size)
+    with torch.no_grad():
+        start = prior.invert(small)
+    first = stylegan.split + 2
+    codes, upper = start.codes.clone(), start.codes[:, first:].clone().requires_grad_()
+    feature = start.feature.clone().requires_grad_()
+    assert start.base is not None
+    paint = functools.partial(stylegan.above, base=start.base)
+    adam = torch.optim.Adam([upper, feature], lr=LEARNING_RATE)
+    history = []
+    for _ in tqdm(range(steps), desc="inversion", unit="step", mininterval=1.0):
+        with torch.enable_grad():
+            rows = torch.cat([codes[:, :first], upper], dim=1)
+            painted = paint(rows, feature)
+            losses = {
+                "l2": F.mse_loss(painted, target),
+                "perceptual": perceptual(resize(painted, prior.input_size), small),
+                "unusual": painted.new_zeros(()) if editing is None else UNUSUAL * editing.unusual(rows),
+                "moved": MOVED * F.mse_loss(feature, start.feature),
+            }
+            total = torch.stack(list(losses.values())).sum()
+            gradients = torch.autograd.grad(total, (upper, feature))
+        upper.grad, feature.grad = gradients
+        adam.step()
+        history.append({name: float(loss.detach()) for name, loss in {"total": total, **losses}.items()})
+    with torch.no_grad():
+        rows, feature = torch.cat([codes[:, :first], upper], dim=1), feature.detach()
+        seen = prior._seen(paint(rows, feature))
+    return Inversion(seen, rows, feature, condition=None, base=start.base), history
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
