@@ -1,22 +1,109 @@
 """Released weights, fetched, verified and converted: weights.source -> models/official."""
 
-from pathlib import Path
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
 
-from styleheat import files
+from styleheat import fetch, files
 from styleheat.errors import InputError
 from styleheat.pipeline import Stage, main
 
 FOLDER = Path("models/official")
 
+FETCHED = Path("data/sources/official")
+"""Where fetched files stay, for other runs to find; unlike `FOLDER`, DVC never empties it."""
+
+RECORD = FETCHED / "sha256.json"
+"""The sha256 of each released file when it was first converted, wherever it came from."""
+
+ARCHIVE_LIMIT = 20 * 10**9
+"""Bytes that an archive of all released files may hold; the files take 4 GB."""
+
 
 def body(stage: Stage) -> None:
-    """Leave a folder without weights for source `none`. Raises InputError for others, which nothing converts yet."""
-    source = stage.params.weights.source
-    if source != "none":
-        raise InputError(f"params.yaml: weights.source: {source} can't be converted yet; only none is known")
-    with files.atomic(FOLDER) as folder:
-        folder.mkdir()
-        (folder / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
+    """Leave a folder without weights for source `none`, else one model folder for each of `weights.models`.
+
+    Raises InputError, one line, for what can't be fetched, is not the file it should be, or has changed since its
+    first use.
+    """
+    from styleheat import checkpoints
+
+    source, models = stage.params.weights.source, stage.params.weights.models
+    if source == "none":
+        with files.atomic(FOLDER) as made:
+            made.mkdir()
+            (made / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
+        return
+    folder = opened(source)
+    record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    used: dict[str, str] = {}
+    for file in dict.fromkeys(file for name in models for file in checkpoints.released_files(name, folder)):
+        path = folder / file.name
+        if not path.is_file() and source == "release" and file.archive:
+            archive = FETCHED / file.archive
+            fetch.download(file.address, archive)
+            fetch.unpack(archive, path.parent, ARCHIVE_LIMIT)
+        elif not path.is_file() and (source == "release" or is_address(source)):
+            fetch.download(file.address if source == "release" else f"{source.rstrip('/')}/{file.name}", path)
+        if path.is_file():  # reading says better what a missing file should have been
+            used[file.name] = verified(path, record.get(file.name))
+    with files.atomic(FOLDER) as made:
+        for name in models:
+            sources = [folder / file.name for file in checkpoints.released_files(name, folder)]
+            fetch.require_space(FOLDER.parent, sum(p.stat().st_size for p in sources if p.is_file()), f"model {name}")
+            facts = {"sha256": {p.name: used.get(str(p.relative_to(folder))) for p in sources}}
+            try:
+                checkpoints.convert_released(name, folder, made / name, facts)
+            except InputError as error:
+                if folder != FETCHED:
+                    raise
+                raise InputError(f"{error}; remove it, and it is fetched again") from None
+    files.write_json(RECORD, {**record, **used})
+
+
+def opened(source: str) -> Path:
+    """The folder that has, or is to have, the released files; an archive is fetched and unpacked beside the record."""
+    if fetch.is_archive(source):
+        archive = Path(source)
+        if is_address(source):
+            archive = FETCHED / PurePosixPath(source).name
+            if not archive.is_file():
+                fetch.download(source, archive)
+        if not archive.is_file():
+            raise InputError(f"params.yaml: weights.source: {source}: no such archive")
+        # Named after the content: another archive of the same name is unpacked anew.
+        folder = FETCHED / f"unpacked-{sha256(archive)[:16]}"
+        if not folder.is_dir():
+            fetch.unpack(archive, folder, ARCHIVE_LIMIT)
+        return folder
+    if source == "release" or is_address(source):
+        return FETCHED
+    if not Path(source).is_dir():
+        raise InputError(
+            f"params.yaml: weights.source: {source}: no such folder; none, release, a folder, an address "
+            f"(https://…) or an archive ({', '.join(fetch.ARCHIVES)}) would do"
+        )
+    return Path(source)
+
+
+def verified(path: Path, recorded: str | None) -> str:
+    """The sha256 of a released file. Raises InputError when another was recorded at its first use."""
+    found = sha256(path)
+    if recorded not in (None, found):
+        raise InputError(
+            f"{path}: not the file of its first use: sha256 {found}, but {recorded} in {RECORD}; put that file back, "
+            "or remove this one to fetch it again, or if it is the right one remove its entry from the record"
+        )
+    return found
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_address(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 if __name__ == "__main__":

@@ -121,24 +121,35 @@ class Released:
     """Its path in the folder of released files."""
     holds: str
     """What it holds, in words."""
-    origin: str
-    """Where it comes from."""
+    release: str
+    """Where it is given out: the address without the file's name."""
+    archive: str | None = None
+    """The archive there that it is part of, if it is not a file of its own."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.release}/{self.archive or self.name}"
 
 
-STYLEHEAT_RELEASE = "the checkpoints of StyleHEAT's GitHub release (github.com/OpenTalker/StyleHEAT)"
-SADTALKER_RELEASE = "SadTalker's GitHub release (github.com/OpenTalker/SadTalker)"
+# As in StyleHEAT's bash/download.sh, SadTalker's scripts/download_models.sh and torchvision's VGG19_Weights.
+STYLEHEAT_RELEASE = "https://github.com/OpenTalker/StyleHEAT/releases/download/styleheat"
+SADTALKER_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2"
+SADTALKER_RC_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2-rc"
 E4E = Released("Encoder_e4e.pth", "the e4e encoder and the mean W+ code", STYLEHEAT_RELEASE)
 HFGI = Released("hfgi.pth", "HFGI's aligner and residual encoder", STYLEHEAT_RELEASE)
 STYLEGAN = Released("StyleGAN_e4e.pth", "the StyleGAN2 generator of 1024 pixels", STYLEHEAT_RELEASE)
 VISUAL = Released("StyleHEAT_visual.pt", "the video warper and calibrator", STYLEHEAT_RELEASE)
 WARPER = Released("video_warper.pth", "the video warper before it was tuned with the calibrator", STYLEHEAT_RELEASE)
 CRITIC = Released("stylegan2_d_256.pth", "the StyleGAN2 discriminator of 256 pixels", STYLEHEAT_RELEASE)
-VGG19 = Released("vgg19-dcbb9e9d.pth", "VGG19 trained on ImageNet", "download.pytorch.org/models")
-SADTALKER = Released("SadTalker_V0.0.2_256.safetensors", "all networks of SadTalker", SADTALKER_RELEASE)
+VGG19 = Released("vgg19-dcbb9e9d.pth", "VGG19 trained on ImageNet", "https://download.pytorch.org/models")
+SADTALKER = Released("SadTalker_V0.0.2_256.safetensors", "all networks of SadTalker", SADTALKER_RC_RELEASE)
 EXPRESSION = Released("auido2exp_00300-model.pth", "the expression network", SADTALKER_RELEASE)
 POSE = Released("auido2pose_00140-model.pth", "the pose network", SADTALKER_RELEASE)
-AGE = Released("interfacegan_directions/age.pt", "the direction of age in W+", STYLEHEAT_RELEASE)
-HEAD_POSE = Released("interfacegan_directions/pose.pt", "the direction of head pose in W+", STYLEHEAT_RELEASE)
+DIRECTIONS = "interfacegan_directions-20230323T133213Z-001.zip"
+AGE = Released("interfacegan_directions/age.pt", "the direction of age in W+", STYLEHEAT_RELEASE, DIRECTIONS)
+HEAD_POSE = Released(
+    "interfacegan_directions/pose.pt", "the direction of head pose in W+", STYLEHEAT_RELEASE, DIRECTIONS
+)
 GANSPACE = Released("ffhq_pca.pt", "GANSpace's principal components of W", STYLEHEAT_RELEASE)
 PULSE = Released("ffhq_PCA.npz", "Barbershop's principal components of W", STYLEHEAT_RELEASE)
 
@@ -159,7 +170,7 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
     cut short, or could only be read by running what is pickled in it.
     """
     path = folder / file.name
-    wanted = f"it should hold {file.holds}; get it from {file.origin}"
+    wanted = f"it should hold {file.holds}; get it from {file.address}"
     if not path.is_file():
         raise InputError(f"{path}: missing; {wanted}")
     with path.open("rb") as stream:
@@ -249,10 +260,16 @@ def released_audio(folder: Path) -> State:
 
 
 def released_warper(folder: Path) -> State:
-    """The tensors of a `VideoWarper` of full size."""
+    """The tensors of a `VideoWarper` of full size: from video_warper.pth, which the releases may lack, or else those
+    of StyleHEAT_visual.pt, tuned with the calibrator."""
     with torch.device("meta"):
         warper = VideoWarper(NETWORKS["full"])
-    return _section(folder, WARPER, read_released(folder, WARPER), "net_G_ema", warper, "")
+    if (folder / WARPER.name).is_file():
+        return _section(folder, WARPER, read_released(folder, WARPER), "net_G_ema", warper, "")
+    visual = _sub(folder / VISUAL.name, read_released(folder, VISUAL), "net_G_ema")
+    prefix = "video_warper."
+    tuned = {name.removeprefix(prefix): tensor for name, tensor in visual.items() if name.startswith(prefix)}
+    return _section(folder, VISUAL, tuned, None, warper, "")
 
 
 def released_critic(folder: Path) -> State:
@@ -291,7 +308,7 @@ def released_editing(folder: Path) -> State:
             tensor, wanted = content.get(key), editing.get_buffer(name).shape
             if not isinstance(tensor, Tensor):
                 raise InputError(
-                    f"{path}: has no tensor `{key}`; it should hold {file.holds}; get it from {file.origin}"
+                    f"{path}: has no tensor `{key}`; it should hold {file.holds}; get it from {file.address}"
                 )
             shape = tuple(tensor.shape)
             if name in ("components", "deviations") and shape:
@@ -300,7 +317,7 @@ def released_editing(folder: Path) -> State:
             if name in ("age", "pose") and tensor.dim() == 1:
                 tensor = tensor.expand(config.codes, -1)
             if tensor.shape != wanted:
-                raise InputError(f"{path}: `{key}` is {shape}; it is not {file.holds}; get that from {file.origin}")
+                raise InputError(f"{path}: `{key}` is {shape}; it is not {file.holds}; get that from {file.address}")
             state[name] = tensor
     return state
 
@@ -315,6 +332,22 @@ RELEASED: Mapping[str, Callable[[Path], State]] = {
     "editing": released_editing,
 }
 """What can be made from released files, by the name of the model folder."""
+
+
+def released_files(name: str, folder: Path) -> tuple[Released, ...]:
+    """The files that one of `RELEASED` is made from, or would be if `folder` had them."""
+    if name == "audio":
+        return (SADTALKER,) if (folder / SADTALKER.name).is_file() else (EXPRESSION, POSE)
+    if name == "warper":
+        return (WARPER,) if (folder / WARPER.name).is_file() else (VISUAL,)
+    others: dict[str, tuple[Released, ...]] = {
+        "prior": PRIOR_FILES,
+        "styleheat": (*PRIOR_FILES, VISUAL),
+        "critic": (CRITIC,),
+        "vgg19": (VGG19,),
+        "editing": (AGE, HEAD_POSE, GANSPACE, PULSE),
+    }
+    return others[name]
 
 
 def convert_released(name: str, source: str | Path, folder: str | Path, facts: Mapping[str, Any]) -> None:

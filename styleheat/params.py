@@ -181,7 +181,13 @@ class Sets(Section):
 
 class Weights(Section):
     source: PathText
-    """`none`, a folder with the released files, or the base address they are fetched from."""
+    """`none`; `release`, where the authors gave the files out; or a folder or an address (http://, https://) that has
+    them under the same names, or a zip or tar archive of such a folder. What is fetched lies in data/sources/official.
+    """
+    models: Annotated[
+        list[Literal["styleheat", "audio", "prior", "warper", "critic", "vgg19", "editing"]], Field(min_length=1)
+    ]
+    """Which model folders are made in `models/official`; only the files that these need are read or fetched."""
 
 
 class Training(Section):
