@@ -4,18 +4,19 @@ Run as `python -m stages.coefficients --set vox`. A file holds `coeff` (T, 257) 
 PIRenderer's do. Frames without a face take values between their neighbours'.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from styleheat import morphable
 from styleheat.clips import index
 from styleheat.clips.index import Outcome, Task
-from styleheat.errors import InputError
 from styleheat.files import digest, fingerprint
-from styleheat.media.video import probe
+from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import read_landmarks, write_mat
-from styleheat.morphable.fitting import fit
+from styleheat.morphable.fitting import fit, has_face
 from styleheat.pipeline import Stage, main
 
 
@@ -24,18 +25,24 @@ def body(stage: Stage) -> None:
     runtime = stage.params.runtime
     folder = Path("data") / stage.set / "coefficients"
     settings = stage.params.sets[stage.set].coefficients
-    if settings.backend != "fit":
-        raise InputError(
-            f"params.yaml: sets.{stage.set}.coefficients.backend: {settings.backend} can't be run yet; fit"
-        )
+    work: Callable[..., Outcome] = fit_clip
+    weights: tuple[Any, ...] = ()
+    if settings.backend == "deep3d":
+        from styleheat.morphable.deep3d import open_deep3d
+
+        work, weights = regress_clip, (settings.weights, stage.device())
+        open_deep3d(*weights)  # what is wrong with it stops the stage here, not each clip
 
     clips = index.outputs(folder.with_name("clips"), ".mp4")
-    # Fitting is quick and the model is code: when that changes, every clip is fitted anew.
+    # Fitting is quick and the model is code: when that changes, every clip is fitted anew. So it is when the back end
+    # or its weights change, so that a set never has coefficients of two kinds.
     code = [digest(module) for module in sorted(Path(morphable.__file__).parent.glob("*.py"))]
+    if weights:
+        code.append(digest(Path(settings.weights) / "model.safetensors"))
     tasks = {
         clip: Task(
             fingerprint(code, clips[clip].content, points.content, settings.model_dump()),
-            (clips[clip].path, points.path, folder),
+            (clips[clip].path, points.path, folder, *weights),
         )
         for clip, points in index.outputs(folder.with_name("landmarks"), ".txt").items()
         if clip in clips
@@ -43,7 +50,7 @@ def body(stage: Stage) -> None:
     account = index.process(
         folder,
         tasks,
-        fit_clip,
+        work,
         workers=runtime.workers,
         backend=runtime.backend,
         timeout_s=runtime.timeout_s,
@@ -52,14 +59,10 @@ def body(stage: Stage) -> None:
     account.require_some(stage.title)
     facts = [entry.facts for entry in index.read(folder).values() if entry.ok]
     frames = sum(fact["frames"] for fact in facts)
-    stage.write_metrics(
-        {
-            **account.metrics(),
-            "frames": frames,
-            "frames_filled_in": sum(fact["filled_in"] for fact in facts),
-            "fit_error": round(sum(fact["error"] * fact["frames"] for fact in facts) / frames, 6),
-        }
-    )
+    metrics = {"frames": frames, "frames_filled_in": sum(fact["filled_in"] for fact in facts)}
+    if settings.backend == "fit":
+        metrics["fit_error"] = round(sum(fact["error"] * fact["frames"] for fact in facts) / frames, 6)
+    stage.write_metrics({**account.metrics(), **metrics})
 
 
 def fit_clip(clip: str, video: Path, points: Path, folder: Path) -> Outcome:
@@ -75,6 +78,23 @@ def fit_clip(clip: str, video: Path, points: Path, folder: Path) -> Outcome:
         "error": round(float(np.nanmean(error)), 6),
     }
     return Outcome(files=[path], facts=facts)
+
+
+def regress_clip(clip: str, video: Path, points: Path, folder: Path, weights: str, device: str) -> Outcome:
+    """Find one clip's coefficients by the released regressor, which each worker reads once."""
+    from styleheat.morphable.deep3d import open_deep3d, regress
+
+    landmarks = read_landmarks(points)
+    found = has_face(landmarks)
+    info = probe(video)
+    if info.frames != len(landmarks):
+        return Outcome(reason=f"{info.frames} frames, but landmarks of {len(landmarks)}")
+    path = folder / f"{clip}.mat"
+    write_mat(path, *regress(open_deep3d(weights, device), read_frames(video), landmarks, info.width))
+    return Outcome(
+        files=[path],
+        facts={"backend": "deep3d", "frames": len(landmarks), "filled_in": int((~found).sum())},
+    )
 
 
 if __name__ == "__main__":

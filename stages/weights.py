@@ -43,7 +43,7 @@ def body(stage: Stage) -> None:
             archive = FETCHED / file.archive
             fetch.download(file.address, archive)
             fetch.unpack(archive, path.parent, ARCHIVE_LIMIT)
-        elif not path.is_file() and (source == "release" or is_address(source)):
+        elif not path.is_file() and (is_address(source) or (source == "release" and not file.gated)):
             fetch.download(file.address if source == "release" else f"{source.rstrip('/')}/{file.name}", path)
         if path.is_file():  # reading says better what a missing file should have been
             used[file.name] = verified(path, record.get(file.name))

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +17,13 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 from torch import Tensor, nn
 
 from styleheat import files
 from styleheat.errors import InputError
+from styleheat.morphable.deep3d import Deep3D, face_model_state, standard_points
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.editing import COMPONENTS, Editing
@@ -125,10 +129,12 @@ class Released:
     """Where it is given out: the address without the file's name."""
     archive: str | None = None
     """The archive there that it is part of, if it is not a file of its own."""
+    gated: bool = False
+    """Whether only who agreed to a licence may have it, so that `release` tells in words where to ask."""
 
     @property
     def address(self) -> str:
-        return f"{self.release}/{self.archive or self.name}"
+        return self.release if self.gated else f"{self.release}/{self.archive or Path(self.name).name}"
 
 
 # As in StyleHEAT's bash/download.sh, SadTalker's scripts/download_models.sh and torchvision's VGG19_Weights.
@@ -152,6 +158,13 @@ HEAD_POSE = Released(
 )
 GANSPACE = Released("ffhq_pca.pt", "GANSpace's principal components of W", STYLEHEAT_RELEASE)
 PULSE = Released("ffhq_PCA.npz", "Barbershop's principal components of W", STYLEHEAT_RELEASE)
+DEEP3D = Released("Deep3D/epoch_20.pth", "the regressor of Deep3DFaceRecon", STYLEHEAT_RELEASE)
+BASEL = (
+    "https://faces.dmi.unibas.ch/bfm/: the University of Basel gives the Basel Face Model 2009 to who accepts its "
+    "licence, and Deep3DFaceRecon_pytorch's README says how to prepare the folder BFM from it"
+)
+STANDARD = Released("BFM/similarity_Lm3D_all.mat", "the standard landmarks `lm` (68, 3)", BASEL, gated=True)
+FACE_MODEL = Released("BFM/BFM_model_front.mat", "the Basel Face Model cut to the face", BASEL, gated=True)
 
 PRIOR_FILES = (E4E, HFGI, STYLEGAN)
 """The files of the prior, which StyleHEAT_visual.pt may or may not repeat."""
@@ -185,6 +198,8 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays}
+        if path.suffix == ".mat":
+            return {name: array for name, array in loadmat(str(path)).items() if not name.startswith("__")}
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         if "weights_only" not in str(error).lower():
@@ -200,6 +215,10 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
         ValueError,
         KeyError,
         zipfile.BadZipFile,
+        NotImplementedError,  # of MATLAB 7.3
+        MatReadError,
+        IndexError,  # a .mat of a few bytes
+        zlib.error,
         safetensors.SafetensorError,
     ):
         raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
@@ -322,6 +341,32 @@ def released_editing(folder: Path) -> State:
     return state
 
 
+def released_deep3d(folder: Path) -> State:
+    """The tensors of a `Deep3D`: regressor, points that faces are aligned to, and the face model if it is there.
+
+    The face model is not needed to find coefficients.
+    """
+    with torch.device("meta"):
+        model = Deep3D()
+    regressor = read_released(folder, DEEP3D)
+    standard = read_released(folder, STANDARD).get("lm")
+    if standard is None or standard.shape != (68, 3):
+        raise InputError(f"{folder / STANDARD.name}: no variable `lm` of shape (68, 3); get it from {STANDARD.address}")
+    state = {
+        **_section(folder, DEEP3D, regressor, "net_recon", model.regressor, "regressor."),
+        "standard": torch.from_numpy(standard_points(standard)),
+    }
+    if (folder / FACE_MODEL.name).is_file():
+        content = read_released(folder, FACE_MODEL)
+        try:
+            face = face_model_state(content)
+        except (KeyError, ValueError) as error:
+            told = f"{folder / FACE_MODEL.name}: not {FACE_MODEL.holds} ({error})"
+            raise InputError(f"{told}; get it from {FACE_MODEL.address}") from None
+        state |= {f"face.{name}": tensor for name, tensor in face.items()}
+    return state
+
+
 RELEASED: Mapping[str, Callable[[Path], State]] = {
     "prior": released_prior,
     "styleheat": released_styleheat,
@@ -330,6 +375,7 @@ RELEASED: Mapping[str, Callable[[Path], State]] = {
     "vgg19": released_vgg19,
     "audio": released_audio,
     "editing": released_editing,
+    "deep3d": released_deep3d,
 }
 """What can be made from released files, by the name of the model folder."""
 
@@ -338,6 +384,8 @@ def released_files(name: str, folder: Path) -> tuple[Released, ...]:
     """The files that one of `RELEASED` is made from, or would be if `folder` had them."""
     if name == "audio":
         return (SADTALKER,) if (folder / SADTALKER.name).is_file() else (EXPRESSION, POSE)
+    if name == "deep3d":
+        return (DEEP3D, STANDARD, *((FACE_MODEL,) if (folder / FACE_MODEL.name).is_file() else ()))
     if name == "warper":
         return (WARPER,) if (folder / WARPER.name).is_file() else (VISUAL,)
     others: dict[str, tuple[Released, ...]] = {

@@ -185,7 +185,8 @@ class Weights(Section):
     them under the same names, or a zip or tar archive of such a folder. What is fetched lies in data/sources/official.
     """
     models: Annotated[
-        list[Literal["styleheat", "audio", "prior", "warper", "critic", "vgg19", "editing"]], Field(min_length=1)
+        list[Literal["styleheat", "audio", "prior", "warper", "critic", "vgg19", "editing", "deep3d"]],
+        Field(min_length=1),
     ]
     """Which model folders are made in `models/official`; only the files that these need are read or fetched."""
 

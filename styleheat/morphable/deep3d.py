@@ -7,11 +7,15 @@ to find coefficients takes the regressor and five standard points only.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import islice
 from math import pi, sqrt
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import safetensors
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -19,7 +23,9 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from styleheat.constants import COEFFICIENTS
+from styleheat.errors import InputError
 from styleheat.morphable import coefficients as layout
+from styleheat.morphable.fitting import fill, has_face
 from styleheat.morphable.model import CAMERA_DISTANCE, CENTRE, FOCAL
 
 PARTS = (80, 64, 80, 3, 27, 2, 1)
@@ -240,3 +246,43 @@ class Deep3D(nn.Module):
         vectors = np.concatenate(found)
         assert vectors.shape == (len(params), COEFFICIENTS), vectors.shape
         return vectors, np.stack(params).astype(np.float32)
+
+
+@cache
+def open_deep3d(folder: str | Path, device: str = "cpu") -> Deep3D:
+    """The model folder that the stage `weights` makes; read once a process. Raises InputError when it can't be used."""
+    path = Path(folder) / "model.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: missing; the coefficients of deep3d need the released regressor, which the stage `weights` "
+            "converts to models/official/deep3d: add deep3d to weights.models in params.yaml"
+        )
+    try:
+        state = safetensors.torch.load_file(path)
+        face = {name.removeprefix("face."): tensor for name, tensor in state.items() if name.startswith("face.")}
+        with torch.device("meta"):
+            model = Deep3D(face)
+        model.load_state_dict(state, assign=True)
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"{path}: not the regressor Deep3D ({reason}); run the stage `weights` again") from None
+    return model.eval().requires_grad_(False).to(device)
+
+
+def regress(
+    model: Deep3D, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The coefficients of a clip, as `fitting.fit` gives them, from its pictures.
+
+    frames: (size, size, 3) uint8 RGB each. landmarks: (T, 68, 2) in pixels of the frames, y down; a frame of −1 has
+    no face. Returns float32 (T, 257) and `transform_params` float32 (T, 5). Frames without a face get values between
+    their neighbours' (the reference takes them for a face that fills the frame, as `align` can).
+
+    Raises InputError when no frame has a face, ValueError when there are not as many frames as landmarks.
+    """
+    here = has_face(landmarks)
+    if not here.any():
+        raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to find coefficients of")
+    shown = (frame for frame, seen in zip(frames, here, strict=True) if seen)
+    coefficients, params = model.coefficients(shown, landmarks[here] * (layout.FRAME_SIZE / size))
+    return fill(coefficients, here).astype(np.float32), fill(params, here).astype(np.float32)

@@ -70,7 +70,7 @@ def fit(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
         coefficients, params, distance = _fit_found(landmarks[found], size)
     error = np.full(len(landmarks), np.nan)
     error[found] = distance
-    return _fill(coefficients, found).astype(np.float32), _fill(params, found).astype(np.float32), error
+    return fill(coefficients, found).astype(np.float32), fill(params, found).astype(np.float32), error
 
 
 def _fit_found(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,7 +109,7 @@ def fill_in(landmarks: np.ndarray) -> np.ndarray:
     if not found.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to fill in from")
     flat = landmarks[found].reshape(found.sum(), -1)
-    return _fill(flat, found).reshape(landmarks.shape).astype(np.float32)
+    return fill(flat, found).reshape(landmarks.shape).astype(np.float32)
 
 
 class _State:
@@ -232,7 +232,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(values, _SMOOTHING, axis=0, mode="nearest")
 
 
-def _fill(values: np.ndarray, found: np.ndarray) -> np.ndarray:
+def fill(values: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Values (N, K) of the N found frames → of all (T, K): between neighbours linear, beyond the ends constant."""
     at, every = np.flatnonzero(found), np.arange(len(found))
     return np.stack([np.interp(every, at, column) for column in values.T], axis=1)

@@ -1,5 +1,7 @@
 """Deep3DFaceRecon's crop, regressor, 73 numbers, windows and face model give the reference's numbers."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from .conftest import Golden, pool
 
 
 @pytest.fixture(scope="module")
-def fixture(golden) -> Golden:
+def fixture(golden: Callable[[str], Golden]) -> Golden:
     return golden("deep3d")
 
 

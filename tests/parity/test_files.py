@@ -8,8 +8,10 @@ from types import ModuleType
 import pytest
 import safetensors.torch
 import torch
+from scipy.io import savemat
 
 from styleheat import checkpoints
+from styleheat.morphable.deep3d import Deep3D
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.editing import Editing
 from styleheat.networks.inversion import Inverter
@@ -31,6 +33,7 @@ FILES = (
     checkpoints.VGG19,
     checkpoints.EXPRESSION,
     checkpoints.POSE,
+    checkpoints.DEEP3D,
 )
 
 
@@ -60,7 +63,11 @@ def test_audio_files_both_layouts(golden: Callable[[str], Golden], fill: ModuleT
 def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleType, tmp_path: Path) -> None:
     seed = golden("styleheat_forward_full").seed
     for file in FILES:
-        torch.save(checkpoint(fill, file.name, seed), tmp_path / file.name)
+        (tmp_path / file.name).parent.mkdir(exist_ok=True)
+        torch.save(checkpoint(fill, file.name.replace("/", "__"), seed), tmp_path / file.name)
+    (tmp_path / "BFM").mkdir()
+    standard = checkpoint(fill, checkpoints.STANDARD.name.replace("/", "__"), seed)["lm"].numpy()
+    savemat(tmp_path / checkpoints.STANDARD.name, {"lm": standard})
     write_files(tmp_path, fill, seed)
     kinds = {
         "prior": Inverter,
@@ -70,6 +77,7 @@ def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleTy
         "vgg19": lambda config: Vgg19(),
         "audio": Audio2Motion,
         "editing": Editing,
+        "deep3d": lambda config: Deep3D(),
     }
     assert kinds.keys() == checkpoints.RELEASED.keys()
     for name, kind in kinds.items():
