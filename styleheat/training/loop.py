@@ -240,11 +240,11 @@ def _resume(
     rows: list[dict[str, float]],
     accelerator: Accelerator,
 ) -> int:
-    state = torch.load(path, map_location=accelerator.device, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)  # from where all is copied to its device
     for key, player in recipe.players.items():
         accelerator.unwrap_model(player).load_state_dict(state["players"][key])
         optimizers[key].load_state_dict(state["optimizers"][key])
-    average.average = state["average"]
+    average.average = {name: value.to(accelerator.device) for name, value in state["average"].items()}
     rows.extend(state["rows"])
     tqdm.write(f"going on from step {state['step']} ({path})")
     return state["step"]

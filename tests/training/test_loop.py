@@ -1,6 +1,8 @@
 """The loop on a toy recipe: it learns, resumes to the same numbers, and stops on a loss that is not finite."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +123,15 @@ def test_more_steps_go_on_from_a_finished_run(tmp_path):
     assert longer.metrics() == run(tmp_path / "b", Toy()).metrics()
 
 
+@pytest.mark.timeout(600)
+def test_two_processes_go_on_where_they_stopped(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    for folder, steps in (("cut", 30), ("cut", 60), ("whole", 60)):
+        subprocess.run([*command, str(tmp_path / folder), str(steps)], check=True, capture_output=True)
+    cut, whole = ((tmp_path / name / "curves.csv").read_bytes() for name in ("cut", "whole"))
+    assert cut == whole and len(cut.splitlines()) == 61
+
+
 def test_a_loss_that_is_not_finite_is_one_clear_line(tmp_path):
     with pytest.raises(InputError, match=r"toy\.lr: a loss is not finite at step \d+; try a smaller lr"):
         run(tmp_path, Toy(), SCHEDULE.model_copy(update={"lr": 1e30}))
@@ -151,3 +162,7 @@ def test_moving_average_follows_and_swaps():
     average.update(step=0)  # the first steps fade faster: 0.1 of what was, 0.9 of what is
     average.swap()
     assert module.weight.item() == pytest.approx(0.91)
+
+
+if __name__ == "__main__":  # one of the processes that test_two_processes_go_on_where_they_stopped starts
+    run(Path(sys.argv[1]), Toy(), SCHEDULE.model_copy(update={"steps": int(sys.argv[2])}))
