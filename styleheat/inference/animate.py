@@ -20,6 +20,9 @@ from styleheat.networks.styleheat import StyleHEAT
 BATCH = 4
 """Frames painted at once: enough to keep a small network busy; larger batches cost memory and gain nothing on CPUs."""
 
+BATCH_PIXELS = BATCH * 256 * 256
+"""Pixels painted at once, if a frame has no more: at 1024 pixels each further frame would take 0.6 GB."""
+
 
 def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
     """The model of a folder, ready for inference. Raises InputError when the folder holds no such model."""
@@ -44,8 +47,9 @@ def animate(
     """
     device = next(model.parameters()).device
     image = torch.empty(0)  # not looked at: the portrait is inverted already
-    for start in range(0, len(descriptors), BATCH):
-        chosen = range(start, min(start + BATCH, len(descriptors)))
+    batch = min(BATCH, max(1, BATCH_PIXELS // model.config.image_size**2))
+    for start in range(0, len(descriptors), batch):
+        chosen = range(start, min(start + batch, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
