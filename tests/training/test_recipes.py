@@ -180,6 +180,17 @@ def test_styleheat_trains_warper_and_calibrator_and_leaves_the_prior():
         assert set(recipe.validate()) == {"psnr", "psnr_repeated_source", "psnr_mouth", "psnr_mouth_repeated_source"}
 
 
+def test_styleheat_may_tune_the_prior_but_not_its_codes():
+    model = StyleHEAT(TINY)
+    params = TRAIN.model_copy(update={"tune_prior": True})
+    recipe = StyleHEATRecipe(TINY, params, model, Discriminator(TINY), pairs(8))
+    before, prior = copied(model), copied(model.generator)
+    for _ in range(2):
+        play(recipe, pairs())
+    assert changed(before, model) == {"video_warper", "calibrator", "generator"}
+    assert changed(prior, model.generator) == {"hfgi_aligner", "hfgi_encoder", "stylegan"}
+
+
 def test_the_soft_mask_falls_with_the_steps():
     recipe = StyleHEATRecipe(TINY, TRAIN, StyleHEAT(TINY), Discriminator(TINY), pairs(8))
     floors = []
