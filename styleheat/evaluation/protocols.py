@@ -231,10 +231,12 @@ def _of_motion(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, f
 
 
 def _against_truth(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
-    mouths = metrics.mouth_boxes(target.landmarks, target.frames.shape[1])
+    size = target.frames.shape[1]
+    mouths, faces = metrics.mouth_boxes(target.landmarks, size), metrics.face_boxes(target.landmarks, size)
     similarity = metrics.similarity_maps(generated.frames, target.frames)
     return _of_motion(generated, target, person) | {
         "psnr": metrics.psnr(generated.frames, target.frames),
+        "psnr_face": metrics.psnr(generated.frames, target.frames, faces),
         "psnr_mouth": metrics.psnr(generated.frames, target.frames, mouths),
         "ssim": metrics.ssim(similarity),
         "ssim_mouth": metrics.ssim(similarity, mouths),
