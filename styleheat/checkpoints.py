@@ -140,6 +140,9 @@ class Released:
 # As in StyleHEAT's bash/download.sh, SadTalker's scripts/download_models.sh and torchvision's VGG19_Weights.
 STYLEHEAT_RELEASE = "https://github.com/OpenTalker/StyleHEAT/releases/download/styleheat"
 SADTALKER_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2"
+SADTALKER_FILES = (  # in its repository, at the commit that brought it
+    "https://raw.githubusercontent.com/OpenTalker/SadTalker/1119361eec6a9807e4d737647a36325ed7e977c5/src/config"
+)
 SADTALKER_RC_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2-rc"
 E4E = Released("Encoder_e4e.pth", "the e4e encoder and the mean W+ code", STYLEHEAT_RELEASE)
 HFGI = Released("hfgi.pth", "HFGI's aligner and residual encoder", STYLEHEAT_RELEASE)
@@ -159,11 +162,11 @@ HEAD_POSE = Released(
 GANSPACE = Released("ffhq_pca.pt", "GANSpace's principal components of W", STYLEHEAT_RELEASE)
 PULSE = Released("ffhq_PCA.npz", "Barbershop's principal components of W", STYLEHEAT_RELEASE)
 DEEP3D = Released("Deep3D/epoch_20.pth", "the regressor of Deep3DFaceRecon", STYLEHEAT_RELEASE)
+STANDARD = Released("BFM/similarity_Lm3D_all.mat", "the standard landmarks `lm` (68, 3)", SADTALKER_FILES)
 BASEL = (
     "https://faces.dmi.unibas.ch/bfm/: the University of Basel gives the Basel Face Model 2009 to who accepts its "
     "licence, and Deep3DFaceRecon_pytorch's README says how to prepare the folder BFM from it"
 )
-STANDARD = Released("BFM/similarity_Lm3D_all.mat", "the standard landmarks `lm` (68, 3)", BASEL, gated=True)
 FACE_MODEL = Released("BFM/BFM_model_front.mat", "the Basel Face Model cut to the face", BASEL, gated=True)
 
 PRIOR_FILES = (E4E, HFGI, STYLEGAN)
