@@ -8,14 +8,15 @@ from styleheat.face.landmarks import MediaPipe
 from styleheat.inference.animate import animate, inspect, load_styleheat, write_film
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait
+from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio
 from styleheat.media.video import probe
 from styleheat.networks.styleheat import StyleHEAT
 
 
 @pytest.fixture(scope="module")
-def portrait(astronaut: Path, model: StyleHEAT, finder: MediaPipe) -> Portrait:
-    return read_portrait(astronaut, model, finder)
+def portrait(astronaut: Path, model: StyleHEAT, reader: FaceReader) -> Portrait:
+    return read_portrait(astronaut, model, reader)
 
 
 @pytest.fixture(scope="module")
