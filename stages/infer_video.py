@@ -8,7 +8,7 @@ OUTPUT = Path("data/infer/video.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import animate, drive, edit, portrait
+    from styleheat.inference import adjust, animate, drive, edit, portrait
     from styleheat.inference.reader import face_reader
 
     infer, settings = stage.params.infer, stage.params.infer_video
@@ -17,6 +17,7 @@ def body(stage: Stage) -> None:
     model = animate.load_styleheat(infer.models, device)
     face = portrait.read_portrait(settings.portrait, model, reader, portrait.inverter(infer, model))
     motion = drive.from_video(settings.driver, reader, face.descriptor)
+    motion = adjust.adjust(motion, face.descriptor, infer.drive)
     motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
     animate.write_film(OUTPUT, model, face, motion)
     stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
