@@ -29,6 +29,9 @@ BETAS = (0.5, 0.999)
 EMA_DECAY = 0.5 ** (32 / 10_000)
 """Half the moving average's memory fades in 10,000 images seen 32 at a time, as in the reference's trainer."""
 
+LONGEST = 5.0
+"""Length of a player's gradient, which is shortened to it: one bad batch must not undo hours of training."""
+
 LOG_EVERY = 10
 """Steps between the points that are logged, each the mean of as many."""
 
@@ -197,6 +200,8 @@ def _step(
                 group["lr"] = learning_rate
             parts, seen = player(batch, seen)
             accelerator.backward(torch.stack(list(parts.values())).sum())
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(player.parameters(), LONGEST)
             optimizers[key].step()
             optimizers[key].zero_grad(set_to_none=True)
             losses |= {part: value.detach() for part, value in parts.items()}

@@ -164,5 +164,18 @@ def test_moving_average_follows_and_swaps():
     assert module.weight.item() == pytest.approx(0.91)
 
 
+@pytest.mark.parametrize("scale", [1e3, 1e6])
+def test_a_gradient_beyond_all_bounds_counts_no_more_than_a_long_one(tmp_path: Path, scale: float) -> None:
+    def trained(factor: float) -> torch.Tensor:
+        toy = Toy()
+        line = toy.players["line"]
+        gentle = line.forward
+        line.forward = lambda batch, seen: ({"fit": factor * gentle(batch, seen)[0]["fit"]}, gentle(batch, seen)[1])
+        run(tmp_path / str(factor), toy, SCHEDULE.model_copy(update={"steps": 5}))
+        return toy.model.weight.detach()
+
+    assert trained(scale) == pytest.approx(trained(100.0), abs=1e-5)
+
+
 if __name__ == "__main__":  # one of the processes that test_two_processes_go_on_where_they_stopped starts
     run(Path(sys.argv[1]), Toy(), SCHEDULE.model_copy(update={"steps": int(sys.argv[2])}))
