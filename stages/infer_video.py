@@ -8,18 +8,17 @@ OUTPUT = Path("data/infer/video.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import adjust, animate, drive, edit, portrait
+    from styleheat.inference import adjust, animate, drive, edit
     from styleheat.inference.reader import face_reader
 
     infer, settings = stage.params.infer, stage.params.infer_video
     device = stage.device()
     reader = face_reader(infer, device)
-    model = animate.load_styleheat(infer.models, device)
-    face = portrait.read_portrait(settings.portrait, model, reader, portrait.inverter(infer, model))
+    face = animate.open_portrait(settings.portrait, infer, reader, device)
     motion = drive.from_video(settings.driver, reader, face.descriptor)
     motion = adjust.adjust(motion, face.descriptor, infer.drive)
     motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
-    animate.write_film(OUTPUT, model, face, motion)
+    animate.write_film(OUTPUT, animate.load_styleheat(infer.models, device), face, motion)
     stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
     stage.tracker.log_artifact(OUTPUT)
 

@@ -10,12 +10,14 @@ from tqdm import tqdm
 from styleheat.checkpoints import open_model
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.drive import SOUND_RATE, Motion
-from styleheat.inference.portrait import Portrait
+from styleheat.inference.portrait import Portrait, inverter, read_portrait
+from styleheat.inference.reader import FaceReader
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.layers import channels_last
 from styleheat.networks.styleheat import StyleHEAT
+from styleheat.params import Infer
 
 BATCH = 4
 """Frames painted at once: enough to keep a small network busy; larger batches cost memory and gain nothing on CPUs."""
@@ -36,6 +38,15 @@ def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
 def load_audio2motion(folder: str | Path, device: str) -> Audio2Motion:
     """As `load_styleheat`, for the networks that turn speech into motion."""
     return open_model(folder, Audio2Motion).requires_grad_(False).to(device)
+
+
+def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: str) -> Portrait:
+    """The portrait of a picture file, by the model and in the way that params.yaml names. Raises InputError.
+
+    The model is let go again: at full size its encoders, which run only here, take a gigabyte.
+    """
+    model = load_styleheat(infer.models, device)
+    return read_portrait(path, model, reader, inverter(infer, model))
 
 
 def animate(

@@ -86,11 +86,14 @@ def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -
 
 
 def by_regressor(folder: str | Path, device: str) -> Estimate:
-    """The `Estimate` of the released regressor in a model folder, on `device`. Raises InputError without it."""
-    from styleheat.morphable.deep3d import open_deep3d, regress
+    """The `Estimate` of the released regressor in a model folder, on `device`. Raises InputError without it.
 
-    model = open_deep3d(folder, device)
-    return lambda frames, landmarks, size: regress(model, frames, landmarks, size)
+    It is read anew for each clip, in a moment, and forgotten: while frames are painted its memory is theirs.
+    """
+    from styleheat.morphable.deep3d import read_deep3d, regress
+
+    read_deep3d(folder, device)  # what is wrong with it is told before anything else is done
+    return lambda frames, landmarks, size: regress(read_deep3d(folder, device), frames, landmarks, size)
 
 
 def _frames(path: str | Path, desc: str) -> Iterator[np.ndarray]:

@@ -250,7 +250,12 @@ class Deep3D(nn.Module):
 
 @cache
 def open_deep3d(folder: str | Path, device: str = "cpu") -> Deep3D:
-    """The model folder that the stage `weights` makes; read once a process. Raises InputError when it can't be used."""
+    """`read_deep3d`, once a process: for workers that go through many clips."""
+    return read_deep3d(folder, device)
+
+
+def read_deep3d(folder: str | Path, device: str = "cpu") -> Deep3D:
+    """The model folder that the stage `weights` makes, in eval mode. Raises InputError when it can't be used."""
     path = Path(folder) / "model.safetensors"
     if not path.is_file():
         raise InputError(

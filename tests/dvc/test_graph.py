@@ -58,6 +58,13 @@ for out in stage.get("outs", []) + stage["metrics"] * ("metrics" in stage) + sta
     path.write_text(json.dumps({"seen": seen.hexdigest()}))
 """.replace('stage["metrics"] * ("metrics" in stage)', 'stage.get("metrics", [])')
 
+OFFICIAL = """
+for part in ("styleheat", "audio", "deep3d"):
+    Path("models/official", part).mkdir()
+    Path("models/official", part, "config.json").write_text("{}")
+"""
+"""What the stand-in for `weights` makes besides, in the profile `official`."""
+
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Repository:
@@ -156,11 +163,7 @@ def test_the_official_profile_touches_no_data_set(reproduced: Repository, tmp_pa
     for made in (reproduced.path / "data").glob("*/lmdb"):
         made.rename(made.with_name("gone"))
     reproduced.run("python", "-m", "stages.profile", "official")
-    edit(reproduced.path / "stages" / "weights.py", r"\Z", """
-for part in ("styleheat", "audio", "deep3d"):
-    Path("models/official", part).mkdir()
-    Path("models/official", part, "config.json").write_text("{}")
-""")  # fmt: skip
+    edit(reproduced.path / "stages" / "weights.py", r"\Z", OFFICIAL)
     assert reproduced.repro("repro", "infer_audio") == ["weights", "infer_audio"]
 
 

@@ -30,10 +30,10 @@ from styleheat.training.warper import WarperRecipe
 from tests.dvc.repository import ROOT, Repository, clone
 from tests.dvc.test_graph import INFER, edit
 from tests.parity import fill
+from tests.parity.released import SEED, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-SEED = 20220704
 FULL = NETWORKS["full"]
 FRAMES = 3
 
@@ -53,9 +53,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The released files that both profiles ask for."""
     folder = tmp_path_factory.mktemp("released")
-    names = ("prior", "styleheat", "audio", "vgg19")
-    for file in {file for name in names for file in checkpoints.released_files(name, folder)}:
-        torch.save(fill.to_torch(fill.build_checkpoint(fill.load_manifest(file.name), SEED)), folder / file.name)
+    names = ("prior", "styleheat", "audio", "vgg19", "deep3d")
+    write(folder, {file for name in names for file in checkpoints.released_files(name, folder)}, fill, SEED)
     return folder
 
 
@@ -99,7 +98,8 @@ def test_official_fetches_and_animates_without_data(tmp_path: Path, address: str
         assert (info.width, info.height, info.frames) == (1024, 1024, frames)
     assert {p.name for key in ("vox", "hdtf") for p in (repository.path / "data" / key).iterdir()} <= {".gitignore"}
     record = json.loads((repository.path / "data/sources/official/sha256.json").read_text())
-    files = [file.name for name in ("styleheat", "audio") for file in checkpoints.released_files(name, tmp_path)]
+    names = ("styleheat", "audio", "deep3d")
+    files = [file.name for name in names for file in checkpoints.released_files(name, tmp_path)]
     assert sorted(record) == sorted(files) == sorted(path.lstrip("/") for path in Handler.asked)
     assert repository.repro("repro", *INFER) == []
 

@@ -2,16 +2,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
-from styleheat.inference.animate import animate, inspect, load_styleheat, write_film
+from styleheat.inference.animate import animate, inspect, load_styleheat, open_portrait, write_film
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio
 from styleheat.media.video import probe
 from styleheat.networks.styleheat import StyleHEAT
+from styleheat.params import load_params
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +28,15 @@ def descriptors(portrait: Portrait) -> np.ndarray:
     """Seven frames, more than one batch and no whole number of them."""
     noise = np.random.default_rng(0).normal(size=(7, 73)).astype(np.float32)
     return portrait.descriptor + 0.3 * noise
+
+
+def test_the_portrait_that_parameters_name(
+    astronaut: Path, model: StyleHEAT, portrait: Portrait, reader: FaceReader, folder: Path
+) -> None:
+    infer = load_params(ROOT / "params.yaml").infer.model_copy(update={"models": str(folder / "styleheat")})
+    opened = open_portrait(astronaut, infer, reader, "cpu")
+    assert np.array_equal(opened.image, portrait.image)
+    assert torch.equal(opened.inversion.feature, portrait.inversion.feature)
 
 
 def test_one_frame_for_each_descriptor(model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray) -> None:
