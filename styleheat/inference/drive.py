@@ -35,11 +35,11 @@ STEADY = 1.0
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: (N,) at SOUND_RATE, or None."""
+    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: the file that has it, or None."""
 
     descriptors: np.ndarray
     fps: float
-    sound: np.ndarray | None = None
+    sound: Path | None = None
 
 
 def face_finder(infer: Infer, device: str) -> Landmarker:
@@ -61,7 +61,7 @@ def from_video(path: str | Path, finder: Landmarker, start: np.ndarray) -> Motio
     landmarks = smooth(stack(finder.track(frames)), STEADY)
     if not has_face(landmarks).any():
         raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
-    sound = read_audio(path, SOUND_RATE) if info.has_audio else None
+    sound = Path(path) if info.has_audio else None
     return Motion(same_scale(descriptor(fitted(in_framing(landmarks), FRAME_SIZE)), start), info.fps, sound)
 
 
@@ -89,7 +89,7 @@ def from_audio(path: str | Path, model: Audio2Motion, start: np.ndarray, pose_st
     if frames == 0:
         raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
     descriptors = speak(samples, frames, model, start, pose_style, seed)
-    return Motion(descriptors, FPS, read_audio(path, SOUND_RATE))
+    return Motion(descriptors, FPS, Path(path))
 
 
 @torch.inference_mode()
