@@ -13,15 +13,17 @@ FILMS = Path("data/evaluate")
 def body(stage: Stage) -> None:
     from styleheat.clips.store import ClipStore
     from styleheat.evaluation import protocols, report
-    from styleheat.inference import animate, drive
+    from styleheat.inference import animate
+    from styleheat.inference.reader import face_reader
 
     infer, settings = stage.params.infer, stage.params.evaluate
     device = stage.device()
+    reader = face_reader(infer, device)
     model = animate.load_styleheat(infer.models, device)
     audio_model = animate.load_audio2motion(infer.audio_models, device)
     store = ClipStore("data/hdtf/lmdb", stage.params.sets.hdtf.pack.size)
     clips = protocols.read_clips(store, CLIPS, settings.clips, settings.seconds)
-    examiner = protocols.Examiner(model, audio_model, drive.face_finder(infer, device), stage.params.seed)
+    examiner = protocols.Examiner(model, audio_model, reader, stage.params.seed)
     trials = examiner.run(clips)
 
     stage.write_metrics({protocol: report.summary(members) for protocol, members in trials.items()})

@@ -8,18 +8,20 @@ OUTPUT = Path("data/infer/audio.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import animate, drive, edit, portrait
+    from styleheat.inference import adjust, animate, drive, edit, portrait
+    from styleheat.inference.reader import face_reader
 
     infer, settings = stage.params.infer, stage.params.infer_audio
     device = stage.device()
-    finder = drive.face_finder(infer, device)
+    reader = face_reader(infer, device)
     model = animate.load_styleheat(infer.models, device)
     audio_model = animate.load_audio2motion(infer.audio_models, device)
-    face = portrait.read_portrait(settings.portrait, model, finder, portrait.inverter(infer, model))
+    face = portrait.read_portrait(settings.portrait, model, reader, portrait.inverter(infer, model))
     motion = drive.from_audio(settings.driver, audio_model, face.descriptor, settings.pose_style, stage.params.seed)
+    motion = adjust.adjust(motion, face.descriptor, infer.drive)
     motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
     animate.write_film(OUTPUT, model, face, motion)
-    stage.write_metrics(animate.inspect(OUTPUT, finder))
+    stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
     stage.tracker.log_artifact(OUTPUT)
 
 

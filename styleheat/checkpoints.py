@@ -136,10 +136,18 @@ class Released:
     def address(self) -> str:
         return self.release if self.gated else f"{self.release}/{self.archive or Path(self.name).name}"
 
+    @property
+    def wanted(self) -> str:
+        """The end of every complaint about it."""
+        return f"it should hold {self.holds}; get it from {self.address}"
+
 
 # As in StyleHEAT's bash/download.sh, SadTalker's scripts/download_models.sh and torchvision's VGG19_Weights.
 STYLEHEAT_RELEASE = "https://github.com/OpenTalker/StyleHEAT/releases/download/styleheat"
 SADTALKER_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2"
+SADTALKER_FILES = (  # in its repository, at the commit that brought it
+    "https://raw.githubusercontent.com/OpenTalker/SadTalker/1119361eec6a9807e4d737647a36325ed7e977c5/src/config"
+)
 SADTALKER_RC_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2-rc"
 E4E = Released("Encoder_e4e.pth", "the e4e encoder and the mean W+ code", STYLEHEAT_RELEASE)
 HFGI = Released("hfgi.pth", "HFGI's aligner and residual encoder", STYLEHEAT_RELEASE)
@@ -159,11 +167,11 @@ HEAD_POSE = Released(
 GANSPACE = Released("ffhq_pca.pt", "GANSpace's principal components of W", STYLEHEAT_RELEASE)
 PULSE = Released("ffhq_PCA.npz", "Barbershop's principal components of W", STYLEHEAT_RELEASE)
 DEEP3D = Released("Deep3D/epoch_20.pth", "the regressor of Deep3DFaceRecon", STYLEHEAT_RELEASE)
+STANDARD = Released("BFM/similarity_Lm3D_all.mat", "the standard landmarks `lm` (68, 3)", SADTALKER_FILES)
 BASEL = (
     "https://faces.dmi.unibas.ch/bfm/: the University of Basel gives the Basel Face Model 2009 to who accepts its "
     "licence, and Deep3DFaceRecon_pytorch's README says how to prepare the folder BFM from it"
 )
-STANDARD = Released("BFM/similarity_Lm3D_all.mat", "the standard landmarks `lm` (68, 3)", BASEL, gated=True)
 FACE_MODEL = Released("BFM/BFM_model_front.mat", "the Basel Face Model cut to the face", BASEL, gated=True)
 
 PRIOR_FILES = (E4E, HFGI, STYLEGAN)
@@ -182,8 +190,7 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
     Raises InputError, naming the file, what it should hold and where to get it, when it is missing, is a web page, is
     cut short, or could only be read by running what is pickled in it.
     """
-    path = folder / file.name
-    wanted = f"it should hold {file.holds}; get it from {file.address}"
+    path, wanted = folder / file.name, file.wanted
     if not path.is_file():
         raise InputError(f"{path}: missing; {wanted}")
     with path.open("rb") as stream:
@@ -205,7 +212,8 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
         if "weights_only" not in str(error).lower():
             raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: holds more than weights and would have to be run to be read: {reason}") from None
+        told = f"{path}: holds more than weights and would have to be run to be read: {reason}"
+        raise InputError(f"{told}; {wanted}") from None
     except (
         RuntimeError,
         EOFError,
@@ -236,7 +244,7 @@ def released_prior(folder: Path) -> State:
     e4e, hfgi, stylegan = (read_released(folder, file) for file in PRIOR_FILES)
     mean = e4e.get("latent_avg")
     if not isinstance(mean, Tensor) or mean.shape != prior.e4e_encoder.latent_avg.shape:
-        raise InputError(f"{folder / E4E.name}: has no mean code `latent_avg`; it should hold {E4E.holds}")
+        raise InputError(f"{folder / E4E.name}: has no mean code `latent_avg`; {E4E.wanted}")
     return {
         "e4e_encoder.latent_avg": mean.float(),
         **_section(folder, E4E, e4e, "encoder", prior.e4e_encoder.encoder, "e4e_encoder.encoder."),
@@ -255,10 +263,9 @@ def released_styleheat(folder: Path) -> State:
     with torch.device("meta"):
         model = StyleHEAT(NETWORKS["full"])
     state = {f"generator.{name}": tensor for name, tensor in released_prior(folder).items()}
-    path = folder / VISUAL.name
-    visual = _sub(path, read_released(folder, VISUAL), "net_G_ema")
+    visual = _sub(folder, VISUAL, read_released(folder, VISUAL), "net_G_ema")
     state.update({name: tensor for name, tensor in visual.items() if not name.startswith(LOSS_OF_VISUAL)})
-    check_state(path, model, state)
+    _check(folder, VISUAL, model, state)
     return state
 
 
@@ -269,7 +276,7 @@ def released_audio(folder: Path) -> State:
     if (folder / SADTALKER.name).is_file():
         prefixes = ("audio2exp.", "audio2pose.")
         state = {n: t for n, t in read_released(folder, SADTALKER).items() if n.startswith(prefixes)}
-        check_state(folder / SADTALKER.name, model, state)
+        _check(folder, SADTALKER, model, state)
         return state
     expression, pose = read_released(folder, EXPRESSION), read_released(folder, POSE)
     return {
@@ -285,7 +292,7 @@ def released_warper(folder: Path) -> State:
         warper = VideoWarper(NETWORKS["full"])
     if (folder / WARPER.name).is_file():
         return _section(folder, WARPER, read_released(folder, WARPER), "net_G_ema", warper, "")
-    visual = _sub(folder / VISUAL.name, read_released(folder, VISUAL), "net_G_ema")
+    visual = _sub(folder, VISUAL, read_released(folder, VISUAL), "net_G_ema")
     prefix = "video_warper."
     tuned = {name.removeprefix(prefix): tensor for name, tensor in visual.items() if name.startswith(prefix)}
     return _section(folder, VISUAL, tuned, None, warper, "")
@@ -326,9 +333,7 @@ def released_editing(folder: Path) -> State:
         for name, key in names.items():
             tensor, wanted = content.get(key), editing.get_buffer(name).shape
             if not isinstance(tensor, Tensor):
-                raise InputError(
-                    f"{path}: has no tensor `{key}`; it should hold {file.holds}; get it from {file.address}"
-                )
+                raise InputError(f"{path}: has no tensor `{key}`; {file.wanted}")
             shape = tuple(tensor.shape)
             if name in ("components", "deviations") and shape:
                 tensor = tensor[[index for index, _, _ in COMPONENTS.values() if index < len(tensor)]]
@@ -336,7 +341,7 @@ def released_editing(folder: Path) -> State:
             if name in ("age", "pose") and tensor.dim() == 1:
                 tensor = tensor.expand(config.codes, -1)
             if tensor.shape != wanted:
-                raise InputError(f"{path}: `{key}` is {shape}; it is not {file.holds}; get that from {file.address}")
+                raise InputError(f"{path}: `{key}` is {shape}, not {tuple(wanted)}; {file.wanted}")
             state[name] = tensor
     return state
 
@@ -351,7 +356,7 @@ def released_deep3d(folder: Path) -> State:
     regressor = read_released(folder, DEEP3D)
     standard = read_released(folder, STANDARD).get("lm")
     if standard is None or standard.shape != (68, 3):
-        raise InputError(f"{folder / STANDARD.name}: no variable `lm` of shape (68, 3); get it from {STANDARD.address}")
+        raise InputError(f"{folder / STANDARD.name}: no variable `lm` of shape (68, 3); {STANDARD.wanted}")
     state = {
         **_section(folder, DEEP3D, regressor, "net_recon", model.regressor, "regressor."),
         "standard": torch.from_numpy(standard_points(standard)),
@@ -361,8 +366,7 @@ def released_deep3d(folder: Path) -> State:
         try:
             face = face_model_state(content)
         except (KeyError, ValueError) as error:
-            told = f"{folder / FACE_MODEL.name}: not {FACE_MODEL.holds} ({error})"
-            raise InputError(f"{told}; get it from {FACE_MODEL.address}") from None
+            raise InputError(f"{folder / FACE_MODEL.name}: not a face model ({error}); {FACE_MODEL.wanted}") from None
         state |= {f"face.{name}": tensor for name, tensor in face.items()}
     return state
 
@@ -403,17 +407,25 @@ def convert_released(name: str, source: str | Path, folder: str | Path, facts: M
     write_state(folder, RELEASED[name](Path(source)), NETWORKS["full"], facts)
 
 
-def _sub(path: Path, content: Mapping[str, Any], key: str) -> State:
+def _sub(folder: Path, file: Released, content: Mapping[str, Any], key: str) -> State:
     if not isinstance(content.get(key), Mapping):
-        raise InputError(f"{path}: has no section `{key}` but {', '.join(sorted(content)[:5])}; it is another file")
+        has = ", ".join(sorted(content)[:5])
+        raise InputError(f"{folder / file.name}: has no section `{key}` but {has}: another file; {file.wanted}")
     return dict(content[key])
+
+
+def _check(folder: Path, file: Released, module: nn.Module, state: Mapping[str, Any]) -> None:
+    """`check_state`, which also says where to get the right file."""
+    try:
+        check_state(folder / file.name, module, state)
+    except InputError as error:
+        raise InputError(f"{error}; {file.wanted}") from None
 
 
 def _section(
     folder: Path, file: Released, content: Mapping[str, Any], key: str | None, module: nn.Module, prefix: str
 ) -> State:
     """One section of a released file (None: all of it), checked against its module and renamed to `prefix`."""
-    path = folder / file.name
-    state = dict(content) if key is None else _sub(path, content, key)
-    check_state(path, module, state)
+    state = dict(content) if key is None else _sub(folder, file, content, key)
+    _check(folder, file, module, state)
     return {prefix + name: tensor for name, tensor in state.items()}

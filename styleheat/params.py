@@ -322,6 +322,38 @@ class Edit(Section):
         return self
 
 
+Degrees = Annotated[list[Annotated[float, Field(ge=-60, le=60)]], Field(min_length=1)]
+"""Angles at moments spread evenly over the film, in between which they are interpolated."""
+
+
+class Drive(Section):
+    """How much of a driver's motion the three inference stages take, and when. `evaluate` takes it as it is."""
+
+    seconds: Annotated[tuple[Weight, Positive], Field(strict=False)] | None  # YAML has lists, not tuples
+    """From when to when the driver is taken; null: all of it."""
+    fps: Annotated[float, Field(ge=1, le=120)] | None
+    """Frames a second of the film; null: the driver's. The networks were trained at 25."""
+    relative: bool
+    """The portrait keeps its own pose and expression, and takes on what the driver changes since its first frame."""
+    part: Literal["all", "expression", "pose", "lips", "eyes"]
+    """What the driver moves; the rest stays as in the portrait. `lips` are the whole lower face, `eyes` also the brows:
+    both only in coefficients of our own face model."""
+    expression_scale: Weight
+    """1: expressions as strong as the driver's; 0: none."""
+    pitch: Degrees | None
+    yaw: Degrees | None
+    roll: Degrees | None
+    """The head's angles in place of the driver's: down, to the image's right, and counter-clockwise are positive."""
+    smooth: Weight
+    """Standard deviation, in frames, of the Gaussian that steadies what came of all this; 0 for none."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Drive":
+        if self.seconds is not None and self.seconds[0] >= self.seconds[1]:
+            raise _Impossible("seconds", f"from {self.seconds[0]:g} to {self.seconds[1]:g}; the second must be later")
+        return self
+
+
 class Infer(Section):
     """What the three inference stages share."""
 
@@ -335,6 +367,7 @@ class Infer(Section):
     coefficients_weights: PathText
     """Folder of the regressor, as in `Coefficients.weights`."""
     inversion: Inversion
+    drive: Drive
     edit: Edit
     editing_weights: PathText
     """Folder of the directions and statistics of the generator's codes (`models/official/editing`). Without
@@ -345,6 +378,11 @@ class Infer(Section):
         if self.edit.attribute != "none" and self.inversion.method != "encoder":
             raise _Impossible(
                 "inversion.method", f"{self.inversion.method} can't be edited (edit.attribute); encoder can"
+            )
+        if self.drive.part in ("lips", "eyes") and self.coefficients != "fit":
+            raise _Impossible(
+                "drive.part",
+                f"{self.drive.part} is for coefficients of our own face model, fit, not {self.coefficients}",
             )
         if self.edit.sweep == "expression" and self.coefficients != "fit":
             raise _Impossible(

@@ -155,13 +155,14 @@ class TestReleasedFiles:
         def refusal() -> str:
             with pytest.raises(InputError) as caught:
                 checkpoints.released_prior(tmp_path)
-            assert "\n" not in str(caught.value) and str(path) in str(caught.value)
-            return str(caught.value)
+            said = str(caught.value)
+            assert "\n" not in said and str(path) in said and checkpoints.HFGI.wanted in said
+            return said
 
         write_released(tmp_path, StyleHEAT(tiny), ())
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-        assert "cut short" in refusal() and "HFGI's aligner" in refusal() and "github.com" in refusal()
+        assert "cut short" in refusal() and "HFGI's aligner" in refusal() and "https://github.com" in refusal()
         path.write_bytes(b"")
         assert "empty" in refusal()
         path.write_text("<!DOCTYPE html><html><body>Quota exceeded</body></html>")

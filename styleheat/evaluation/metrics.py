@@ -22,6 +22,9 @@ MOUTH_MARGIN = 0.35
 ROUNDING = 1 / 12 / 255**2
 """Mean squared error of rounding to 8 bits: no two frames are told apart below it, which caps PSNR at 58.9 dB."""
 
+FOREHEAD = 0.35
+"""How far the face goes on above the highest point, the brows', as a share of the points' height."""
+
 _AT_ONCE = 8
 """Frames whose similarity is computed together."""
 
@@ -88,6 +91,15 @@ def mouth_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
     centre = (low + high) / 2
     boxes = np.concatenate([np.floor(centre - half[:, None]), np.ceil(centre + half[:, None])], 1)
     boxes = np.clip(boxes, 0, size).astype(int)
+    boxes[~has_face(landmarks)] = 0
+    return boxes
+
+
+def face_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Boxes around the whole faces of (T,68,2) landmarks, FOREHEAD included: as `mouth_boxes`, but not square."""
+    low, high = landmarks.min(1), landmarks.max(1)
+    low = low - (high - low) * (0, FOREHEAD)
+    boxes = np.clip(np.concatenate([np.floor(low), np.ceil(high)], 1), 0, size).astype(int)
     boxes[~has_face(landmarks)] = 0
     return boxes
 

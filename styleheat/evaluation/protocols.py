@@ -4,8 +4,8 @@ Same identity: the first frame of a clip, driven by the rest of that clip; every
 first frame of one person, driven by another's clip. Speech: the first frame of a clip, driven by its sound alone; the
 lips have a truth, the rest is the model's to choose.
 
-What is generated and what it is compared with are measured alike: landmarks tracked in the frames, coefficients fitted
-to them. So a perfect answer has distance 0, whatever the landmarker gets wrong.
+What is generated and what it is compared with are measured alike: landmarks tracked in the frames, coefficients found
+from them. So a perfect answer has distance 0, whatever the back ends get wrong.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,10 +21,11 @@ from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.evaluation import metrics
 from styleheat.face import identity
-from styleheat.face.landmarks import Landmarker, has_face, stack
+from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.animate import animate
-from styleheat.inference.drive import fitted, same_scale, speak
+from styleheat.inference.drive import same_scale, speak
 from styleheat.inference.portrait import prepare
+from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
 from styleheat.morphable.model import mouth_opening
@@ -129,7 +130,7 @@ class Examiner:
 
     model: StyleHEAT
     audio_model: Audio2Motion
-    finder: Landmarker
+    reader: FaceReader
     seed: int
 
     def run(self, clips: list[Clip]) -> dict[str, list[Trial]]:
@@ -169,12 +170,12 @@ class Examiner:
     def look(self, frames: Iterable[np.ndarray]) -> Seen:
         """Measure frames (S,S,3) uint8."""
         images = np.stack(list(frames))
-        landmarks = stack(self.finder.track(images))
+        landmarks = stack(self.reader.landmarker.track(images))
         here = has_face(landmarks)
         descriptors = np.full((len(images), DESCRIPTOR), np.nan, np.float32)
         mouth = np.full(len(images), np.nan)
         if here.any():
-            descriptors[here] = descriptor(fitted(landmarks, images.shape[1]))[here]
+            descriptors[here] = self.reader.clip(images, landmarks, images.shape[1])[here]
             mouth[here] = mouth_opening(landmarks[here])
         faces = _embeddings(images[::EMBED_EVERY], landmarks[::EMBED_EVERY])
         return Seen(images, landmarks, descriptors, mouth, faces)
@@ -231,10 +232,12 @@ def _of_motion(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, f
 
 
 def _against_truth(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
-    mouths = metrics.mouth_boxes(target.landmarks, target.frames.shape[1])
+    size = target.frames.shape[1]
+    mouths, faces = metrics.mouth_boxes(target.landmarks, size), metrics.face_boxes(target.landmarks, size)
     similarity = metrics.similarity_maps(generated.frames, target.frames)
     return _of_motion(generated, target, person) | {
         "psnr": metrics.psnr(generated.frames, target.frames),
+        "psnr_face": metrics.psnr(generated.frames, target.frames, faces),
         "psnr_mouth": metrics.psnr(generated.frames, target.frames, mouths),
         "ssim": metrics.ssim(similarity),
         "ssim_mouth": metrics.ssim(similarity, mouths),

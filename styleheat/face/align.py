@@ -87,12 +87,17 @@ class Alignment:
         (ax, ay), (bx, by), (cx, cy), (dx, dy) = self.quad.reshape(4, 2)
         return np.array([max(min(ax, bx), 0), max(min(ay, dy), 0), min(max(cx, dx), width), min(max(by, cy), height)])
 
-    def apply(self, image: np.ndarray) -> np.ndarray:
-        """The aligned (size, size, 3) uint8 picture. Places outside of `image` are black."""
+    def apply(self, image: np.ndarray, released: bool = False) -> np.ndarray:
+        """The aligned (size, size, 3) uint8 picture. Places outside of `image` are black.
+
+        released: as StyleHEAT's cropper of videos, which looks for the quad of the shrunk and cropped picture in the
+        whole one, and so at another place.
+        """
         picture = Image.fromarray(image)
-        if self.shrunk is not None:
-            picture = picture.resize(self.shrunk, Image.Resampling.LANCZOS)
-        picture = picture.crop(self.crop)
+        if not released:
+            if self.shrunk is not None:
+                picture = picture.resize(self.shrunk, Image.Resampling.LANCZOS)
+            picture = picture.crop(self.crop)
         picture = picture.transform(
             (RENDER_SIZE, RENDER_SIZE), Image.Transform.QUAD, self.quad.tolist(), Image.Resampling.BILINEAR
         )

@@ -265,9 +265,7 @@ def _runs(looks: Iterator[_Look]) -> Iterator[list[_Look]]:
 def _square(looks: Sequence[_Look], method: Method, info: VideoInfo) -> np.ndarray:
     boxes = np.stack([look.framing for look in looks])
     if method == "ffhq":
-        centre = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
-        half = float(np.median(boxes[:, 2] - boxes[:, 0])) / 2
-        return np.concatenate([centre - half, centre + half])
+        return median_square(boxes)
     sizes = boxes[:, 2:] - boxes[:, :2]
     margins = np.concatenate([sizes, sizes], axis=1) * HEAD_AROUND_FACE * (-1, -1, 1, 1)
     heads = boxes + margins
@@ -286,21 +284,38 @@ def _write(video: Path, info: VideoInfo, cut: _Cut, path: Path, size: int) -> in
     samples = read_audio(video, start=start, end=end) if info.has_audio else None
     with VideoWriter(path, (size, size), samples=samples) as writer:
         for frame in read_frames(video, FPS, start, end):
-            writer.write(_cut_out(frame, cut.box, size))
+            writer.write(cut_out(frame, cut.box, size))
     return writer.frames
 
 
-def _cut_out(frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+def median_square(boxes: np.ndarray) -> np.ndarray:
+    """Squares (N, 4) around one face over time → the one (4,) that stands still: median centre, median side."""
+    centre = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
+    half = float(np.median(boxes[:, 2] - boxes[:, 0])) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def cut_out(frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
     """The square `box` of a frame as size×size pixels, mirrored at the picture's edges where it leaves it."""
     height, width = frame.shape[:2]
-    side = round(box[2] - box[0])
-    x, y = round(box[0]), round(box[1])
+    x, y, side = _whole(box)
     before = (max(-y, 0), max(-x, 0))
     after = (max(y + side - height, 0), max(x + side - width, 0))
     part = frame[max(y, 0) : y + side, max(x, 0) : x + side]
     if any(before + after):
         part = cv2.copyMakeBorder(part, before[0], after[0], before[1], after[1], cv2.BORDER_REFLECT)
     return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
+
+
+def to_cut(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """Points (..., 2) of a frame → where they are in what `cut_out` makes of it, in pixels."""
+    x, y, side = _whole(box)
+    return (points - (x, y) + 0.5) * (size / side) - 0.5
+
+
+def _whole(box: np.ndarray) -> tuple[int, int, int]:
+    """Left and top pixel of a square and its side, in whole pixels of the frame."""
+    return round(box[0]), round(box[1]), round(box[2] - box[0])
 
 
 def _scaled(box: np.ndarray, scale: np.ndarray) -> np.ndarray:

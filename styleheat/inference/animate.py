@@ -13,7 +13,6 @@ from styleheat.face.landmarks import Landmarker
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.engine import Engine
 from styleheat.inference.portrait import Portrait
-from styleheat.media.audio import stream_audio
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
@@ -69,7 +68,7 @@ def write_film(path: str | Path, model: StyleHEAT, portrait: Portrait, motion: M
     """
     frames = animate(model, portrait, motion.descriptors)
     total, size = len(motion.descriptors), model.config.image_size
-    sound = None if motion.sound is None else stream_audio(motion.sound, SOUND_RATE)
+    sound = None if motion.sound is None else motion.sound.pieces(SOUND_RATE)
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
     with VideoWriter(path, (size, size), motion.fps, sound, SOUND_RATE) as writer, ThreadPoolExecutor(1) as encoder:

@@ -5,75 +5,47 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.face.align import ffhq_box
-from styleheat.face.landmarks import NO_FACE, Landmarker, has_face, landmarker, smooth, stack
-from styleheat.media import video
-from styleheat.media.audio import read_audio
-from styleheat.media.image import read_image
+from styleheat.inference.reader import FaceReader
+from styleheat.media.audio import Sound, read_audio
 from styleheat.media.mel import mel_spectrogram, mel_windows
-from styleheat.morphable.coefficients import (
-    DESCRIPTOR_CROP,
-    FRAME_SIZE,
-    crop_norm_ratio,
-    descriptor,
-    pack_coefficients,
-)
-from styleheat.morphable.fitting import fit
+from styleheat.media.video import probe
+from styleheat.morphable.coefficients import DESCRIPTOR_CROP, crop_norm_ratio
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, smooth_poses
-from styleheat.params import Infer
 
 SOUND_RATE = 44_100
 """Samples a second of the sound that goes with a result; 16 kHz, which the networks hear, sounds dull."""
 
-STEADY = 1.0
-"""Standard deviation, in frames, of the smoothing of tracked landmarks: that of the data sets in every profile."""
-
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: the file that has it, or None."""
+    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: what is heard with them."""
 
     descriptors: np.ndarray
     fps: float
-    sound: Path | None = None
+    sound: Sound | None = None
 
 
-def face_finder(infer: Infer, device: str) -> Landmarker:
-    """What finds faces and their points in portraits and drivers. Raises InputError for back ends that can't be had."""
-    if infer.coefficients != "fit":
-        raise InputError(f"params.yaml: infer.coefficients: {infer.coefficients} can't be run yet; fit")
-    return landmarker(infer.landmarks, device)
-
-
-def from_video(path: str | Path, finder: Landmarker, start: np.ndarray) -> Motion:
+def from_video(path: str | Path, reader: FaceReader, start: np.ndarray) -> Motion:
     """The motion of the face in a video: as many frames as it has, at its own rate, with its sound.
 
     start: (73,), the portrait's own descriptor, to whose scale the face of the video is brought.
     Frames without a face get coefficients between those of their neighbours. Raises InputError when the file is no
     video, or no frame shows a face.
     """
-    info = video.probe(path)
-    frames = tqdm(video.read_frames(path, fps=None), total=info.frames, desc="driver", unit="frame", mininterval=1.0)
-    landmarks = smooth(stack(finder.track(frames)), STEADY)
-    if not has_face(landmarks).any():
-        raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
-    sound = Path(path) if info.has_audio else None
-    return Motion(same_scale(descriptor(fitted(in_framing(landmarks), FRAME_SIZE)), start), info.fps, sound)
+    info = probe(path)
+    descriptors = same_scale(reader.video(path), start)
+    return Motion(descriptors, info.fps, Sound(Path(path)) if info.has_audio else None)
 
 
-def from_image(path: str | Path, finder: Landmarker, start: np.ndarray, seconds: float) -> Motion:
+def from_image(path: str | Path, reader: FaceReader, start: np.ndarray, seconds: float) -> Motion:
     """From `start` (73,), the portrait's own descriptor, into the expression and pose of a picture, and back.
 
     Raises InputError when the file is no picture or shows no face.
     """
-    landmarks = finder.landmarks(read_image(path))
-    if landmarks is None:
-        raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
-    there = same_scale(descriptor(fitted(in_framing(landmarks[None]), FRAME_SIZE)), start)
+    there = same_scale(reader.picture(path)[None], start)
     weight = in_and_out(max(1, round(seconds * FPS)))[:, None]
     return Motion((start + weight * (there - start)).astype(np.float32), FPS)
 
@@ -89,7 +61,7 @@ def from_audio(path: str | Path, model: Audio2Motion, start: np.ndarray, pose_st
     if frames == 0:
         raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
     descriptors = speak(samples, frames, model, start, pose_style, seed)
-    return Motion(descriptors, FPS, Path(path))
+    return Motion(descriptors, FPS, Sound(Path(path)))
 
 
 @torch.inference_mode()
@@ -124,28 +96,6 @@ def same_scale(descriptors: np.ndarray, portrait: np.ndarray) -> np.ndarray:
     scaled = descriptors.copy()
     scaled[:, DESCRIPTOR_CROP.start] *= crop_norm_ratio(portrait, descriptors)
     return scaled
-
-
-def fitted(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Landmarks (T,68,2) of a clip size×size pixels, framed as the training clips → packed coefficients (T,260).
-
-    Rows of −1 get coefficients between those of their neighbours.
-    """
-    coefficients, transform, _ = fit(landmarks, size)
-    return pack_coefficients(coefficients, transform)
-
-
-def in_framing(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks (T,68,2) of any video → where they would be in its 256-pixel clip in FFHQ's framing.
-
-    One upright square for the whole video, the median of its frames' as for the training clips; rows of −1 stay.
-    """
-    here = has_face(landmarks)
-    boxes = np.stack([ffhq_box(points) for points in landmarks[here]])
-    centre = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
-    side = np.median(boxes[:, 2] - boxes[:, 0])
-    framed = (landmarks - centre) / side * FRAME_SIZE + FRAME_SIZE / 2
-    return np.where(here[:, None, None], framed, NO_FACE)
 
 
 def in_and_out(frames: int) -> np.ndarray:

@@ -15,11 +15,9 @@ from tqdm import tqdm
 from styleheat.checkpoints import WEIGHTS, load_model, open_model
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_align, ffhq_quad
-from styleheat.face.landmarks import Landmarker
-from styleheat.inference.drive import fitted
 from styleheat.inference.edit import edit
+from styleheat.inference.reader import FaceReader
 from styleheat.media.image import read_image
-from styleheat.morphable.coefficients import descriptor
 from styleheat.networks.editing import STRENGTHS, Editing
 from styleheat.networks.inversion import Inversion, Inverter
 from styleheat.networks.layers import resize
@@ -54,20 +52,21 @@ class Portrait:
     inversion: Inversion
 
 
-def read_portrait(path: str | Path, model: StyleHEAT, finder: Landmarker, invert: Invert | None = None) -> Portrait:
+def read_portrait(path: str | Path, model: StyleHEAT, reader: FaceReader, invert: Invert | None = None) -> Portrait:
     """Find the largest face of a picture file, align it unless it is, and invert it: by the encoder, or by `invert`.
 
     Raises InputError when the file is no picture or shows no face.
     """
     image = read_image(path)
-    landmarks = finder.landmarks(image)
+    landmarks = reader.landmarker.landmarks(image)
     if landmarks is None:
         raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
-    aligned = frame_face(image, landmarks, model.config.image_size)
-    landmarks = finder.landmarks(aligned)
+    size = model.config.image_size
+    aligned = frame_face(image, landmarks, size)
+    landmarks = reader.landmarker.landmarks(aligned)
     if landmarks is None:  # a face at the very edge of the picture, or tiny
         raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
-    return prepare(aligned, descriptor(fitted(landmarks[None], model.config.image_size))[0], model, invert)
+    return prepare(aligned, reader.clip([aligned], landmarks[None], size)[0], model, invert)
 
 
 def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:

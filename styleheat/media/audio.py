@@ -2,6 +2,7 @@
 
 import wave
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -14,6 +15,24 @@ from styleheat import files
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.media.container import opened, video_stream
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound of a file from `start` seconds to `end`, or to its own end; read when it is wanted, in pieces."""
+
+    path: Path
+    start: float = 0.0
+    end: float | None = None
+
+    def part(self, start: float, end: float) -> "Sound":
+        """What is heard from `start` to `end` seconds after this sound's own start."""
+        last = self.start + end
+        return Sound(self.path, self.start + start, last if self.end is None else min(last, self.end))
+
+    def pieces(self, sample_rate: int) -> Iterator[np.ndarray]:
+        """`stream_audio` of it."""
+        return stream_audio(self.path, sample_rate, self.start, self.end)
 
 
 def read_audio(
@@ -67,7 +86,7 @@ def stream_audio(
                     yield np.clip(wanted, -1, 1)
             if last is not None and at >= last:
                 break
-        if at is None:
+        if at is None and begin <= 1:  # else the sound may have ended before
             raise InputError(f"{path}: its audio track is empty; export it again")
 
 

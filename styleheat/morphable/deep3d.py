@@ -230,17 +230,17 @@ class Deep3D(nn.Module):
 
     @torch.inference_mode()
     def coefficients(self, frames: Iterable[np.ndarray], landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The coefficients of T frames, BATCH at a time, on the module's device.
+        """The coefficients of T frames, BATCH at a time, on the regressor's device.
 
         frames: (H, W, 3) uint8 RGB each. landmarks: (T, 68, 2) in pixels of the frames scaled to 256 × 256, y down;
         −1 where there is no face. Returns float32 (T, 257) and `transform_params` float32 (T, 5).
         """
-        standard = self.standard.cpu().numpy()
+        standard, device = self.standard.numpy(), next(self.regressor.parameters()).device
         found, params = [], []
         pairs = zip(frames, landmarks, strict=True)
         while batch := list(islice(pairs, BATCH)):
             crops = [align(frame, points, standard) for frame, points in batch]
-            images = torch.from_numpy(np.stack([crop.image for crop in crops])).to(self.standard.device)
+            images = torch.from_numpy(np.stack([crop.image for crop in crops])).to(device)
             found.append(self.regressor(images.permute(0, 3, 1, 2).float() / 255).cpu().numpy())
             params += [crop.transform_params for crop in crops]
         vectors = np.concatenate(found)
@@ -266,7 +266,8 @@ def open_deep3d(folder: str | Path, device: str = "cpu") -> Deep3D:
     except (safetensors.SafetensorError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"{path}: not the regressor Deep3D ({reason}); run the stage `weights` again") from None
-    return model.eval().requires_grad_(False).to(device)
+    model.regressor.to(device)  # alone: not every device has the float64 of the standard points
+    return model.eval().requires_grad_(False)
 
 
 def regress(

@@ -70,6 +70,15 @@ def test_mouth_boxes_are_square_and_clipped() -> None:
     assert metrics.mouth_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
 
 
+def test_face_boxes_hold_every_point_and_the_forehead() -> None:
+    points = _face(1)
+    x0, y0, x1, y1 = metrics.face_boxes(points, 256)[0]
+    assert (x0, x1, y1) == (np.floor(points[..., 0].min()), points[..., 0].max(), points[..., 1].max())
+    height = points[..., 1].max() - points[..., 1].min()
+    assert y0 == max(0, np.floor(points[..., 1].min() - 0.35 * height))
+    assert metrics.face_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
+
+
 def test_landmark_distance_is_a_share_of_the_interocular_distance() -> None:
     target, moved = _face(), _face() + np.array([0.0, 4.0])
     assert metrics.landmark_distance(moved, target) == pytest.approx(0.1)

@@ -1,5 +1,6 @@
 """The protocols on pictures whose scores are known, without networks: a driver that answers as it is told."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from styleheat.errors import InputError
 from styleheat.evaluation import protocols, report
 from styleheat.evaluation.protocols import Clip, Examiner
 from styleheat.face.landmarks import MediaPipe
+from styleheat.inference.reader import FaceReader, by_fitting, by_regressor
 from styleheat.media.video import VideoWriter, probe
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.styleheat import StyleHEAT
+from tests.parity.released import deep3d_folder
 
 FRAMES = 14
 
@@ -49,7 +52,7 @@ def clips() -> list[Clip]:
 def examiner() -> Examiner:
     torch.manual_seed(0)
     config = NETWORKS["embedded"]
-    return Examiner(StyleHEAT(config).eval(), Audio2Motion(config).eval(), MediaPipe(), seed=0)
+    return Examiner(StyleHEAT(config).eval(), Audio2Motion(config).eval(), FaceReader(MediaPipe(), by_fitting), seed=0)
 
 
 def _answer(monkeypatch: pytest.MonkeyPatch, frames: np.ndarray) -> None:
@@ -73,6 +76,19 @@ def test_the_truth_is_a_perfect_answer(clips: list[Clip], examiner: Examiner, mo
     assert scores["faces"] == 1
     assert scores["identity"] > 0.9
     assert trials["speech"][0].scores["mouth_correlation"] == pytest.approx(1)
+
+
+def test_so_it_is_by_the_released_regressor(
+    clips: list[Clip], examiner: Examiner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    short = [Clip(c.name, c.person, c.frames[:8], c.descriptors[:8], None) for c in clips]
+    _answer(monkeypatch, short[0].frames)
+    reader = FaceReader(examiner.reader.landmarker, by_regressor(deep3d_folder(tmp_path), "cpu"))
+    trials = dataclasses.replace(examiner, reader=reader).run(short)
+    assert trials["same_identity"][0].scores["aed"] == trials["same_identity"][0].scores["apd"] == 0
+    cross = trials["cross_identity"][0]
+    assert cross.scores["aed"] > 0 and cross.trivial["aed"] > 0
+    assert np.isfinite([cross.scores["apd"], cross.trivial["apd"]]).all()
 
 
 def test_the_repeated_source_is_the_trivial_answer(

@@ -12,12 +12,14 @@ from styleheat.checkpoints import save_model
 from styleheat.constants import SAMPLE_RATE
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference.animate import load_audio2motion, load_styleheat
+from styleheat.inference.reader import FaceReader, by_fitting, by_regressor
 from styleheat.media.audio import write_wav
 from styleheat.media.image import write_image
 from styleheat.media.video import VideoWriter, read_frames
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.styleheat import StyleHEAT
+from tests.parity.released import deep3d_folder
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finder() -> MediaPipe:
     return MediaPipe()
+
+
+@pytest.fixture(scope="session")
+def reader(finder: MediaPipe) -> FaceReader:
+    return FaceReader(finder, by_fitting)
+
+
+@pytest.fixture(scope="session")
+def regressor(folder: Path) -> Path:
+    """The model folder of the released regressor, filled by the fixtures' rule."""
+    return deep3d_folder(folder / "deep3d")
+
+
+@pytest.fixture(scope="session")
+def deep3d(finder: MediaPipe, regressor: Path) -> FaceReader:
+    return FaceReader(finder, by_regressor(regressor, "cpu"))
 
 
 @pytest.fixture(scope="session")

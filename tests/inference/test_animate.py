@@ -12,15 +12,16 @@ from styleheat.inference import animate as film
 from styleheat.inference.animate import animate, inspect, load_styleheat, write_film
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait
-from styleheat.media.audio import read_audio, write_wav
+from styleheat.inference.reader import FaceReader
+from styleheat.media.audio import Sound, read_audio, write_wav
 from styleheat.media.video import probe
 from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT
 
 
 @pytest.fixture(scope="module")
-def portrait(astronaut: Path, model: StyleHEAT, finder: MediaPipe) -> Portrait:
-    return read_portrait(astronaut, model, finder)
+def portrait(astronaut: Path, model: StyleHEAT, reader: FaceReader) -> Portrait:
+    return read_portrait(astronaut, model, reader)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_a_film_has_the_drivers_frames_rate_and_sound(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(SOUND_RATE) / 30), SOUND_RATE)
-    write_film(tmp_path / "film.mp4", model, portrait, Motion(descriptors, 30.0, tmp_path / "tone.wav"))
+    write_film(tmp_path / "film.mp4", model, portrait, Motion(descriptors, 30.0, Sound(tmp_path / "tone.wav")))
     info = probe(tmp_path / "film.mp4")
     assert (info.frames, info.width, info.height, info.fps, info.has_audio) == (7, 128, 128, 30.0, True)
     sound = read_audio(tmp_path / "film.mp4")
@@ -81,7 +82,7 @@ def test_ctrl_c_leaves_a_film_of_what_was_painted(
     monkeypatch.setattr(film, "animate", interrupted)
     write_wav(tmp_path / "tone.wav", np.zeros(SOUND_RATE), SOUND_RATE)
     with pytest.raises(KeyboardInterrupt):
-        write_film(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, tmp_path / "tone.wav"))
+        write_film(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, Sound(tmp_path / "tone.wav")))
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == (["f.mp4"] if painted else [])
     if painted:
         assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
@@ -91,7 +92,7 @@ def test_a_fault_while_encoding_leaves_no_film(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"missing\.wav: no such file"):
-        write_film(tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, tmp_path / "missing.wav"))
+        write_film(tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, Sound(tmp_path / "missing.wav")))
     assert list(tmp_path.iterdir()) == []
 
 

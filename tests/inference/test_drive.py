@@ -1,4 +1,3 @@
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,12 +5,11 @@ import pytest
 
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import drive
-from styleheat.media.audio import write_wav
+from styleheat.inference.reader import FaceReader
+from styleheat.media.audio import Sound, write_wav
 from styleheat.media.image import write_image
-from styleheat.media.video import VideoWriter, read_frames
-from styleheat.morphable.model import MEAN
+from styleheat.media.video import VideoWriter
 from styleheat.networks import audio2motion
 from styleheat.networks.audio2motion import Audio2Motion
 
@@ -19,48 +17,23 @@ START = np.zeros(73, np.float32)
 START[70:] = (0.9, 128, 128)
 
 
-class Blinking(MediaPipe):
-    """A landmarker that misses every third frame."""
-
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
-        for number, points in enumerate(super().track(frames)):
-            yield None if number % 3 == 1 else points
-
-
-def test_a_video_gives_one_descriptor_a_frame_at_its_own_rate(driver: Path, finder: MediaPipe) -> None:
-    motion = drive.from_video(driver, finder, START)
+def test_a_video_gives_one_descriptor_a_frame_at_its_own_rate(driver: Path, reader: FaceReader) -> None:
+    motion = drive.from_video(driver, reader, START)
     assert motion.descriptors.shape == (14, 73) and motion.descriptors.dtype == np.float32
     assert motion.fps == pytest.approx(30000 / 1001)
-    assert motion.sound == driver
+    assert motion.sound == Sound(driver)
 
 
-def test_frames_without_a_face_are_bridged(driver: Path, finder: MediaPipe) -> None:
-    whole = drive.from_video(driver, finder, START).descriptors
-    holes = drive.from_video(driver, Blinking(), START).descriptors
-    assert np.isfinite(holes).all()
-    assert np.abs(holes[:, 64:67] - whole[:, 64:67]).max() < 0.05  # radians
-
-
-def test_the_driver_gets_the_portraits_scale(driver: Path, finder: MediaPipe) -> None:
-    ratios = drive.from_video(driver, finder, START).descriptors[:, 70]
+def test_the_driver_gets_the_portraits_scale(driver: Path, reader: FaceReader) -> None:
+    ratios = drive.from_video(driver, reader, START).descriptors[:, 70]
     larger = START.copy()
     larger[70] *= 1.5
-    assert drive.from_video(driver, finder, larger).descriptors[:, 70] == pytest.approx(1.5 * ratios)
+    assert drive.from_video(driver, reader, larger).descriptors[:, 70] == pytest.approx(1.5 * ratios)
     assert ratios == pytest.approx(0.9, rel=0.1)
 
 
-def test_framing_forgets_where_and_how_large_the_face_was() -> None:
-    face = np.stack([MEAN[:, :2] * (100, -100) + (300 + 2 * frame, 200) for frame in range(5)])
-    framed = drive.in_framing(face)
-    moved = drive.in_framing(face * 3.5 + (1000, 40))
-    assert moved == pytest.approx(framed, abs=1e-6)
-    assert framed.mean((0, 1)) == pytest.approx((128, 140), abs=20)
-    face[2] = -1
-    assert (drive.in_framing(face)[2] == -1).all()
-
-
-def test_a_picture_is_eased_into_and_out_of(astronaut: Path, finder: MediaPipe) -> None:
-    motion = drive.from_image(astronaut, finder, START, seconds=2.0)
+def test_a_picture_is_eased_into_and_out_of(astronaut: Path, reader: FaceReader) -> None:
+    motion = drive.from_image(astronaut, reader, START, seconds=2.0)
     assert motion.descriptors.shape == (50, 73) and motion.sound is None
     assert motion.descriptors[[0, -1]] == pytest.approx(np.stack([START, START]))
     middle = motion.descriptors[25]
@@ -74,7 +47,7 @@ def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2M
     motion = drive.from_audio(speech, audio_model, START, pose_style=3, seed=1)
     assert motion.descriptors.shape == (250, 73) and motion.fps == 25
     assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
-    assert motion.sound == speech
+    assert motion.sound == Sound(speech)
     again = drive.from_audio(speech, audio_model, START, pose_style=3, seed=1)
     other = drive.from_audio(speech, audio_model, START, pose_style=3, seed=2)
     assert np.array_equal(motion.descriptors, again.descriptors)
@@ -98,7 +71,7 @@ def test_long_speech_is_heard_a_few_windows_at_a_time(
 
 
 def test_drivers_that_cannot_be_used_are_one_clear_line(
-    driver: Path, speech: Path, audio_model: Audio2Motion, finder: MediaPipe, tmp_path: Path
+    driver: Path, speech: Path, audio_model: Audio2Motion, reader: FaceReader, tmp_path: Path
 ) -> None:
     wall, film = tmp_path / "wall.png", tmp_path / "walls.mp4"
     write_image(wall, np.full((200, 200, 3), 90, np.uint8))
@@ -114,10 +87,10 @@ def test_drivers_that_cannot_be_used_are_one_clear_line(
         return drive.from_audio(path, audio_model, START, pose_style, seed=0)
 
     cases = [
-        (lambda: drive.from_video(film, finder, START), f"{film}: no face"),
-        (lambda: drive.from_video(text, finder, START), f"{text}: "),
-        (lambda: drive.from_video(tmp_path / "missing.mp4", finder, START), "missing.mp4: no such file"),
-        (lambda: drive.from_image(wall, finder, START, 2.0), f"{wall}: no face"),
+        (lambda: drive.from_video(film, reader, START), f"{film}: no face"),
+        (lambda: drive.from_video(text, reader, START), f"{text}: "),
+        (lambda: drive.from_video(tmp_path / "missing.mp4", reader, START), "missing.mp4: no such file"),
+        (lambda: drive.from_image(wall, reader, START, 2.0), f"{wall}: no face"),
         (lambda: hear(tmp_path / "empty.wav"), "empty.wav: the file is empty"),
         (lambda: hear(tmp_path / "click.wav"), "click.wav: 0.005 s of sound"),
         (lambda: hear(film), f"{film}: has no sound"),
@@ -127,21 +100,3 @@ def test_drivers_that_cannot_be_used_are_one_clear_line(
         with pytest.raises(InputError) as error:
             case()
         assert fault in str(error.value) and "\n" not in str(error.value)
-
-
-def test_the_driver_is_read_frame_by_frame(driver: Path, finder: MediaPipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each frame is let go before the next but one is read: a long driver must fit into memory."""
-    import weakref
-
-    alive: list[weakref.ref] = []
-
-    def frames(*args: object, **options: object) -> Iterator[np.ndarray]:
-        for frame in read_frames(*args, **options):  # type: ignore[arg-type]
-            assert sum(reference() is not None for reference in alive) <= 2
-            held = frame.view()
-            alive.append(weakref.ref(held))
-            yield held
-
-    monkeypatch.setattr(drive.video, "read_frames", frames)
-    drive.from_video(driver, finder, START)
-    assert len(alive) == 14

@@ -10,11 +10,11 @@ import torch
 
 from styleheat.checkpoints import save_model
 from styleheat.errors import InputError
-from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import portrait
 from styleheat.inference.animate import animate
 from styleheat.inference.drive import Motion
 from styleheat.inference.edit import NOD, TURN, edit, sweep
+from styleheat.inference.reader import FaceReader
 from styleheat.morphable.model import face_model
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.editing import STRENGTHS, Editing
@@ -114,9 +114,9 @@ def test_optimisation_comes_nearer_and_leaves_the_model_alone(model: StyleHEAT, 
     assert torch.equal(again.feature, made.feature)
 
 
-def test_an_optimised_photo_is_animated(astronaut: Path, model: StyleHEAT, finder: MediaPipe) -> None:
+def test_an_optimised_photo_is_animated(astronaut: Path, model: StyleHEAT, reader: FaceReader) -> None:
     infer = wanted(inversion={"method": "optimise", "steps": 3})
-    face = portrait.read_portrait(astronaut, model, finder, portrait.inverter(infer, model))
+    face = portrait.read_portrait(astronaut, model, reader, portrait.inverter(infer, model))
     assert face.inversion.condition is None
     frames = list(animate(model, face, np.stack([face.descriptor] * 5)))
     assert len(frames) == 5 and frames[0].shape == (128, 128, 3)

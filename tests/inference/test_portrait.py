@@ -5,16 +5,16 @@ import pytest
 
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_quad
-from styleheat.face.landmarks import MediaPipe
 from styleheat.inference.portrait import read_portrait
+from styleheat.inference.reader import FaceReader
 from styleheat.media.image import read_image, write_image
 from styleheat.networks.styleheat import StyleHEAT
 
 
-def test_a_photo_is_aligned_and_inverted(astronaut: Path, model: StyleHEAT, finder: MediaPipe) -> None:
-    portrait = read_portrait(astronaut, model, finder)
+def test_a_photo_is_aligned_and_inverted(astronaut: Path, model: StyleHEAT, reader: FaceReader) -> None:
+    portrait = read_portrait(astronaut, model, reader)
     assert portrait.image.shape == (128, 128, 3) and portrait.image.dtype == np.uint8
-    landmarks = finder.landmarks(portrait.image)
+    landmarks = reader.landmarker.landmarks(portrait.image)
     assert landmarks is not None
     corners = np.array([(0, 0), (0, 128), (128, 128), (128, 0)])
     assert np.abs(ffhq_quad(landmarks) - corners).max() < 8
@@ -24,28 +24,30 @@ def test_a_photo_is_aligned_and_inverted(astronaut: Path, model: StyleHEAT, find
 
 
 def test_an_aligned_picture_is_left_as_it_is(
-    astronaut: Path, model: StyleHEAT, finder: MediaPipe, tmp_path: Path
+    astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path
 ) -> None:
-    first = read_portrait(astronaut, model, finder)
+    first = read_portrait(astronaut, model, reader)
     write_image(tmp_path / "aligned.png", first.image)
-    assert np.array_equal(read_portrait(tmp_path / "aligned.png", model, finder).image, first.image)
+    assert np.array_equal(read_portrait(tmp_path / "aligned.png", model, reader).image, first.image)
 
 
-def test_of_two_faces_the_larger_is_taken(astronaut: Path, model: StyleHEAT, finder: MediaPipe, tmp_path: Path) -> None:
+def test_of_two_faces_the_larger_is_taken(
+    astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path
+) -> None:
     image = read_image(astronaut)
     both = np.full((512, 1024, 3), 127, np.uint8)
     both[:, 512:] = image
     both[128:384, 128:384] = image[::2, ::-2]
     write_image(tmp_path / "both.png", both)
-    alone, one = (read_portrait(path, model, finder).image for path in (astronaut, tmp_path / "both.png"))
+    alone, one = (read_portrait(path, model, reader).image for path in (astronaut, tmp_path / "both.png"))
     inner = slice(32, 112)  # without the background
     assert np.abs(alone[inner, inner].astype(float) - one[inner, inner]).mean() < 8
 
 
-def test_pictures_that_cannot_be_used_are_one_clear_line(model: StyleHEAT, finder: MediaPipe, tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_used_are_one_clear_line(model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
     write_image(tmp_path / "wall.png", np.full((200, 200, 3), 90, np.uint8))
     (tmp_path / "empty.png").touch()
     for name, fault in (("wall.png", "no face"), ("empty.png", "empty"), ("missing.png", "no such file")):
         with pytest.raises(InputError, match=fault) as error:
-            read_portrait(tmp_path / name, model, finder)
+            read_portrait(tmp_path / name, model, reader)
         assert str(tmp_path / name) in str(error.value) and "\n" not in str(error.value)

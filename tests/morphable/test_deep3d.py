@@ -91,7 +91,7 @@ def test_files_that_are_not_what_they_should_be(released: Path, tmp_path: Path) 
     with pytest.raises(InputError, match=r"epoch_20\.pth: missing; .* get it from https://github"):
         checkpoints.released_deep3d(tmp_path)
     (tmp_path / "Deep3D").symlink_to(released / "Deep3D")
-    with pytest.raises(InputError, match=r"similarity_Lm3D_all\.mat: missing; .* University of Basel .* licence"):
+    with pytest.raises(InputError, match=r"similarity_Lm3D_all\.mat: missing; .* get it from https://raw"):
         checkpoints.released_deep3d(tmp_path)
     (tmp_path / "BFM").mkdir()
     (tmp_path / checkpoints.STANDARD.name).write_bytes(b"no MATLAB file at all")
@@ -102,7 +102,7 @@ def test_files_that_are_not_what_they_should_be(released: Path, tmp_path: Path) 
         checkpoints.released_deep3d(tmp_path)
     savemat(tmp_path / checkpoints.STANDARD.name, {"lm": MEAN})
     savemat(tmp_path / checkpoints.FACE_MODEL.name, {"meanshape": np.zeros((1, 12))})
-    with pytest.raises(InputError, match=r"BFM_model_front\.mat: not the Basel Face Model"):
+    with pytest.raises(InputError, match=r"BFM_model_front\.mat: not a face model .* Basel Face Model .* licence"):
         checkpoints.released_deep3d(tmp_path)
     with pytest.raises(InputError, match="missing; the coefficients of deep3d need the released regressor"):
         open_deep3d(tmp_path)

@@ -1,6 +1,8 @@
 """Deep3DFaceRecon's crop, regressor, 73 numbers, windows and face model give the reference's numbers."""
 
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from styleheat import checkpoints
 from styleheat.morphable.coefficients import (
     crop_norm_ratio,
     descriptor,
@@ -15,9 +18,10 @@ from styleheat.morphable.coefficients import (
     window,
     window_indices,
 )
-from styleheat.morphable.deep3d import BaselFace, Deep3D, align, face_model_state, standard_points
+from styleheat.morphable.deep3d import BaselFace, Deep3D, align, face_model_state, open_deep3d, standard_points
 
 from .conftest import Golden, pool
+from .released import write
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,22 @@ def test_face_model(fixture: Golden, coefficients: Tensor) -> None:
     fixture.close("bfm.color", face.color[:, ::12])
     fixture.close("bfm.landmarks68", face.landmarks)
     fixture.close("bfm.rotation", face.rotation)
+
+
+def test_from_files(fixture: Golden, fill: ModuleType, coefficients: Tensor, tmp_path: Path) -> None:
+    """The regressor's file, the standard points and the face model, converted and opened as the stages do."""
+    files = (checkpoints.DEEP3D, checkpoints.STANDARD, checkpoints.FACE_MODEL)
+    write(tmp_path, files, fill, fixture.seed)
+    assert checkpoints.released_files("deep3d", tmp_path) == files
+    checkpoints.convert_released("deep3d", tmp_path, tmp_path / "made", {})
+    model = open_deep3d(tmp_path / "made")
+    assert model.face is not None
+    fixture.close("lm3d_std5", model.standard, 1e-12)
+    fixture.close("coeffs257", model.regressor((fixture.image("d3.image", 3, 3, 224, 224) + 1) / 2))
+    face = model.face(coefficients)
+    fixture.close("bfm.vertex", face.vertex[:, ::12])
+    fixture.close("bfm.color", face.color[:, ::12])
+    fixture.close("bfm.landmarks68", face.landmarks)
 
 
 def test_standard_points(fixture: Golden, standard: np.ndarray) -> None:

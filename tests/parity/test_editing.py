@@ -16,23 +16,11 @@ from styleheat.networks.config import NETWORKS
 from styleheat.networks.editing import Editing
 from styleheat.networks.inversion import Inverter
 
-from .conftest import Golden, manifest_path, pool
+from .conftest import Golden, pool
+from .released import write
 from .test_styleheat import CHAIN, separate_files
 
 EDITS = re.compile(r"(young|old|pose|beard|lip)_(-?[\d.]+)")
-
-
-def write_files(folder: Path, fill: ModuleType, seed: int) -> None:
-    """The four files of directions and statistics, as torch and numpy save them."""
-    for file in (checkpoints.AGE, checkpoints.HEAD_POSE, checkpoints.GANSPACE, checkpoints.PULSE):
-        manifest = fill.load_manifest(str(manifest_path(file.name.replace("/", "__"))))
-        content = fill.build_checkpoint(manifest, seed)
-        path = folder / file.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".npz":
-            np.savez(path, **content)
-        else:
-            torch.save(fill.to_torch(content), path)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +31,7 @@ def fixture(golden: Callable[[str], Golden]) -> Golden:
 @pytest.fixture(scope="module")
 def released(fixture: Golden, fill: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("released")
-    write_files(folder, fill, fixture.seed)
+    write(folder, checkpoints.released_files("editing", folder), fill, fixture.seed)
     return folder
 
 

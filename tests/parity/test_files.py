@@ -8,10 +8,9 @@ from types import ModuleType
 import pytest
 import safetensors.torch
 import torch
-from scipy.io import savemat
 
 from styleheat import checkpoints
-from styleheat.morphable.deep3d import Deep3D
+from styleheat.morphable.deep3d import open_deep3d
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.editing import Editing
 from styleheat.networks.inversion import Inverter
@@ -21,20 +20,7 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
 
 from .conftest import Golden, manifest_path
-from .test_editing import write_files
-
-FILES = (
-    checkpoints.E4E,
-    checkpoints.HFGI,
-    checkpoints.STYLEGAN,
-    checkpoints.VISUAL,
-    checkpoints.WARPER,
-    checkpoints.CRITIC,
-    checkpoints.VGG19,
-    checkpoints.EXPRESSION,
-    checkpoints.POSE,
-    checkpoints.DEEP3D,
-)
+from .released import write
 
 
 def checkpoint(fill: ModuleType, name: str, seed: int) -> dict:
@@ -62,13 +48,8 @@ def test_audio_files_both_layouts(golden: Callable[[str], Golden], fill: ModuleT
 @pytest.mark.slow
 def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleType, tmp_path: Path) -> None:
     seed = golden("styleheat_forward_full").seed
-    for file in FILES:
-        (tmp_path / file.name).parent.mkdir(exist_ok=True)
-        torch.save(checkpoint(fill, file.name.replace("/", "__"), seed), tmp_path / file.name)
-    (tmp_path / "BFM").mkdir()
-    standard = checkpoint(fill, checkpoints.STANDARD.name.replace("/", "__"), seed)["lm"].numpy()
-    savemat(tmp_path / checkpoints.STANDARD.name, {"lm": standard})
-    write_files(tmp_path, fill, seed)
+    files = {file for name in checkpoints.RELEASED for file in checkpoints.released_files(name, tmp_path)}
+    write(tmp_path, files | {checkpoints.WARPER, checkpoints.FACE_MODEL}, fill, seed)
     kinds = {
         "prior": Inverter,
         "styleheat": StyleHEAT,
@@ -77,14 +58,14 @@ def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleTy
         "vgg19": lambda config: Vgg19(),
         "audio": Audio2Motion,
         "editing": Editing,
-        "deep3d": lambda config: Deep3D(),
     }
-    assert kinds.keys() == checkpoints.RELEASED.keys()
-    for name, kind in kinds.items():
+    assert kinds.keys() | {"deep3d"} == checkpoints.RELEASED.keys()
+    for name in checkpoints.RELEASED:
         started = time.perf_counter()
         checkpoints.convert_released(name, tmp_path, tmp_path / "made" / name, {})
         converted = time.perf_counter()
-        model = checkpoints.open_model(tmp_path / "made" / name, kind)
+        folder = tmp_path / "made" / name
+        model = open_deep3d(folder) if name == "deep3d" else checkpoints.open_model(folder, kinds[name])
         opened = time.perf_counter()
         count = sum(tensor.numel() for tensor in model.state_dict().values())
         print(

@@ -155,7 +155,7 @@ def test_discriminator_of_other_batches(golden) -> None:
     fixture.close("logits512", logits, 5e-4)
     # The reference's generator loss, whose sign rewards what the critic takes for fake. Ours is softplus(-logits).
     loss = 0.1 * F.softplus(logits).mean().item()
-    assert loss == pytest.approx(float(fixture["gan_loss"]), rel=1e-3)
+    assert loss == pytest.approx(float(fixture["gan_loss"]), rel=1e-4)
 
 
 def test_perceptual_loss(golden) -> None:

@@ -1,0 +1,99 @@
+"""Faces read as those of the training clips were: found, followed, and told in coefficients."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from styleheat.errors import InputError
+from styleheat.face.align import ffhq_box
+from styleheat.face.crop import cut_out, median_square, to_cut
+from styleheat.face.landmarks import NO_FACE, Landmarker, has_face, landmarker, smooth, stack
+from styleheat.media import video
+from styleheat.media.image import read_image
+from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, pack_coefficients
+from styleheat.morphable.fitting import fit
+from styleheat.params import Infer
+
+STEADY = 1.0
+"""Standard deviation, in frames, of the smoothing of tracked landmarks: that of the data sets in every profile."""
+
+Estimate = Callable[[Iterable[np.ndarray], np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+"""A clip's frames (size,size,3) uint8, its landmarks (T,68,2) in their pixels, and size → coefficients (T,257) and
+`transform_params` (T,5). Rows of −1 get what lies between their neighbours. Frames are read only if they are needed."""
+
+
+@dataclass(frozen=True)
+class FaceReader:
+    """Two back ends at work on whatever a user gives. landmarker: finds faces. estimate: their coefficients."""
+
+    landmarker: Landmarker
+    estimate: Estimate
+
+    def clip(self, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> np.ndarray:
+        """The descriptors (T,73) float32 of T frames (size,size,3) uint8 that are framed as training clips are.
+
+        landmarks: (T,68,2) in their pixels; rows of −1 get descriptors between those of their neighbours. Raises
+        InputError when no frame has a face.
+        """
+        return descriptor(pack_coefficients(*self.estimate(frames, landmarks, size)))
+
+    def picture(self, path: str | Path) -> np.ndarray:
+        """The descriptor (73,) of the largest face in a picture file.
+
+        Raises InputError when the file is no picture or shows no face.
+        """
+        image = read_image(path)
+        landmarks = self.landmarker.landmarks(image)
+        if landmarks is None:
+            raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
+        return self._framed([image], landmarks[None])[0]
+
+    def video(self, path: str | Path) -> np.ndarray:
+        """The descriptors (T,73) of the face that a video file of T frames shows.
+
+        It is read once to follow the face and, if the coefficients come from pictures, once more to look at it: no
+        more than a few frames are in memory. Raises InputError when the file is no video, or no frame shows a face.
+        """
+        landmarks = smooth(stack(self.landmarker.track(_frames(path, "driver"))), STEADY)
+        if not has_face(landmarks).any():
+            raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
+        return self._framed(_frames(path, "driver's coefficients"), landmarks)
+
+    def _framed(self, frames: Iterable[np.ndarray], landmarks: np.ndarray) -> np.ndarray:
+        """`clip` of any frames of one size, cut as a training clip is in FFHQ's framing: one upright square for all,
+        the median of those of the frames with a face."""
+        here = has_face(landmarks)
+        box = median_square(np.stack([ffhq_box(points) for points in landmarks[here]]))
+        points = np.where(here[:, None, None], to_cut(landmarks, box, FRAME_SIZE), NO_FACE)
+        return self.clip((cut_out(frame, box, FRAME_SIZE) for frame in frames), points, FRAME_SIZE)
+
+
+def face_reader(infer: Infer, device: str) -> FaceReader:
+    """The back ends that params.yaml names. Raises InputError when their packages or weights can't be had."""
+    estimate: Estimate = by_fitting
+    if infer.coefficients == "deep3d":
+        estimate = by_regressor(infer.coefficients_weights, device)
+    return FaceReader(landmarker(infer.landmarks, device), estimate)
+
+
+def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `Estimate` from the landmarks alone: our own face model laid over them."""
+    coefficients, transform_params, _ = fit(landmarks, size)
+    return coefficients, transform_params
+
+
+def by_regressor(folder: str | Path, device: str) -> Estimate:
+    """The `Estimate` of the released regressor in a model folder, on `device`. Raises InputError without it."""
+    from styleheat.morphable.deep3d import open_deep3d, regress
+
+    model = open_deep3d(folder, device)
+    return lambda frames, landmarks, size: regress(model, frames, landmarks, size)
+
+
+def _frames(path: str | Path, desc: str) -> Iterator[np.ndarray]:
+    """Every frame of a video; a bar shows how fast they go, from the first one on."""
+    total = video.probe(path).frames
+    yield from tqdm(video.read_frames(path, fps=None), total=total, desc=desc, unit="frame", mininterval=1.0)

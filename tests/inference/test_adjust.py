@@ -1,0 +1,107 @@
+"""Options of a driver, on descriptors alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from styleheat.errors import InputError
+from styleheat.inference.adjust import adjust, part_of, relative
+from styleheat.inference.drive import Motion
+from styleheat.media.audio import Sound
+from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
+from styleheat.morphable.model import face_model, rotation
+from styleheat.params import Drive, load_params
+
+AS_IT_IS = load_params(Path(__file__).parents[2] / "params.yaml").infer.drive.model_dump()
+
+
+def wanted(**changed: Any) -> Drive:
+    return Drive.model_validate(AS_IT_IS | changed)
+
+
+def motion(frames: int = 20, fps: float = 25.0, seed: int = 0) -> Motion:
+    rng = np.random.default_rng(seed)
+    descriptors = 0.2 * rng.standard_normal((frames, 73)).cumsum(0).astype(np.float32)
+    descriptors[:, DESCRIPTOR_ANGLE] = 0.3 * np.sin(rng.standard_normal((frames, 3)))
+    descriptors[:, DESCRIPTOR_CROP] = (1.2, 128, 130)
+    return Motion(descriptors, fps, Sound(Path("driver.mp4")))
+
+
+START = motion(1, seed=1).descriptors[0]
+
+
+def test_the_committed_parameters_change_nothing() -> None:
+    driver = motion()
+    same = adjust(driver, START, wanted())
+    assert np.array_equal(same.descriptors, driver.descriptors)
+    assert (same.fps, same.sound is driver.sound) == (driver.fps, True)
+
+
+def test_a_part_of_the_time_keeps_its_sound() -> None:
+    driver = motion(50)
+    part = adjust(driver, START, wanted(seconds=[0.4, 1.2]))
+    assert np.array_equal(part.descriptors, driver.descriptors[10:30])
+    assert part.sound == Sound(Path("driver.mp4"), pytest.approx(0.4), pytest.approx(1.2))
+    assert len(adjust(driver, START, wanted(seconds=[1.0, 9.0])).descriptors) == 25
+
+
+@pytest.mark.parametrize("seconds", [[3.0, 4.0], [0.0, 0.001]])
+def test_no_frame_in_the_part_of_the_time_is_one_line(seconds: list[float]) -> None:
+    with pytest.raises(InputError, match=r"infer\.drive\.seconds: the driver has no frame from .*; it lasts 2 s"):
+        adjust(motion(50), START, wanted(seconds=seconds))
+
+
+def test_another_rate_keeps_the_length_and_the_course() -> None:
+    times = (np.arange(60) + 0.5) / 30
+    ramp = Motion(np.tile(times[:, None], 73).astype(np.float32), 30.0)
+    slower = adjust(ramp, START, wanted(fps=12.5))
+    assert (len(slower.descriptors), slower.fps) == (25, 12.5)
+    assert slower.descriptors[:, 0] == pytest.approx((np.arange(25) + 0.5) / 12.5, abs=1e-5)
+
+
+@given(st.integers(0, 2**16))
+def test_relative_motion_starts_from_the_portrait(seed: int) -> None:
+    driver = motion(5, seed=seed).descriptors
+    moved = relative(driver, START)
+    assert moved[0] == pytest.approx(START, abs=1e-4)
+    turn = rotation(driver[3, DESCRIPTOR_ANGLE]) @ rotation(driver[0, DESCRIPTOR_ANGLE]).T
+    ours = rotation(moved[3, DESCRIPTOR_ANGLE]) @ rotation(START[DESCRIPTOR_ANGLE]).T
+    assert ours == pytest.approx(turn, abs=1e-4)
+    expression = moved[:, DESCRIPTOR_EXPRESSION] - START[DESCRIPTOR_EXPRESSION]
+    assert expression == pytest.approx(driver[:, DESCRIPTOR_EXPRESSION] - driver[0, DESCRIPTOR_EXPRESSION], abs=1e-4)
+
+
+@pytest.mark.parametrize("part", ["expression", "pose", "lips", "eyes"])
+def test_one_part_moves_and_the_rest_is_the_portraits(part: str) -> None:
+    driver, taken = motion(), part_of(part)
+    descriptors = adjust(driver, START, wanted(part=part)).descriptors
+    assert np.array_equal(descriptors[:, taken], driver.descriptors[:, taken])
+    assert (descriptors[:, ~taken] == START[~taken]).all()
+
+
+def test_parts_cover_the_descriptor_without_overlap() -> None:
+    assert (part_of("pose") ^ part_of("expression")).all()
+    assert np.array_equal(part_of("lips") ^ part_of("eyes"), part_of("expression"))
+    names = face_model().expression_names
+    assert part_of("lips")[names.index("jaw_open")] and part_of("eyes")[names.index("blink_left")]
+
+
+def test_expression_scale_and_smoothing() -> None:
+    driver = motion()
+    assert not adjust(driver, START, wanted(expression_scale=0.0)).descriptors[:, DESCRIPTOR_EXPRESSION].any()
+    doubled = adjust(driver, START, wanted(expression_scale=2.0)).descriptors
+    assert np.array_equal(doubled[:, DESCRIPTOR_EXPRESSION], 2 * driver.descriptors[:, DESCRIPTOR_EXPRESSION])
+    assert np.array_equal(doubled[:, DESCRIPTOR_ANGLE], driver.descriptors[:, DESCRIPTOR_ANGLE])
+    steadied = adjust(driver, START, wanted(smooth=2.0)).descriptors
+    assert np.abs(np.diff(steadied, axis=0)).mean() < np.abs(np.diff(driver.descriptors, axis=0)).mean() / 2
+
+
+def test_key_frames_take_the_place_of_an_angle() -> None:
+    descriptors = adjust(motion(21), START, wanted(yaw=[0, 20, -20])).descriptors
+    yaw = np.degrees(descriptors[:, DESCRIPTOR_ANGLE.start + 1])
+    assert yaw[[0, 5, 10, 15, 20]] == pytest.approx([0, 10, 20, 0, -20], abs=1e-4)
+    assert np.array_equal(descriptors[:, DESCRIPTOR_ANGLE.start], motion(21).descriptors[:, DESCRIPTOR_ANGLE.start])
