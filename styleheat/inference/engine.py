@@ -6,6 +6,7 @@ of the upper layers, modulated, demodulated and with their constant factors in t
 computes only what acts: of the calibrator's heads those at F's own resolution.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -29,18 +30,19 @@ INJECTION_SLOPE = 0.01
 
 
 class Engine:
-    """One portrait, ready to be painted in any motion.
+    """One portrait, ready to be painted in any motion."""
 
-    On GPUs, calibrator and generator compute in half precision, and the largest difference from the reference is then
-    about 1e-2 on [-1,1].
-    """
+    def __init__(self, model: StyleHEAT, inversion: Inversion, precision: torch.dtype | None = None) -> None:
+        """Bind a model, whose weights are not changed, to a portrait.
 
-    def __init__(self, model: StyleHEAT, inversion: Inversion) -> None:
-        """inversion: of batch 1, as in `Portrait.inversion`. The model's weights are copied, not changed."""
+        inversion: of batch 1, as in `Portrait.inversion`. precision: that calibrator and generator compute in; None:
+        float16 on GPUs, float32 elsewhere. In float16 pixels are off by about 1e-2 on [-1,1].
+        """
         device = inversion.feature.device
         if device.type == "cpu":
             keep_memory()
-        precision = torch.float16 if device.type == "cuda" else torch.float32
+        if precision is None:
+            precision = torch.float16 if device.type == "cuda" else torch.float32
         stylegan, codes = model.generator.stylegan, inversion.codes
         with torch.inference_mode():
             base = stylegan.below(codes)[1] if inversion.base is None else inversion.base
@@ -121,7 +123,7 @@ class _Halving:
         self.same = _of_layer(block.conv1, size, precision)
         blur, strided, activation = block.conv2
         blur_skip, skip = block.skip
-        self.blurs = blur, blur_skip
+        self.blurs = [copy.deepcopy(one).to(precision) for one in (blur, blur_skip)]
         assert isinstance(strided, EqualConv2d) and isinstance(skip, EqualConv2d)
         assert isinstance(activation, BiasedLeakyReLU)
         weight, bias = strided.weight * strided.scale, activation.bias  # √2 of the activation, 1/√2 of the sum

@@ -57,7 +57,8 @@ class Convolution:
     ) -> None:
         kernel = weight.shape[2]
         wide = min(weight.shape[:2]) >= WIDE and size >= LARGE and size % TILE == 0
-        self.winograd = weight.device.type == "cpu" and wide and kernel == 3 and stride == 1
+        plain = weight.device.type == "cpu" and weight.dtype == torch.float32
+        self.winograd = plain and wide and kernel == 3 and stride == 1
         self.weight = winograd_weight(weight) if self.winograd else weight.contiguous(memory_format=FAST)
         self.bias, self.slope, self.stride = bias, slope, stride
         self.padding = kernel // 2 if padding is None else padding

@@ -82,6 +82,15 @@ def test_equals_the_reference_path(
         assert torch.equal(value, before[key]), key
 
 
+def test_half_precision_is_near(windows: torch.Tensor) -> None:
+    """What GPUs compute, here on the CPU."""
+    model = untrained(TINY)
+    inversion = model.generator.invert(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1)
+    made = Engine(model, inversion, torch.float16).paint(windows)
+    assert made.dtype == torch.float32
+    torch.testing.assert_close(made, Engine(model, inversion).paint(windows), rtol=0, atol=5e-2)
+
+
 def test_each_engine_keeps_its_own_portrait(windows: torch.Tensor) -> None:
     model = untrained(TINY)
     inversions = [model.generator.invert(torch.full((1, 3, 64, 64), grey)) for grey in (-0.5, 0.5)]
