@@ -24,6 +24,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from styleheat.clips.store import write_lmdb
+from styleheat.media.video import probe
 from styleheat.params import read_yaml
 from tests.clips.samples import SIZE, make_shard
 from tests.dvc.repository import ROOT, Repository, clone
@@ -293,6 +294,11 @@ def animation(project: Repository, command: str) -> None:
         assert picture.n_frames == 100
 
 
+def benchmark(project: Repository, command: str) -> None:
+    """At the small size."""
+    assert "engine" in shell(project, f"{command} --network embedded --frames 1")
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -326,6 +332,7 @@ CHECKS: dict[str, Check] = {
     "cp models/audio/* models/embedded/audio/": says(),
     "git checkout params.yaml": says("Updated 1 path"),
     "python -m docs.animation": animation,
+    "python -m benchmarks.inference": benchmark,
 }
 
 
@@ -338,6 +345,18 @@ def test_every_command_does_what_the_page_says(project: Repository, block: str):
 
 def test_no_check_is_left_of_a_command_that_is_gone():
     assert set(CHECKS) == {command for block in BLOCKS.values() for command in block}
+
+
+PROGRAMS = [program for page in PAGES for program in fenced(page, "python")]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_runs(reproduced: Repository, tmp_path: Path, program: str):
+    project = reproduced.copy(tmp_path / "project")
+    said = project.run("python", "-c", program)
+    assert "film.mp4" in program or "(128, 128, 3) uint8" in said
+    if "film.mp4" in program:
+        assert probe(project.path / "film.mp4").frames == probe(ROOT / "data" / "examples" / "driver.mp4").frames
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

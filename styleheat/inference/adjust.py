@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from styleheat.errors import InputError
-from styleheat.inference.drive import SOUND_RATE, Motion
+from styleheat.inference.drive import Motion
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
 from styleheat.morphable.model import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, angles, face_model, rotation
 from styleheat.params import Drive
@@ -51,9 +51,7 @@ def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
         told = f"the driver has no frame from {seconds[0]:g} to {seconds[1]:g}"
         length = len(motion.descriptors) / motion.fps
         raise InputError(f"params.yaml: infer.drive.seconds: {told}; it lasts {length:g} s")
-    sound = None
-    if motion.sound is not None:
-        sound = motion.sound[round(first / motion.fps * SOUND_RATE) : round(last / motion.fps * SOUND_RATE)]
+    sound = None if motion.sound is None else motion.sound.part(first / motion.fps, last / motion.fps)
     return Motion(descriptors, motion.fps, sound)
 
 

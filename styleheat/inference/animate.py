@@ -1,6 +1,7 @@
-"""Descriptors to frames to a file: frames are painted a few at a time and encoded as they come."""
+"""Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ from tqdm import tqdm
 from styleheat.checkpoints import open_model
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.drive import SOUND_RATE, Motion
+from styleheat.inference.engine import Engine
 from styleheat.inference.portrait import Portrait, inverter, read_portrait
 from styleheat.inference.reader import FaceReader
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
-from styleheat.networks.layers import channels_last
+from styleheat.networks.layers import channels_last, resize
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer
 
@@ -29,9 +31,8 @@ BATCH_PIXELS = BATCH * 256 * 256
 def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
     """The model of a folder, ready for inference. Raises InputError when the folder holds no such model."""
     model = open_model(folder, StyleHEAT)
-    # The encoders run once: at full size, leaving them in the mapped file spares a second gigabyte.
-    for part in (model.video_warper, model.calibrator, model.generator.stylegan):
-        channels_last(part)
+    # The rest runs once, or its weights are copied by the engine: it stays in the mapped file, which spares a gigabyte.
+    channels_last(model.video_warper)
     return model.requires_grad_(False).to(device)
 
 
@@ -56,27 +57,46 @@ def animate(
 
     size: S, if not the generator's own.
     """
-    device = next(model.parameters()).device
-    image = torch.empty(0)  # not looked at: the portrait is inverted already
+    engine = Engine(model, portrait.inversion)
+    device = portrait.inversion.feature.device
     batch = min(BATCH, max(1, BATCH_PIXELS // model.config.image_size**2))
     for start in range(0, len(descriptors), batch):
         chosen = range(start, min(start + batch, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
-            painted = model(image, windows, portrait.inversion.expand(len(chosen)), size=size).image
-            pixels = ((painted + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+            painted = engine.paint(windows)
+            painted = painted if size is None else resize(painted, size)
+            pixels = painted.add_(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
         yield from np.ascontiguousarray(pixels.cpu().numpy())
 
 
 def write_film(path: str | Path, model: StyleHEAT, portrait: Portrait, motion: Motion) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and sound; a bar shows frames a second."""
+    """Animate, and encode the frames as they come, with the motion's rate and sound.
+
+    A bar shows frames a second and the time that is left. Ctrl-C ends the film early: it is then a whole file of the
+    frames painted so far, and the KeyboardInterrupt goes on.
+    """
     frames = animate(model, portrait, motion.descriptors)
-    progress = tqdm(frames, total=len(motion.descriptors), desc=Path(path).name, unit="frame", mininterval=1.0)
-    size = model.config.image_size
-    with VideoWriter(path, (size, size), motion.fps, motion.sound, SOUND_RATE) as writer:
-        for frame in progress:
-            writer.write(frame)
+    total, size = len(motion.descriptors), model.config.image_size
+    sound = None if motion.sound is None else motion.sound.pieces(SOUND_RATE)
+    writing: Future[None] | None = None
+    interrupt: KeyboardInterrupt | None = None
+    with VideoWriter(path, (size, size), motion.fps, sound, SOUND_RATE) as writer, ThreadPoolExecutor(1) as encoder:
+        try:
+            for frame in tqdm(frames, total=total, desc=Path(path).name, unit="frame", mininterval=1.0):
+                if writing is not None:
+                    writing.result()
+                writing = encoder.submit(writer.write, frame)
+        except KeyboardInterrupt as stop:
+            if writing is None:
+                raise
+            interrupt = stop
+        if writing is not None:
+            writing.result()
+    if interrupt is not None:
+        tqdm.write(f"{path}: stopped after {writer.frames} of {total} frames")
+        raise interrupt
 
 
 def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:

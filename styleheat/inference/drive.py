@@ -9,7 +9,7 @@ import torch
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import read_audio
+from styleheat.media.audio import Sound, read_audio
 from styleheat.media.mel import mel_spectrogram, mel_windows
 from styleheat.media.video import probe
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP, crop_norm_ratio
@@ -21,11 +21,11 @@ SOUND_RATE = 44_100
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: (N,) at SOUND_RATE, or None."""
+    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: what is heard with them."""
 
     descriptors: np.ndarray
     fps: float
-    sound: np.ndarray | None = None
+    sound: Sound | None = None
 
 
 def from_video(path: str | Path, reader: FaceReader, start: np.ndarray) -> Motion:
@@ -37,7 +37,7 @@ def from_video(path: str | Path, reader: FaceReader, start: np.ndarray) -> Motio
     """
     info = probe(path)
     descriptors = same_scale(reader.video(path), start)
-    return Motion(descriptors, info.fps, read_audio(path, SOUND_RATE) if info.has_audio else None)
+    return Motion(descriptors, info.fps, Sound(Path(path)) if info.has_audio else None)
 
 
 def from_image(path: str | Path, reader: FaceReader, start: np.ndarray, seconds: float) -> Motion:
@@ -61,7 +61,7 @@ def from_audio(path: str | Path, model: Audio2Motion, start: np.ndarray, pose_st
     if frames == 0:
         raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
     descriptors = speak(samples, frames, model, start, pose_style, seed)
-    return Motion(descriptors, FPS, read_audio(path, SOUND_RATE))
+    return Motion(descriptors, FPS, Sound(Path(path)))
 
 
 @torch.inference_mode()

@@ -1,16 +1,38 @@
 """Sound files, and the sound of videos, as mono float arrays."""
 
 import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 
 from styleheat import files
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.media.container import opened, video_stream
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound of a file from `start` seconds to `end`, or to its own end; read when it is wanted, in pieces."""
+
+    path: Path
+    start: float = 0.0
+    end: float | None = None
+
+    def part(self, start: float, end: float) -> "Sound":
+        """What is heard from `start` to `end` seconds after this sound's own start."""
+        last = self.start + end
+        return Sound(self.path, self.start + start, last if self.end is None else min(last, self.end))
+
+    def pieces(self, sample_rate: int) -> Iterator[np.ndarray]:
+        """`stream_audio` of it."""
+        return stream_audio(self.path, sample_rate, self.start, self.end)
 
 
 def read_audio(
@@ -28,6 +50,13 @@ def read_audio(
 
     Raises InputError when the file can't be read or has no sound.
     """
+    return np.concatenate([np.zeros(0, np.float32), *stream_audio(path, sample_rate, start, end)])
+
+
+def stream_audio(
+    path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
+) -> Iterator[np.ndarray]:
+    """`read_audio` piece by piece, in constant memory; it raises before the first piece, or where the file ends."""
     with opened(path) as container:
         if not container.streams.audio:
             raise InputError(f"{path}: has no sound; give a file with an audio track")
@@ -42,30 +71,38 @@ def read_audio(
         if begin > 1:
             container.seek(int((origin + begin - 1) * av.time_base), backward=True)
 
-        resampler = AudioResampler(format="flt", layout="mono", rate=sample_rate)
-        chunks: list[np.ndarray] = []
-        first: int | None = None  # index on the output's clock of the first sample decoded
-        length = 0
-        wanted = None if end is None else round(end * sample_rate)
-        for frame in container.decode(stream):
-            if first is None:
-                moment = origin if frame.time is None else frame.time
-                first = round((moment - origin) * sample_rate)
-            frame.pts = None  # the resampler would take gaps of rounded timestamps for errors
-            for part in resampler.resample(frame):
-                chunks.append(part.to_ndarray().reshape(-1))
-                length += part.samples
-            if wanted is not None and first + length >= wanted + sample_rate // 10:
+        first = round(begin * sample_rate)  # of the samples wanted, on the output's clock
+        last = None if end is None else max(first, round(end * sample_rate))
+        at: int | None = None  # of the next sample decoded
+        for pieces, moment in _resampled(container, stream, sample_rate):
+            if at is None:
+                at = round(((origin if moment is None else moment) - origin) * sample_rate)
+                if at > first:
+                    yield np.zeros((at if last is None else min(at, last)) - first, np.float32)
+            for piece in pieces:
+                wanted = piece[max(0, first - at) : None if last is None else max(0, last - at)]
+                at += len(piece)
+                if len(wanted):
+                    yield np.clip(wanted, -1, 1)
+            if last is not None and at >= last:
                 break
-        if first is None:
+        if at is None and begin <= 1:  # else the sound may have ended before
             raise InputError(f"{path}: its audio track is empty; export it again")
-        chunks.extend(part.to_ndarray().reshape(-1) for part in resampler.resample(None))
-    samples = np.concatenate([np.zeros(0, np.float32), *chunks])
-    offset = round(begin * sample_rate) - first
-    samples = samples[offset:] if offset >= 0 else np.pad(samples, (-offset, 0))
-    if wanted is not None:
-        samples = samples[: max(0, wanted - round(begin * sample_rate))]
-    return np.clip(samples, -1, 1).astype(np.float32)
+
+
+def _resampled(
+    container: InputContainer, stream: AudioStream, sample_rate: int
+) -> Iterator[tuple[list[np.ndarray], float | None]]:
+    """Pieces (n,) float32 of the sound from where the container stands, and when the frame they came of begins, in
+    seconds."""
+    resampler = AudioResampler(format="flt", layout="mono", rate=sample_rate)
+    decoded = False
+    for frame in container.decode(stream):
+        decoded, moment = True, frame.time
+        frame.pts = None  # the resampler would take gaps of rounded timestamps for errors
+        yield [part.to_ndarray().reshape(-1) for part in resampler.resample(frame)], moment
+    if decoded:
+        yield [part.to_ndarray().reshape(-1) for part in resampler.resample(None)], None
 
 
 def write_wav(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:

@@ -14,6 +14,9 @@ FLOOR_DB, REFERENCE_DB = -100.0, 20.0
 LIMIT = 4.0
 """Values lie in [-LIMIT, LIMIT]. All of these are SadTalker's `hparams`."""
 
+BLOCK = 60 * MEL_FPS
+"""Columns of a spectrogram that are made at once: the spectra before the mel bands take ten times its memory."""
+
 WINDOW = 16
 """Mel frames that one video frame hears: 0.2 s."""
 
@@ -27,16 +30,24 @@ def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
     Preemphasis, magnitudes of a centred STFT with zeros beyond the ends, mel bands, decibels, mapped linearly so that
     -4 is 100 dB below the reference level.
     """
+    columns = 1 + len(samples) // HOP
+    blocks = [_block(samples, first, min(first + BLOCK, columns)) for first in range(0, columns, BLOCK)]
+    return np.concatenate(blocks, axis=1)
+
+
+def _block(samples: np.ndarray, first: int, last: int) -> np.ndarray:
+    """The columns from `first` to before `last`, (80, last - first)."""
     import librosa  # slow to import, and only stages that hear need it
 
-    emphasised = np.append(samples[:1], samples[1:] - PREEMPHASIS * samples[:-1]).astype(np.float32)
-    # Shorter than half an FFT, librosa warns; the zeros change nothing within the sound.
-    columns = 1 + len(samples) // HOP
-    padded = np.pad(emphasised, (0, max(0, FFT - len(emphasised))))
-    spectrum = np.abs(librosa.stft(padded, n_fft=FFT, hop_length=HOP, win_length=FFT, pad_mode="constant"))
+    begin, end = first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2  # of the samples that they hear
+    low, high = max(begin, 0), min(end, len(samples))
+    before = np.pad(samples[max(low - 1, 0) : max(high - 1, 0)], (int(low == 0), 0))[: high - low]
+    emphasised = (samples[low:high] - PREEMPHASIS * before).astype(np.float32)
+    padded = np.pad(emphasised, (low - begin, end - high))
+    spectrum = np.abs(librosa.stft(padded, n_fft=FFT, hop_length=HOP, win_length=FFT, center=False))
     decibels = 20 * np.log10(np.maximum(10 ** (FLOOR_DB / 20), mel_filters() @ spectrum)) - REFERENCE_DB
     mel = 2 * LIMIT * (decibels - FLOOR_DB) / -FLOOR_DB - LIMIT
-    return np.clip(mel, -LIMIT, LIMIT).astype(np.float32)[:, :columns]
+    return np.clip(mel, -LIMIT, LIMIT).astype(np.float32)
 
 
 @functools.cache
@@ -54,4 +65,4 @@ def mel_windows(mel: np.ndarray, frames: int) -> np.ndarray:
     """
     starts = [int(MEL_FPS * ((frame - LEAD) / FPS)) for frame in range(frames)]  # towards zero, as the reference
     columns = np.clip(np.add.outer(starts, np.arange(WINDOW)), 0, mel.shape[1] - 1)  # (frames,16)
-    return np.ascontiguousarray(mel[:, columns].transpose(1, 0, 2)[:, None])
+    return mel[np.arange(len(mel))[:, None], columns[:, None, None]]

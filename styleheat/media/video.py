@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -132,7 +132,7 @@ class VideoWriter:
         path: the .mp4 file.
         size: (width, height) in pixels, both even, as the chroma of yuv420p has half the resolution.
         fps: frames a second.
-        samples: sound, (N,) float in [-1, 1], or None for a silent film.
+        samples: sound, (N,) float in [-1, 1], whole or in pieces (`audio.stream_audio`), or None for a silent film.
         sample_rate: of `samples`, in Hz.
         crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
     """
@@ -142,7 +142,7 @@ class VideoWriter:
         path: str | Path,
         size: tuple[int, int],
         fps: float = FPS,
-        samples: np.ndarray | None = None,
+        samples: np.ndarray | Iterable[np.ndarray] | None = None,
         sample_rate: int = SAMPLE_RATE,
         crf: int = 18,
     ) -> None:
@@ -152,7 +152,8 @@ class VideoWriter:
             )
         self.path, self.size, self.fps = Path(path), size, Fraction(fps).limit_denominator(1001)
         self.sample_rate, self.crf = sample_rate, crf
-        self.samples = None if samples is None else np.clip(samples, -1, 1).astype(np.float32).reshape(1, -1)
+        self._sound = None if samples is None else iter([samples] if isinstance(samples, np.ndarray) else samples)
+        self._unsent = np.zeros(0, np.float32)
         self.frames = 0
 
     def __enter__(self) -> "VideoWriter":
@@ -171,7 +172,7 @@ class VideoWriter:
             context.colorspace = context.color_primaries = context.color_trc = BT601
             context.color_range = 1  # limited, 16…235
             self._reformatter = VideoReformatter()
-            if self.samples is not None:
+            if self._sound is not None:
                 self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout="mono")
                 self._audio.bit_rate = 96_000
                 self._sent = 0
@@ -203,20 +204,24 @@ class VideoWriter:
             if self.frames == 0:
                 raise InputError(f"{self.path}: there is no frame to write")
             self._container.mux(self._video.encode(None))
-            if self.samples is not None:
+            if self._sound is not None:
                 self._container.mux(self._audio.encode(None))
 
     def _write_audio(self, until: Fraction) -> None:
-        if self.samples is None:
+        if self._sound is None:
             return
-        stop = min(self.samples.shape[1], int(until * self.sample_rate))
-        if stop > self._sent:
-            sound = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(self.samples[:, self._sent : stop]), format="fltp", layout="mono"
-            )
+        due = int(until * self.sample_rate) - self._sent
+        while len(self._unsent) < due:
+            piece = next(self._sound, None)
+            if piece is None:
+                break
+            self._unsent = np.concatenate([self._unsent, np.asarray(piece, np.float32)])
+        now, self._unsent = np.clip(self._unsent[:due], -1, 1), self._unsent[due:]
+        if len(now):
+            sound = av.AudioFrame.from_ndarray(now[None], format="fltp", layout="mono")
             sound.sample_rate, sound.pts, sound.time_base = self.sample_rate, self._sent, Fraction(1, self.sample_rate)
             self._container.mux(self._audio.encode(sound))
-            self._sent = stop
+            self._sent += len(now)
 
 
 class _Converter:

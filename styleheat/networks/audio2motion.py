@@ -21,6 +21,9 @@ POSE = ANGLE + TRANSLATION
 CHUNK = 32
 """Frames of head motion that are made at once (SadTalker `SEQ_LEN`)."""
 
+WINDOWS_AT_ONCE = 256
+"""Mel windows encoded at once for a film: 40 MB for each map of the full-size encoder's first layers."""
+
 BLINK = (0.5, 0.9, 1.0, 0.9, 0.5)
 """How far the eyes are closed in the five frames of a blink (SadTalker `generate_blink_seq_randomly`)."""
 
@@ -67,8 +70,10 @@ def audio_encoder(widths: tuple[int, int, int, int, int]) -> nn.Sequential:
 
 
 def _encode(encoder: nn.Module, mels: Tensor) -> Tensor:
-    """(B,T,1,80,16) -> (B,T,E)."""
-    return encoder(mels.flatten(0, 1)).flatten(1).unflatten(0, mels.shape[:2])
+    """(B,T,1,80,16) -> (B,T,E). A film's windows go through a few at a time; in training the batch norms need all."""
+    windows = mels.flatten(0, 1)
+    parts = (windows,) if encoder.training else windows.split(WINDOWS_AT_ONCE)
+    return torch.cat([encoder(part).flatten(1) for part in parts]).unflatten(0, mels.shape[:2])
 
 
 class ExpressionNet(nn.Module):

@@ -1,17 +1,21 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
+from styleheat.inference import animate as film
 from styleheat.inference.animate import animate, inspect, load_styleheat, open_portrait, write_film
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import read_audio
+from styleheat.media.audio import Sound, read_audio, write_wav
 from styleheat.media.video import probe
+from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import load_params
 
@@ -55,11 +59,53 @@ def test_frames_come_as_they_are_asked_for(model: StyleHEAT, portrait: Portrait)
 def test_a_film_has_the_drivers_frames_rate_and_sound(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
-    sound = 0.5 * np.sin(np.arange(round(7 / 30 * SOUND_RATE)) / 30).astype(np.float32)
-    write_film(tmp_path / "film.mp4", model, portrait, Motion(descriptors, 30.0, sound))
+    write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(SOUND_RATE) / 30), SOUND_RATE)
+    write_film(tmp_path / "film.mp4", model, portrait, Motion(descriptors, 30.0, Sound(tmp_path / "tone.wav")))
     info = probe(tmp_path / "film.mp4")
     assert (info.frames, info.width, info.height, info.fps, info.has_audio) == (7, 128, 128, 30.0, True)
-    assert np.abs(read_audio(tmp_path / "film.mp4")).max() > 0.3
+    sound = read_audio(tmp_path / "film.mp4")
+    assert np.abs(sound).max() > 0.3 and len(sound) == pytest.approx(7 / 30 * SAMPLE_RATE, abs=1024)
+
+
+def test_frames_are_those_of_the_plain_composition(
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray
+) -> None:
+    with torch.no_grad():
+        every = torch.from_numpy(windows(descriptors))
+        plain = model(torch.empty(0), every, portrait.inversion.expand(len(every))).image
+    wanted = to_pixels(plain)
+    assert np.abs(np.stack(list(animate(model, portrait, descriptors))) - wanted).max() <= 0.51
+
+
+def to_pixels(image: torch.Tensor) -> np.ndarray:
+    """(B,3,S,S) in [-1,1] -> (B,S,S,3) in [0,255], not rounded."""
+    return ((image + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1).numpy()
+
+
+@pytest.mark.parametrize("painted", [0, 3])
+def test_ctrl_c_leaves_a_film_of_what_was_painted(
+    painted: int, model: StyleHEAT, portrait: Portrait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Iterator[np.ndarray]:
+        for _number in range(painted):
+            yield np.zeros((128, 128, 3), np.uint8)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(film, "animate", interrupted)
+    write_wav(tmp_path / "tone.wav", np.zeros(SOUND_RATE), SOUND_RATE)
+    with pytest.raises(KeyboardInterrupt):
+        write_film(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, Sound(tmp_path / "tone.wav")))
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == (["f.mp4"] if painted else [])
+    if painted:
+        assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
+
+
+def test_a_fault_while_encoding_leaves_no_film(
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"missing\.wav: no such file"):
+        write_film(tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, Sound(tmp_path / "missing.wav")))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_inspect_counts_frames_and_faces(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from styleheat.errors import InputError
-from styleheat.media.audio import read_audio, write_wav
+from styleheat.media.audio import Sound, read_audio, stream_audio, write_wav
 from styleheat.media.video import VideoWriter, probe, read_frames
 
 RATE = 16_000
@@ -164,6 +164,34 @@ def test_sound_stays_in_sync_and_ends_with_the_picture(tmp_path: Path) -> None:
     lags = range(-400, 401)
     likeness = [np.dot(samples[800:40_000], np.roll(beeps(10), lag)[800:40_000]) for lag in lags]
     assert abs(lags[int(np.argmax(likeness))]) <= 2
+
+
+def test_sound_in_pieces_gives_the_same_bytes(tmp_path: Path) -> None:
+    samples = beeps(3)
+    with VideoWriter(tmp_path / "a.mp4", (32, 32), 25, np.split(samples, [1, 700, 9_000, 9_000, 40_000])) as writer:
+        for _ in range(50):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    with VideoWriter(tmp_path / "b.mp4", (32, 32), 25, samples) as writer:
+        for _ in range(50):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_pieces_make_up_the_sound(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 75, samples=beeps(3))
+    for limits in ((None, None), (0.5, 2.0), (2.5, 9.0)):
+        pieces = list(stream_audio(path, RATE, *limits))
+        assert len(pieces) > 5 and all(piece.dtype == np.float32 for piece in pieces)
+        assert np.array_equal(np.concatenate(pieces), read_audio(path, RATE, *limits))
+
+
+def test_parts_of_a_sound_are_in_its_own_seconds(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 125, samples=beeps(5))
+    part = Sound(path, 1.0, 4.0).part(0.5, 2.0)
+    assert part == Sound(path, 1.5, 3.0)
+    assert np.array_equal(np.concatenate(list(part.pieces(RATE))), read_audio(path, RATE, 1.5, 3.0))
+    assert Sound(path, 1.0, 4.0).part(2.0, 9.0) == Sound(path, 3.0, 4.0)
+    assert list(Sound(path).part(7.0, 9.0).pieces(RATE)) == []
 
 
 def test_a_range_of_sound_is_cut_exactly(tmp_path: Path) -> None:

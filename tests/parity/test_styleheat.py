@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from styleheat.inference.engine import Engine
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.inversion import Inversion
 from styleheat.networks.styleheat import StyleHEAT
@@ -110,6 +111,18 @@ def drive(fixture: Golden, model: StyleHEAT) -> tuple[Inversion, Tensor]:
 
 def test_prior_in_files_of_its_own(golden, partial: StyleHEAT) -> None:
     drive(golden("styleheat_forward_partial"), partial)
+
+
+def test_engine(golden, partial: StyleHEAT) -> None:
+    """The fast path too gives the reference's numbers, and our own plain composition's pixel by pixel."""
+    fixture = golden("styleheat_forward_partial")
+    image, window = fixture.image("sh.image", 1, 3, 256, 256), fixture.window("sh.driving", 2)
+    inversion = partial.generator.invert(image)
+    made = Engine(partial, inversion).paint(window)
+    fixture.close("s1024.fake_image", pool(made, 8), CHAIN)
+    fixture.close("s1024.fake_image_crop64", centre(made), CHAIN)
+    plain = partial(image, window[:1], inversion).image
+    assert (made[:1] - plain).abs().max() <= 1e-3
 
 
 @pytest.mark.slow

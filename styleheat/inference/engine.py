@@ -1,0 +1,238 @@
+"""Frames of one portrait, several times faster than `StyleHEAT.forward`, which they equal but for rounding.
+
+`StyleHEAT.forward` is the model as it is to be read, and for any batch of portraits. An engine knows its portrait, and
+so computes once what the frames have in common: the generator's lower layers, F and the picture below it; the weights
+of the upper layers, modulated, demodulated and with their constant factors in them; the warper's first map. And it
+computes only what acts: of the calibrator's heads those at F's own resolution.
+"""
+
+import copy
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from styleheat.inference.operations import FAST, Convolution, DoublingConvolution, keep_memory
+from styleheat.networks import flow as flows
+from styleheat.networks.calibrator import Calibrator, Injection, UpBlock
+from styleheat.networks.inversion import Inversion
+from styleheat.networks.layers import SLOPE, AdaIN, BiasedLeakyReLU, ConvLayer, EqualConv2d, ResBlock
+from styleheat.networks.stylegan2 import EPSILON, Generator, ModulatedConv2d, StyledConv, ToRGB
+from styleheat.networks.styleheat import StyleHEAT
+from styleheat.networks.warper import VideoWarper
+
+GAIN = math.sqrt(2)
+"""Of `scaled_leaky_relu`. It is multiplied into the weights before: a leaky ReLU commutes with positive factors."""
+
+INJECTION_SLOPE = 0.01
+
+
+class Engine:
+    """One portrait, ready to be painted in any motion."""
+
+    def __init__(self, model: StyleHEAT, inversion: Inversion, precision: torch.dtype | None = None) -> None:
+        """Bind a model, whose weights are not changed, to a portrait.
+
+        inversion: of batch 1, as in `Portrait.inversion`. precision: that calibrator and generator compute in; None:
+        float16 on GPUs, float32 elsewhere. In float16 pixels are off by about 1e-2 on [-1,1].
+        """
+        device = inversion.feature.device
+        if device.type == "cpu":
+            keep_memory()
+        if precision is None:
+            precision = torch.float16 if device.type == "cuda" else torch.float32
+        stylegan, codes = model.generator.stylegan, inversion.codes
+        with torch.inference_mode():
+            base = stylegan.below(codes)[1] if inversion.base is None else inversion.base
+            self.feature = inversion.feature.contiguous(memory_format=FAST)
+            self.released, self.precision = model.config.released, precision
+            self.move = _Mover(model.video_warper, inversion.image)
+            self.repair = _Repairer(model.calibrator, model.config.feature_size, precision)
+            self.draw = _Painter(stylegan, codes, base, precision)
+
+    @torch.inference_mode()
+    def paint(self, windows: Tensor) -> Tensor:
+        """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last."""
+        positions, descriptor = self.move(windows)
+        feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), positions, self.released)
+        return self.draw(self.repair(feature, descriptor))
+
+
+class _Mover:
+    """The warper of one picture: windows -> sampling positions (B,f,f,2), and descriptors (B,D)."""
+
+    def __init__(self, warper: VideoWarper, image: Tensor) -> None:
+        self.describe, net = warper.mapping_net, warper.warping_net
+        encoder = net.hourglass.encoder
+        self.halve = [encoder.get_submodule(f"encoder{layer}") for layer in range(encoder.layers)]
+        self.double, self.flow_out = net.hourglass.decoder, net.flow_out
+        self.whole = encoder.input_layer(image.contiguous(memory_format=FAST))
+
+    def __call__(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        descriptor = self.describe(windows)
+        maps = [self.whole.expand(len(windows), -1, -1, -1)]
+        for block in self.halve:
+            maps.append(block(maps[-1], descriptor))
+        flow = self.flow_out(self.double(maps, descriptor))
+        return flows.deformation(flow), descriptor
+
+
+class _Repairer:
+    """The calibrator up to what acts: warped F (B,C,f,f) and descriptors (B,D) -> F repaired, in `precision`."""
+
+    def __init__(self, net: Calibrator, size: int, precision: torch.dtype) -> None:
+        self.precision, self.describe = precision, net.linear_3dmm
+        self.first = _of_layer(net.conv_body_first, size, precision)
+        sizes = [size >> level for level in range(len(net.conv_body_down))]
+        halvings: list[Any] = list(net.conv_body_down)
+        doublings: list[Any] = list(zip(net.conv_body_up, net.inject_3dmm, strict=True))
+        self.down = [_Halving(block, at, precision) for at, block in zip(sizes, halvings, strict=True)]
+        self.lowest = _of_layer(net.final_conv, sizes[-1] // 2, precision)
+        self.up = [
+            (_Doubling(block, at, precision), _Injecting(injection, at, precision))
+            for at, (block, injection) in zip(reversed(sizes), doublings, strict=True)
+        ]
+        # The heads of scale and shift see the same map: their first convolutions are one.
+        scale: Any = net.condition_scale[-1]
+        shift: Any = net.condition_shift[-1]
+        weight = torch.cat([scale[0].weight * scale[0].scale, shift[0].weight * shift[0].scale])
+        bias = torch.cat([scale[0].bias, shift[0].bias])
+        self.heads = _convolution(weight * GAIN, bias * GAIN, size, precision, SLOPE)
+        self.scale = _convolution(scale[2].weight * scale[2].scale, scale[2].bias + 1, size, precision)
+        self.shift = _convolution(shift[2].weight * shift[2].scale, shift[2].bias, size, precision)
+
+    def __call__(self, warped: Tensor, descriptor: Tensor) -> Tensor:
+        warped = warped.to(self.precision, memory_format=FAST)
+        x, skips = self.first(warped), []
+        for halve in self.down:
+            x = halve(x)
+            skips.append(x)
+        x, descriptor = self.lowest(x), self.describe(descriptor)
+        for double, inject in self.up:
+            x = inject(double(x.add_(skips.pop())), descriptor)
+        scale, shift = self.heads(x).chunk(2, dim=1)
+        return torch.addcmul(self.shift(shift), self.scale(scale), warped)
+
+
+class _Halving:
+    """`ResBlock`."""
+
+    def __init__(self, block: ResBlock, size: int, precision: torch.dtype) -> None:
+        self.same = _of_layer(block.conv1, size, precision)
+        blur, strided, activation = block.conv2
+        blur_skip, skip = block.skip
+        self.blurs = [copy.deepcopy(one).to(precision) for one in (blur, blur_skip)]
+        assert isinstance(strided, EqualConv2d) and isinstance(skip, EqualConv2d)
+        assert isinstance(activation, BiasedLeakyReLU)
+        weight, bias = strided.weight * strided.scale, activation.bias  # √2 of the activation, 1/√2 of the sum
+        self.down = _convolution(weight, bias, size, precision, SLOPE, stride=2, padding=0)
+        self.skip = _convolution(skip.weight * skip.scale / GAIN, None, size // 2, precision)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        blur, blur_skip = self.blurs
+        return self.down(blur(self.same(x))).add_(self.skip(blur_skip(x)))
+
+
+class _Doubling:
+    """`UpBlock`. Its 1×1 convolution comes before the doubling, which it commutes with, on a quarter of the pixels."""
+
+    def __init__(self, block: UpBlock, size: int, precision: torch.dtype) -> None:
+        self.same = _of_layer(block.conv1, size // 2, precision)
+        weight, bias = block.conv2.weight * block.conv2.scale, block.conv2.activation.bias
+        self.up = _convolution(weight, bias, size, precision, SLOPE)  # √2 of the activation, 1/√2 of the sum
+        self.skip = _convolution(block.skip.weight * block.skip.scale / GAIN, None, size // 2, precision)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        skip = _doubled(self.skip(x))
+        return self.up(_doubled(self.same(x))).add_(skip)
+
+
+class _Injecting:
+    """`Injection`. The norms remove what the biases of the convolutions before them add."""
+
+    def __init__(self, block: Injection, size: int, precision: torch.dtype) -> None:
+        self.convolutions = [_convolution(conv.weight, None, size, precision) for conv in (block.conv1, block.conv2)]
+        self.norms = block.norm1, block.norm2
+
+    def __call__(self, x: Tensor, descriptor: Tensor) -> Tensor:
+        (first, second), (norm1, norm2) = self.convolutions, self.norms
+        x = F.leaky_relu_(_normed(first(x), norm1, descriptor), INJECTION_SLOPE)
+        return _normed(second(x), norm2, descriptor).add_(x)
+
+
+class _Painter:
+    """The generator above F for one portrait's codes: F as it is to be painted -> frames, float32."""
+
+    def __init__(self, net: Generator, codes: Tensor, base: Tensor, precision: torch.dtype) -> None:
+        self.base = base.contiguous(memory_format=FAST)
+        size, self.layers = base.shape[-1], []
+        convs: list[Any] = list(net.convs)
+        to_rgbs: list[Any] = list(net.to_rgbs)
+        for row in range(net.split, net.codes - 1, 2):
+            size *= 2
+            first = None if row == net.split else _doubling(convs[row - 1], codes[:, row], precision)
+            second = _styled(convs[row], codes[:, row + 1], size, precision)
+            to_rgb = to_rgbs[row // 2]
+            self.layers.append((first, second, _to_rgb(to_rgb, codes[:, row + 2], size, precision), to_rgb.upsample))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        picture = self.base.expand(len(x), -1, -1, -1)
+        for first, second, colours, upsample in self.layers:
+            x = second(x if first is None else first(x))
+            picture = upsample(picture).add_(colours(x))
+        return picture
+
+
+def _convolution(
+    weight: Tensor,
+    bias: Tensor | None,
+    size: int,
+    precision: torch.dtype,
+    slope: float | None = None,
+    stride: int = 1,
+    padding: int | None = None,
+) -> Convolution:
+    bias = None if bias is None else bias.to(precision)
+    return Convolution(weight.to(precision), bias, size, slope, stride, padding)
+
+
+def _of_layer(layer: ConvLayer, size: int, precision: torch.dtype) -> Convolution:
+    """A `ConvLayer` that neither halves nor lacks its activation."""
+    convolution, activation = layer
+    assert isinstance(convolution, EqualConv2d) and isinstance(activation, BiasedLeakyReLU)
+    weight = convolution.weight * (convolution.scale * GAIN)
+    return _convolution(weight, activation.bias * GAIN, size, precision, SLOPE)
+
+
+def _modulated(conv: ModulatedConv2d, style: Tensor) -> Tensor:
+    """The weights (O,I,k,k) of one style (1,D)."""
+    weight = conv.scale * conv.weight[0] * conv.modulation(style)[0, :, None, None]
+    if conv.demodulate:
+        weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + EPSILON)
+    return weight
+
+
+def _styled(layer: StyledConv, style: Tensor, size: int, precision: torch.dtype) -> Convolution:
+    return _convolution(_modulated(layer.conv, style) * GAIN, layer.activate.bias * GAIN, size, precision, SLOPE)
+
+
+def _doubling(layer: StyledConv, style: Tensor, precision: torch.dtype) -> DoublingConvolution:
+    weight, bias = _modulated(layer.conv, style) * GAIN, layer.activate.bias * GAIN
+    return DoublingConvolution(weight.to(precision), bias.to(precision), SLOPE)
+
+
+def _to_rgb(layer: ToRGB, style: Tensor, size: int, precision: torch.dtype) -> Convolution:
+    return _convolution(_modulated(layer.conv, style), layer.bias.flatten(), size, precision)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _normed(x: Tensor, norm: AdaIN, descriptor: Tensor) -> Tensor:
+    """`AdaIN.forward`, in one pass less."""
+    hidden = norm.mlp_shared(descriptor)
+    scale, shift = 1 + norm.mlp_gamma(hidden), norm.mlp_beta(hidden)
+    return torch.addcmul(shift.to(x)[..., None, None], F.group_norm(x, x.shape[1]), scale.to(x)[..., None, None])

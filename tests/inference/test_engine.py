@@ -1,0 +1,100 @@
+"""The engine paints what the plain composition paints."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from styleheat.inference import operations
+from styleheat.inference.engine import Engine
+from styleheat.networks.config import NETWORKS, NetworkConfig
+from styleheat.networks.styleheat import StyleHEAT
+
+TINY = dataclasses.replace(
+    NETWORKS["full"],
+    image_size=64,
+    input_size=64,
+    feature_size=16,
+    style_dim=16,
+    mapping_layers=1,
+    channels=(16, 16, 16, 12, 8),
+    encoder_widths=(4, 8, 8, 8),
+    encoder_blocks=(1, 1, 1, 1),
+    squeeze=4,
+    aligner_widths=(4, 4, 8, 8),
+    residual_widths=(4, 8, 8),
+    residual_hidden=8,
+    residual_blocks=1,
+    descriptor=16,
+    adain_hidden=8,
+    warper_base=4,
+    warper_max=8,
+    warper_down=4,
+    calibrator_width=8,
+    calibrator_heads=2,
+    critic_size=32,
+    critic_channels=(8, 8, 8, 8),
+)
+"""The full size made small: F at 16 pixels, two resolutions above it, one head of the calibrator that does not act."""
+
+CLOSE = 1e-3
+"""On [-1,1]; what is reached with moderate weights is about 1e-5."""
+
+
+def untrained(config: NetworkConfig) -> StyleHEAT:
+    """A model in which everything acts: fresh ones neither move nor repair."""
+    torch.manual_seed(0)
+    model = StyleHEAT(config).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        if parameter.count_nonzero() == 0:
+            parameter.normal_(0, 0.1)
+    model.video_warper.warping_net.flow_out[-1].weight.normal_(0, 0.01)
+    return model
+
+
+@pytest.fixture
+def windows() -> torch.Tensor:
+    return torch.randn(3, 73, 27, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("released", [True, False])
+@pytest.mark.parametrize("wide", [operations.WIDE, 8])
+def test_equals_the_reference_path(
+    released: bool, wide: int, windows: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "WIDE", wide)  # with 8, Winograd's convolutions from 16 pixels
+    model = untrained(dataclasses.replace(TINY, released=released))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    inversion = model.generator.invert(image)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    wanted = model(image, windows, inversion.expand(3)).image
+    still = model.generator.stylegan.above(inversion.codes, inversion.feature, inversion.base)
+    assert (wanted - still).abs().mean() > 0.1  # motion and repair do act
+
+    engine = Engine(model, inversion)
+    assert engine.repair.heads.winograd == (wide == 8)
+    torch.testing.assert_close(engine.paint(windows), wanted, rtol=0, atol=CLOSE)
+    one_by_one = torch.cat([engine.paint(window[None]) for window in windows])
+    torch.testing.assert_close(one_by_one, wanted, rtol=0, atol=CLOSE)
+    without_base = Engine(model, dataclasses.replace(inversion, base=None, condition=None))
+    torch.testing.assert_close(without_base.paint(windows), wanted, rtol=0, atol=CLOSE)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+def test_half_precision_is_near(windows: torch.Tensor) -> None:
+    """What GPUs compute, here on the CPU."""
+    model = untrained(TINY)
+    inversion = model.generator.invert(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1)
+    made = Engine(model, inversion, torch.float16).paint(windows)
+    assert made.dtype == torch.float32
+    torch.testing.assert_close(made, Engine(model, inversion).paint(windows), rtol=0, atol=5e-2)
+
+
+def test_each_engine_keeps_its_own_portrait(windows: torch.Tensor) -> None:
+    model = untrained(TINY)
+    inversions = [model.generator.invert(torch.full((1, 3, 64, 64), grey)) for grey in (-0.5, 0.5)]
+    engines = [Engine(model, inversion) for inversion in inversions]
+    first = engines[0].paint(windows)
+    engines[1].paint(windows)
+    assert torch.equal(engines[0].paint(windows), first)
