@@ -107,7 +107,7 @@ def measure(path: str, folder: Path, frames: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(SEED)
     size = model.config.input_size
     portrait = F.interpolate(torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1, (size, size), mode="bicubic")
-    windows = torch.randn(frames + 1, 1, 73, 27, generator=generator)
+    windows = torch.randn(frames + 1, 1, model.config.motions, 27, generator=generator)
     inversion = model.generator.invert(portrait.clamp(-1, 1))
     paint = painter(path, model, inversion)
     seconds, painted = [], []
@@ -146,7 +146,7 @@ def definition(model: StyleHEAT, inversion: Inversion) -> float:
         plain = StyleHEAT(config).requires_grad_(False)
         image, codes, feature = (torch.empty(x.shape) for x in (inversion.image, inversion.codes, inversion.feature))
         base = torch.empty(1, 3, config.feature_size // 2, config.feature_size // 2)
-        window, descriptor = torch.empty(1, 73, 27), torch.empty(1, config.descriptor)
+        window, descriptor = torch.empty(1, config.motions, 27), torch.empty(1, config.descriptor)
         first = plain.video_warper.warping_net.hourglass.encoder.input_layer
         total = (
             count(lambda: plain.video_warper(image, window))

@@ -18,7 +18,8 @@ def body(stage: Stage) -> None:
     motion = drive.from_image(settings.driver, reader, face.descriptor, settings.seconds)
     motion = adjust.adjust(motion, face.descriptor, infer.drive)
     motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
-    animate.write_film(OUTPUT, animate.load_styleheat(infer.models, device), face, motion)
+    model = animate.load_styleheat(infer.models, device)
+    animate.write_film(OUTPUT, model, face, motion, infer.result)
     stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
     stage.tracker.log_artifact(OUTPUT)
 

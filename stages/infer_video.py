@@ -18,7 +18,9 @@ def body(stage: Stage) -> None:
     motion = drive.from_video(settings.driver, reader, face.descriptor)
     motion = adjust.adjust(motion, face.descriptor, infer.drive)
     motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
-    animate.write_film(OUTPUT, animate.load_styleheat(infer.models, device), face, motion)
+    model = animate.load_styleheat(infer.models, device)
+    shown = drive.pictures(settings.driver, infer.drive) if infer.result == "beside" else None
+    animate.write_film(OUTPUT, model, face, motion, infer.result, shown)
     stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
     stage.tracker.log_artifact(OUTPUT)
 

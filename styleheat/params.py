@@ -357,6 +357,10 @@ class Drive(Section):
 class Infer(Section):
     """What the three inference stages share."""
 
+    result: Literal["aligned", "pasted", "beside"]
+    """What the film shows: the animated square, that square back in the portrait's own photograph, or the portrait, the
+    driver (if it is a video) and the square beside each other."""
+
     models: PathText
     """Model folder that animates: `models/styleheat`, `models/official`, or any other."""
     audio_models: PathText

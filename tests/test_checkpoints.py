@@ -29,6 +29,7 @@ TINY = dataclasses.replace(
     calibrator_width=8,
     audio_widths=(4, 4, 4, 4, 8),
     critic_channels=(8, 8, 8, 8, 8, 8),
+    sees_source=False,
     released=True,
 )
 

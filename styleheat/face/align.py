@@ -151,6 +151,12 @@ def ffhq_align(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarra
     return ffhq_alignment(landmarks, image.shape[1], image.shape[0], size).apply(image)
 
 
+def resizing(width: int, height: int, size: int) -> np.ndarray:
+    """`Alignment.to_image` (2, 3) of a width×height picture that is resized to size×size without being aligned."""
+    scale = np.array([width / size, height / size])
+    return np.column_stack([np.diag(scale), scale / 2 - 0.5])
+
+
 def _quarter_turn(v: np.ndarray) -> np.ndarray:
     """Clockwise as seen (y down): right becomes down."""
     return np.array([-v[1], v[0]])

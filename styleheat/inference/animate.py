@@ -1,6 +1,6 @@
 """Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from styleheat.checkpoints import open_model
 from styleheat.face.landmarks import Landmarker
+from styleheat.inference.compose import composer
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.engine import Engine
 from styleheat.inference.portrait import Portrait, inverter, read_portrait
@@ -59,10 +60,12 @@ def animate(
     """
     engine = Engine(model, portrait.inversion)
     device = portrait.inversion.feature.device
+    own = torch.from_numpy(portrait.descriptor)[None].to(device)
     batch = min(BATCH, max(1, BATCH_PIXELS // model.config.image_size**2))
     for start in range(0, len(descriptors), batch):
         chosen = range(start, min(start + batch, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
+        windows = model.video_warper.told(windows, own.expand(len(chosen), -1))
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
             painted = engine.paint(windows)
@@ -71,23 +74,31 @@ def animate(
         yield from np.ascontiguousarray(pixels.cpu().numpy())
 
 
-def write_film(path: str | Path, model: StyleHEAT, portrait: Portrait, motion: Motion) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and sound.
+def write_film(
+    path: str | Path,
+    model: StyleHEAT,
+    portrait: Portrait,
+    motion: Motion,
+    result: str = "aligned",
+    driver: Iterable[np.ndarray] | None = None,
+) -> None:
+    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver: see `composer`.
 
     A bar shows frames a second and the time that is left. Ctrl-C ends the film early: it is then a whole file of the
     frames painted so far, and the KeyboardInterrupt goes on.
     """
     frames = animate(model, portrait, motion.descriptors)
-    total, size = len(motion.descriptors), model.config.image_size
+    total = len(motion.descriptors)
+    size, show = composer(result, portrait, driver)
     sound = None if motion.sound is None else motion.sound.pieces(SOUND_RATE)
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
-    with VideoWriter(path, (size, size), motion.fps, sound, SOUND_RATE) as writer, ThreadPoolExecutor(1) as encoder:
+    with VideoWriter(path, size, motion.fps, sound, SOUND_RATE) as writer, ThreadPoolExecutor(1) as encoder:
         try:
             for frame in tqdm(frames, total=total, desc=Path(path).name, unit="frame", mininterval=1.0):
                 if writing is not None:
                     writing.result()
-                writing = encoder.submit(writer.write, frame)
+                writing = encoder.submit(lambda painted: writer.write(show(painted)), frame)
         except KeyboardInterrupt as stop:
             if writing is None:
                 raise

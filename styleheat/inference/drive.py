@@ -1,5 +1,6 @@
 """What drives a portrait: a video, a picture or speech, turned into one descriptor (73,) a frame."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from styleheat.errors import InputError
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import Sound, read_audio
 from styleheat.media.mel import mel_spectrogram, mel_windows
-from styleheat.media.video import probe
+from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP, crop_norm_ratio
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, smooth_poses
+from styleheat.params import Drive
 
 SOUND_RATE = 44_100
 """Samples a second of the sound that goes with a result; 16 kHz, which the networks hear, sounds dull."""
@@ -38,6 +40,12 @@ def from_video(path: str | Path, reader: FaceReader, start: np.ndarray) -> Motio
     info = probe(path)
     descriptors = same_scale(reader.video(path), start)
     return Motion(descriptors, info.fps, Sound(Path(path)) if info.has_audio else None)
+
+
+def pictures(path: str | Path, wanted: Drive) -> Iterator[np.ndarray]:
+    """The frames (H,W,3) uint8 of a driving video that go with its motion as `adjust` makes it."""
+    start, end = wanted.seconds or (None, None)
+    return read_frames(path, wanted.fps, start, end)
 
 
 def from_image(path: str | Path, reader: FaceReader, start: np.ndarray, seconds: float) -> Motion:

@@ -1,5 +1,6 @@
 """A portrait made ready to be driven: its face found, brought into FFHQ's framing, and inverted once."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from styleheat.checkpoints import WEIGHTS, load_model, open_model
 from styleheat.errors import InputError
-from styleheat.face.align import ffhq_align, ffhq_quad
+from styleheat.face.align import ffhq_alignment, ffhq_quad, resizing
 from styleheat.inference.edit import edit
 from styleheat.inference.reader import FaceReader
 from styleheat.media.image import read_image
@@ -43,11 +44,15 @@ class Portrait:
     """One person's picture and all that the frames to come have in common.
 
     image: (S,S,3) uint8 in FFHQ's framing, S the generator's size.
+    photo: (H,W,3) uint8, what it was cut from.
+    to_photo: (2,3), where in the photo its pixels are (`align.Alignment.to_image`).
     descriptor: (73,) float32, the portrait's own expression, pose and crop.
     inversion: of batch 1.
     """
 
     image: np.ndarray
+    photo: np.ndarray
+    to_photo: np.ndarray
     descriptor: np.ndarray
     inversion: Inversion
 
@@ -57,33 +62,39 @@ def read_portrait(path: str | Path, model: StyleHEAT, reader: FaceReader, invert
 
     Raises InputError when the file is no picture or shows no face.
     """
-    image = read_image(path)
-    landmarks = reader.landmarker.landmarks(image)
+    photo = read_image(path)
+    landmarks = reader.landmarker.landmarks(photo)
     if landmarks is None:
         raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
     size = model.config.image_size
-    aligned = frame_face(image, landmarks, size)
+    aligned, to_photo = frame_face(photo, landmarks, size)
     landmarks = reader.landmarker.landmarks(aligned)
     if landmarks is None:  # a face at the very edge of the picture, or tiny
         raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
-    return prepare(aligned, reader.clip([aligned], landmarks[None], size)[0], model, invert)
+    face = prepare(aligned, reader.clip([aligned], landmarks[None], size)[0], model, invert)
+    return dataclasses.replace(face, photo=photo, to_photo=to_photo)
 
 
-def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """(H,W,3) uint8 and its landmarks (68,2) → (size,size,3) in FFHQ's framing; one that has it is only resized."""
+def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) uint8 and its landmarks (68,2) → (size,size,3) in FFHQ's framing, and where its pixels were, (2,3).
+
+    A picture that has the framing is only resized.
+    """
     height, width = image.shape[:2]
     corners = np.array([(0, 0), (0, height), (width, height), (width, 0)])  # in the order of the quad
     if np.abs(ffhq_quad(landmarks) - corners).max() > ALIGNED * max(height, width):
-        return ffhq_align(image, landmarks, size)
-    shrinks = size < max(height, width)
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        alignment = ffhq_alignment(landmarks, width, height, size)
+        return alignment.apply(image), alignment.to_image
+    way = cv2.INTER_AREA if size < max(height, width) else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=way), resizing(width, height, size)
 
 
 def prepare(image: np.ndarray, descriptor: np.ndarray, model: StyleHEAT, invert: Invert | None = None) -> Portrait:
     """Invert a picture (S,S,3) uint8 that is framed already and whose descriptor (73,) is known."""
     device = next(model.parameters()).device
     with torch.no_grad():
-        return Portrait(image, descriptor, (invert or model.generator.invert)(to_tensor(image).to(device)))
+        inversion = (invert or model.generator.invert)(to_tensor(image).to(device))
+    return Portrait(image, image, resizing(len(image), len(image), len(image)), descriptor, inversion)
 
 
 def inverter(infer: Infer, model: StyleHEAT) -> Invert:

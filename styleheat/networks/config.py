@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from styleheat.constants import DESCRIPTOR
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
@@ -36,7 +38,7 @@ class NetworkConfig:
     aligner_widths: tuple[int, int, int, int]
     """HFGI aligner: channels at 1, 1/2, 1/4 and 1/8 of `input_size`."""
     residual_widths: tuple[int, int, int]
-    """HFGI residual encoder: channels at 1, 1/2 and 1/4 of `input_size`."""
+    """HFGI residual encoder: channels of its three stages, which go from `input_size` to `feature_size`."""
     residual_hidden: int
     """Channels between the two convolutions that turn the residual encoding into scale and shift at F."""
     residual_blocks: int
@@ -77,6 +79,9 @@ class NetworkConfig:
     critic_channels: tuple[int, ...]
     """Discriminator channels at 4, 8, 16 ... `critic_size` pixels."""
 
+    sees_source: bool = False
+    """Tell the warper the motion coefficients of the portrait too, beside those that drive it. The released network has
+    to see in the picture where the face is now; a small one sees it less well than the face model knows it."""
     released: bool = False
     """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
     no effect, and flows whose zero is not quite the identity."""
@@ -85,8 +90,7 @@ class NetworkConfig:
         assert len(self.channels) == int(math.log2(self.image_size)) - 1
         assert len(self.critic_channels) == int(math.log2(self.critic_size)) - 1
         assert len(self.encoder_blocks) == len(self.encoder_widths) == 4
-        assert self.input_size == 4 * self.feature_size, "the residual encoder reaches F by two halvings"
-        assert self.input_size >> self.warper_down << self.warper_up == self.feature_size
+        assert self.halvings in (1, 2), "the residual encoder reaches F by one or two halvings"
 
     @property
     def codes(self) -> int:
@@ -99,9 +103,19 @@ class NetworkConfig:
         return self.channels[int(math.log2(self.feature_size)) - 2]
 
     @property
+    def motions(self) -> int:
+        """Motion coefficients of a frame that the warper takes: a descriptor, or two if it sees the source."""
+        return DESCRIPTOR * (2 if self.sees_source else 1)
+
+    @property
+    def halvings(self) -> int:
+        """Halvings from `input_size` to `feature_size`."""
+        return int(math.log2(self.input_size // self.feature_size))
+
+    @property
     def warper_up(self) -> int:
-        """Doublings in the warper's decoder: it ends at `feature_size`, a quarter of its input."""
-        return self.warper_down - 2
+        """Doublings in the warper's decoder: it ends at `feature_size`."""
+        return self.warper_down - self.halvings
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` reads it back."""

@@ -181,7 +181,8 @@ class ResidualEncoder(nn.Module):
         self.feature_size = config.feature_size
         self.conv_layer1 = _stem(3, a)
         self.conv_layer2 = nn.Sequential(Bottleneck(a, b, 2), *(Bottleneck(b, b) for _ in range(extra)))
-        self.conv_layer3 = nn.Sequential(Bottleneck(b, c, 2), *(Bottleneck(c, c) for _ in range(extra)))
+        stride = config.halvings  # 2 at full size; 1 where F has half the input's pixels
+        self.conv_layer3 = nn.Sequential(Bottleneck(b, c, stride), *(Bottleneck(c, c) for _ in range(extra)))
 
         def head() -> tuple[nn.Sequential, EqualConv2d]:
             last = EqualConv2d(config.residual_hidden, config.feature_channels, 3, padding=1)

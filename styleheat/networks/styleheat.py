@@ -48,7 +48,7 @@ class StyleHEAT(nn.Module):
         """Drive portraits by windows of motion coefficients.
 
         image: portraits (B,3,H,H) in [-1,1]; not looked at when `inversion` is given.
-        window: (B,73,27), see `morphable`.
+        window: (B,73,27), see `morphable`, as `VideoWarper.told` returns it.
         inversion: the portraits' inversion, of batch B (`Inversion.expand`); made here, without gradient, if None.
         size: pixels of the result, by bilinear resizing; the generator's own size if None.
         warped_image: paint what the warping alone gives too, which costs as much again.

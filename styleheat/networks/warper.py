@@ -35,7 +35,10 @@ class Warp:
 
 
 class MappingNet(nn.Module):
-    """Window (B,73,27) of motion coefficients -> descriptor (B,D): dilated convolutions, no padding, a mean."""
+    """Window (B,73,27) of motion coefficients -> descriptor (B,D): dilated convolutions, no padding, a mean.
+
+    The window of a network that sees the source is (B,146,27), see `VideoWarper.told`.
+    """
 
     LAYERS = 3
 
@@ -44,22 +47,23 @@ class MappingNet(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        width = config.descriptor
+        width, inputs = config.descriptor, config.motions
         self.standardised = not config.released
         if self.standardised:
             # Expression is of order 1, positions of the crop are of order 100: as they come, the latter drown the
             # former, which the released network had to learn its way around.
-            self.register_buffer("mean", torch.zeros(DESCRIPTOR, 1))
-            self.register_buffer("deviation", torch.ones(DESCRIPTOR, 1))
-        self.first = nn.Sequential(nn.Conv1d(DESCRIPTOR, width, kernel_size=7))
+            self.register_buffer("mean", torch.zeros(inputs, 1))
+            self.register_buffer("deviation", torch.ones(inputs, 1))
+        self.first = nn.Sequential(nn.Conv1d(inputs, width, kernel_size=7))
         for layer in range(self.LAYERS):
             convolution = nn.Conv1d(width, width, kernel_size=3, dilation=3)
             self.add_module(f"encoder{layer}", nn.Sequential(nn.LeakyReLU(SLOPE), convolution))
 
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
         """From now on subtract `mean` (73,) from windows and divide by `deviation` (73,): those of training data."""
-        self.mean.copy_(mean[:, None])
-        self.deviation.copy_(deviation[:, None])
+        repeats = len(self.mean) // DESCRIPTOR
+        self.mean.copy_(mean.repeat(repeats)[:, None])
+        self.deviation.copy_(deviation.repeat(repeats)[:, None])
 
     def forward(self, window: Tensor) -> Tensor:
         if self.standardised:
@@ -122,7 +126,7 @@ class HourglassEncoder(nn.Module):
 
 
 class HourglassDecoder(nn.Module):
-    """The encoder's maps -> one at a quarter of the picture's size; its last channels are the encoder's own there."""
+    """The encoder's maps -> one of F's size; its last channels are the encoder's own there."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -170,11 +174,11 @@ class WarpingNet(nn.Module):
 
 
 class VideoWarper(nn.Module):
-    """Picture (B,3,input_size,input_size) and window (B,73,27) -> how the picture moves."""
+    """Picture (B,3,input_size,input_size) and window, as `told` makes it -> how the picture moves."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.released = config.released
+        self.released, self.sees_source = config.released, config.sees_source
         self.mapping_net = MappingNet(config)
         self.warping_net = WarpingNet(config)
         init_normal(self.mapping_net)
@@ -183,6 +187,11 @@ class VideoWarper(nn.Module):
         descriptor = self.mapping_net(window)
         flow = self.warping_net(image, descriptor)
         return Warp(flow, flows.deformation(flow), descriptor)
+
+    def told(self, window: Tensor, source: Tensor) -> Tensor:
+        """Windows (B,73,27) that drive, and the pictures' own descriptors (B,73) -> windows as this warper takes them:
+        (B,146,27) if it sees the source, else as they are."""
+        return torch.cat([window, source[..., None].expand_as(window)], dim=1) if self.sees_source else window
 
     def move(self, image: Tensor, motion: Warp) -> Tensor:
         """The picture (B,3,H,H), of any size, moved."""

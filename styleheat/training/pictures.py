@@ -1,4 +1,4 @@
-"""Batches of images: as one picture to look at, and how close they are."""
+"""Batches of images and windows: images as one picture to look at, how close they are, whose windows they have."""
 
 import numpy as np
 import torch
@@ -23,3 +23,8 @@ def psnr(image: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in dB over a whole batch (B, 3, H, H) in [-1, 1]; targets take the images' size."""
     target = resize(target, image.shape[-1])
     return round(float(peak_signal_noise_ratio(image.clamp(-1, 1), target, data_range=2.0)), 4)
+
+
+def middle(window: Tensor) -> Tensor:
+    """Windows (B, 73, 27) -> the descriptors (B, 73) of the frames that they are around."""
+    return window[..., window.shape[-1] // 2]

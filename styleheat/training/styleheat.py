@@ -15,7 +15,7 @@ from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Train
 from styleheat.training.losses import CriticPlayer, check_critic_batch, fooling_loss, perceptual_loss
-from styleheat.training.pictures import grid, psnr
+from styleheat.training.pictures import grid, middle, psnr
 from styleheat.training.regions import local_loss, part_images, soft_mask
 
 
@@ -59,7 +59,8 @@ class StyleHEATRecipe:
     def _drive(self) -> tuple[Tensor, Tensor, Tensor]:
         device = next(self.model.parameters()).device
         source, target = self.heldout["source"].to(device), self.heldout["target"].to(device)
-        frame = self.model(source, self.heldout["target_window"].to(device), size=target.shape[-1])
+        window = told(self.model, {key: self.heldout[key].to(device) for key in ("target_window", "source_window")})
+        frame = self.model(source, window, size=target.shape[-1])
         return source, target, frame.image
 
 
@@ -88,7 +89,7 @@ class StyleHEATPlayer(nn.Module):
         both = weights.warped > 0 or weights.outside > 0
         source = batch["source_align" if self.params.aligned_source else "source"]
         inversion = model.generator.invert_to_learn(source) if self.params.tune_prior else None
-        frame = model(source, batch["target_window"], inversion, size=target.shape[-1], warped_image=both)
+        frame = model(source, told(model, batch), inversion, size=target.shape[-1], warped_image=both)
         painted, warped = frame.image, frame.warped_image
 
         mask = soft_mask(landmarks, target.shape[-1], self._outside())
@@ -107,3 +108,8 @@ class StyleHEATPlayer(nn.Module):
     def _outside(self) -> float:
         """The soft mask's value outside the boxes at this step."""
         return [floor for since, floor in self.params.mask_outside if since <= self.step][-1]
+
+
+def told(model: StyleHEAT, batch: dict) -> Tensor:
+    """The windows of a batch's targets as the warper takes them."""
+    return model.video_warper.told(batch["target_window"], middle(batch["source_window"]))

@@ -9,7 +9,7 @@ from styleheat.networks.layers import resize
 from styleheat.networks.warper import VideoWarper
 from styleheat.params import TrainWarper
 from styleheat.training.losses import perceptual_loss
-from styleheat.training.pictures import grid, psnr
+from styleheat.training.pictures import grid, middle, psnr
 
 
 class WarperRecipe:
@@ -33,7 +33,8 @@ class WarperRecipe:
     def _move(self) -> tuple[Tensor, Tensor, Tensor]:
         device = next(self.model.parameters()).device
         source, target = (resize(self.heldout[key].to(device), self.config.input_size) for key in ("source", "target"))
-        motion = self.model(source, self.heldout["target_window"].to(device))
+        windows = [self.heldout[key].to(device) for key in ("target_window", "source_window")]
+        motion = self.model(source, self.model.told(windows[0], middle(windows[1])))
         return source, target, self.model.move(source, motion)
 
 
@@ -48,6 +49,7 @@ class WarperPlayer(nn.Module):
     def forward(self, batch: dict, seen: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         frames = [resize(batch[key], self.size) for key in ("source", "target")]
         source, target = torch.cat(frames), torch.cat(frames[::-1])
-        window = torch.cat([batch["target_window"], batch["source_window"]])
+        there, here = batch["target_window"], batch["source_window"]
+        window = self.warper.told(torch.cat([there, here]), torch.cat([middle(here), middle(there)]))
         moved = self.warper.move(source, self.warper(source, window))
         return {"perceptual": self._judge[0].to(moved.device)(moved, target)}, {}

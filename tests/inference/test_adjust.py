@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.errors import InputError
@@ -63,6 +63,7 @@ def test_another_rate_keeps_the_length_and_the_course() -> None:
     assert slower.descriptors[:, 0] == pytest.approx((np.arange(25) + 0.5) / 12.5, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16))
 def test_relative_motion_starts_from_the_portrait(seed: int) -> None:
     driver = motion(5, seed=seed).descriptors

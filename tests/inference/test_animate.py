@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import Sound, read_audio, write_wav
-from styleheat.media.video import probe
+from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import load_params
@@ -72,6 +73,7 @@ def test_frames_are_those_of_the_plain_composition(
 ) -> None:
     with torch.no_grad():
         every = torch.from_numpy(windows(descriptors))
+        every = model.video_warper.told(every, torch.from_numpy(portrait.descriptor).expand(len(every), -1))
         plain = model(torch.empty(0), every, portrait.inversion.expand(len(every))).image
     wanted = to_pixels(plain)
     assert np.abs(np.stack(list(animate(model, portrait, descriptors))) - wanted).max() <= 0.51
@@ -98,6 +100,34 @@ def test_ctrl_c_leaves_a_film_of_what_was_painted(
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == (["f.mp4"] if painted else [])
     if painted:
         assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
+
+
+def test_a_film_may_show_the_whole_photograph(
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
+) -> None:
+    odd = dataclasses.replace(portrait, photo=portrait.photo[:511, :509])
+    write_film(tmp_path / "film.mp4", model, odd, Motion(descriptors, 25.0), "pasted")
+    first, *_, last = read_frames(tmp_path / "film.mp4", fps=None)
+    assert first.shape == (510, 508, 3)
+    near = np.abs(first.astype(int) - odd.photo[:510, :508]).mean(2)
+    x, y = (portrait.to_photo @ (64, 64, 1)).round().astype(int)
+    assert (
+        near[-100:].mean() < 4 < near[y - 40 : y + 40, x - 40 : x + 40].mean()
+    )  # untrained, so unlike it
+    assert np.abs(last.astype(int) - first)[:40].mean() < 1
+
+
+def test_a_film_may_stand_beside_portrait_and_driver(
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
+) -> None:
+    driver = [np.full((50, 90, 3), shade, np.uint8) for shade in (40, 200)]
+    write_film(tmp_path / "three.mp4", model, portrait, Motion(descriptors, 25.0), "beside", iter(driver))
+    frames = np.stack(list(read_frames(tmp_path / "three.mp4", fps=None))).astype(int)
+    assert frames.shape == (7, 128, 384, 3)
+    assert np.abs(frames[:, :, :124] - portrait.image[:, :124]).mean() < 6
+    assert frames[:, 8:-8, 136:248].mean((1, 2, 3)).round() == pytest.approx([40, *[200] * 6], abs=2)
+    write_film(tmp_path / "two.mp4", model, portrait, Motion(descriptors, 25.0), "beside")
+    assert probe(tmp_path / "two.mp4").width == 256
 
 
 def test_a_fault_while_encoding_leaves_no_film(

@@ -20,7 +20,9 @@ def test_a_photo_is_aligned_and_inverted(astronaut: Path, model: StyleHEAT, read
     assert np.abs(ffhq_quad(landmarks) - corners).max() < 8
     assert portrait.descriptor.shape == (73,) and np.isfinite(portrait.descriptor).all()
     assert np.abs(portrait.descriptor[66]) < 0.1  # upright now: no roll
-    assert portrait.inversion.feature.shape == (1, 64, 32, 32)
+    config = model.config
+    shape = (1, config.feature_channels, config.feature_size, config.feature_size)
+    assert portrait.inversion.feature.shape == shape
 
 
 def test_an_aligned_picture_is_left_as_it_is(

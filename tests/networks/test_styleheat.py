@@ -1,10 +1,13 @@
 """The whole model, small: shapes, gradients, and that it starts as what it is meant to start as."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.styleheat import StyleHEAT
+from styleheat.networks.warper import VideoWarper
 
 CONFIG = NETWORKS["embedded"]
 
@@ -22,7 +25,7 @@ def image() -> torch.Tensor:
 
 @pytest.fixture
 def window() -> torch.Tensor:
-    return torch.randn(2, 73, 27, generator=torch.Generator().manual_seed(2))
+    return torch.randn(2, CONFIG.motions, 27, generator=torch.Generator().manual_seed(2))
 
 
 def test_config_survives_json() -> None:
@@ -35,9 +38,22 @@ def test_config_survives_json() -> None:
 def test_shapes(model: StyleHEAT, image: torch.Tensor, window: torch.Tensor) -> None:
     frame = model(image, window, size=96, warped_image=True)
     assert frame.image.shape == frame.warped_image.shape == (2, 3, 96, 96)
-    assert frame.feature.shape == (2, CONFIG.feature_channels, 32, 32)
-    assert frame.motion.flow.shape == (2, 2, 32, 32)
+    size = CONFIG.feature_size
+    assert frame.feature.shape == (2, CONFIG.feature_channels, size, size)
+    assert frame.motion.flow.shape == (2, 2, size, size)
     assert model(image, window).warped_image is None
+
+
+@pytest.mark.parametrize("sees_source", [True, False])
+def test_a_network_may_be_told_the_portraits_own_motion(sees_source: bool) -> None:
+    warper = VideoWarper(dataclasses.replace(CONFIG, sees_source=sees_source))
+    window, source = torch.randn(2, 73, 27), torch.randn(2, 73)
+    warper.mapping_net.standardise(torch.arange(73.0), torch.full((73,), 2.0))
+    told = warper.told(window, source)
+    assert told[:, :73].equal(window)
+    assert warper.mapping_net(told).shape == (2, CONFIG.descriptor)
+    moved = warper.mapping_net(warper.told(window, source + 1))
+    assert moved.equal(warper.mapping_net(told)) != sees_source
 
 
 def test_a_fresh_model_repeats_the_inversion(model: StyleHEAT, image: torch.Tensor, window: torch.Tensor) -> None:
