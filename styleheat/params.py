@@ -202,6 +202,8 @@ class Training(Section):
     """Items a step."""
     lr: Positive
     """Adam's learning rate (β 0.5, 0.999)."""
+    equalised: Positive
+    """Learning rate of the equalised layers, as a multiple of `lr` (StyleHEAT: 1)."""
     lr_every: Count
     """Every so many steps the learning rate becomes a fifth (StyleHEAT: 300,000)."""
     sample_every: Count

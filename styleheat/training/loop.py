@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from styleheat import files
 from styleheat.errors import InputError
+from styleheat.networks.layers import EqualConv2d, EqualLinear
+from styleheat.networks.stylegan2 import ModulatedConv2d
 from styleheat.params import Training
 
 BETAS = (0.5, 0.999)
@@ -28,6 +30,10 @@ BETAS = (0.5, 0.999)
 
 EMA_DECAY = 0.5 ** (32 / 10_000)
 """Half the moving average's memory fades in 10,000 images seen 32 at a time, as in the reference's trainer."""
+
+EQUALISED = (EqualConv2d, EqualLinear, ModulatedConv2d)
+"""Layers whose weights have unit variance and are scaled down on use: a step of Adam changes what they do by less than
+that of a plain layer."""
 
 LONGEST = 5.0
 """Length of a player's gradient, which is shortened to it: one bad batch must not undo hours of training."""
@@ -139,8 +145,8 @@ def fit(
     model = recipe.model.to(accelerator.device)
     optimizers = {}
     for key, player in recipe.players.items():
-        trainable = [p for p in player.parameters() if p.requires_grad]
-        player, optimizer = accelerator.prepare(player, torch.optim.Adam(trainable, lr=schedule.lr, betas=BETAS))
+        adam = torch.optim.Adam(_groups(player, schedule.equalised), lr=schedule.lr, betas=BETAS)
+        player, optimizer = accelerator.prepare(player, adam)
         recipe.players[key], optimizers[key] = player, optimizer
     average = MovingAverage(model)
     rows: list[dict[str, float]] = []
@@ -188,6 +194,17 @@ def fit(
         return Outcome(schedule.steps, _mean(rows[-50:]), recipe.validate(), start)
 
 
+def _groups(player: nn.Module, equalised: float) -> list[dict[str, Any]]:
+    """What a player trains, for its optimiser: `multiple` is that of the learning rate."""
+    fast = {p for layer in player.modules() if isinstance(layer, EQUALISED) for p in layer.parameters(recurse=False)}
+    trainable = [p for p in player.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p not in fast], "multiple": 1.0},
+        {"params": [p for p in trainable if p in fast], "multiple": equalised},
+    ]
+    return [group for group in groups if group["params"]]
+
+
 def _step(
     recipe: Recipe, optimizers: dict[str, Any], batch: Batch, learning_rate: float, accelerator: Accelerator
 ) -> Losses:
@@ -197,7 +214,7 @@ def _step(
     with accelerator.accumulate(*recipe.players.values()):
         for key, player in recipe.players.items():
             for group in optimizers[key].param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group["multiple"]
             parts, seen = player(batch, seen)
             accelerator.backward(torch.stack(list(parts.values())).sum())
             if accelerator.sync_gradients:

@@ -111,9 +111,7 @@ def test_a_film_may_show_the_whole_photograph(
     assert first.shape == (510, 508, 3)
     near = np.abs(first.astype(int) - odd.photo[:510, :508]).mean(2)
     x, y = (portrait.to_photo @ (64, 64, 1)).round().astype(int)
-    assert (
-        near[-100:].mean() < 4 < near[y - 40 : y + 40, x - 40 : x + 40].mean()
-    )  # untrained, so unlike it
+    assert near[-100:].mean() < 4 < near[y - 40 : y + 40, x - 40 : x + 40].mean()  # untrained, so unlike it
     assert np.abs(last.astype(int) - first)[:40].mean() < 1
 
 

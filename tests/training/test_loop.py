@@ -12,10 +12,11 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from styleheat.errors import InputError
+from styleheat.networks.layers import EqualLinear
 from styleheat.params import Training
 from styleheat.training.loop import MovingAverage, fit
 
-SCHEDULE = Training(init="none", steps=60, batch=8, lr=0.05, lr_every=40, save_every=10, sample_every=25)
+SCHEDULE = Training(init="none", steps=60, batch=8, lr=0.05, equalised=1.0, lr_every=40, save_every=10, sample_every=25)
 
 
 class Lines(Dataset):
@@ -162,6 +163,19 @@ def test_moving_average_follows_and_swaps():
     average.update(step=0)  # the first steps fade faster: 0.1 of what was, 0.9 of what is
     average.swap()
     assert module.weight.item() == pytest.approx(0.91)
+
+
+def test_equalised_layers_may_learn_faster(tmp_path: Path) -> None:
+    rates = []
+    for multiple in (1.0, 4.0):
+        toy = Toy()
+        toy.model = nn.Sequential(nn.Linear(2, 2), EqualLinear(2, 2))
+        toy.players["line"] = Line(toy.model, None)
+        toy.validate = dict
+        run(tmp_path / str(multiple), toy, SCHEDULE.model_copy(update={"steps": 1, "equalised": multiple}))
+        groups = torch.load(tmp_path / str(multiple) / "scratch/last.pt")["optimizers"]["line"]["param_groups"]
+        rates.append([group["lr"] for group in groups])
+    assert rates == [[0.05, 0.05], [0.05, pytest.approx(0.2)]]
 
 
 @pytest.mark.parametrize("scale", [1e3, 1e6])

@@ -38,6 +38,7 @@ COMMON = {
     "steps": 1,
     "batch": 4,
     "lr": 0.001,
+    "equalised": 1.0,
     "lr_every": 1000,
     "sample_every": 10,
     "save_every": 10,

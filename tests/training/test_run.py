@@ -15,7 +15,7 @@ from styleheat.params import AudioLosses, TrainAudio
 from styleheat.training import run
 
 LOSSES = dict.fromkeys(AudioLosses.model_fields, 1.0)
-PACE = {"steps": 1, "batch": 1, "lr": 0.1, "lr_every": 1, "sample_every": 1, "save_every": 1}
+PACE = {"steps": 1, "batch": 1, "lr": 0.1, "equalised": 1.0, "lr_every": 1, "sample_every": 1, "save_every": 1}
 
 
 @dataclasses.dataclass
