@@ -8,10 +8,11 @@ Three ways to paint the same frames run one after the other, each in a process o
 
 Weights are drawn from a seed; nothing needs to be downloaded. Printed are, for each: the seconds a frame takes (the
 median), how many times as fast as the reference that is, peak memory, seconds from the start of loading to the first
-frame (inversion included), the largest difference from the reference's frames on [-1,1]; and the share of the
-machine's peak. The peak is the best rate that torch's float32 3×3 convolutions reach here. Work is counted as
-convolutions are defined, over what acts on the frame. Winograd's algorithm does with fewer multiplications, so the
-engine may exceed its share of a machine that computes as defined; the last column counts those that it really does.
+frame (inversion included), the largest difference from the reference's frames, scaled so that these lie on [-1,1]; and
+the share of the machine's peak. The peak is the best rate that torch's float32 3×3 convolutions reach here. Work is
+counted as convolutions are defined, over what acts on the frame. Winograd's algorithm does with fewer multiplications,
+so the engine may exceed its share of a machine that computes as defined; the last column counts those that it really
+does.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def compare(network: str, frames: int, threads: int, peak: float) -> dict[str, d
         painted = {path: np.load(Path(folder, f"{path}.npy")) for path in PATHS}
     for path, result in results.items():
         result["ratio"] = results["reference"]["seconds_per_frame"] / result["seconds_per_frame"]
-        result["difference"] = float(np.abs(painted[path] - painted["reference"]).max())
+        largest = max(1.0, float(np.abs(painted["reference"]).max()))  # drawn weights paint beyond [-1,1]
+        result["difference"] = float(np.abs(painted[path] - painted["reference"]).max()) / largest
         result["share_of_peak"] = result["gflop_of_definition"] / result["seconds_per_frame"] / peak
         result["share_computed"] = result["gflop_computed"] / result["seconds_per_frame"] / peak
     return results

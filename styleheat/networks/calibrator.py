@@ -54,7 +54,6 @@ class Injection(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.norm1 = AdaIN(width, config.descriptor, config.adain_hidden)
         self.norm2 = AdaIN(width, config.descriptor, config.adain_hidden)
-        init_normal(self)
 
     def forward(self, x: Tensor, descriptor: Tensor) -> Tensor:
         x = F.leaky_relu(self.norm1(self.conv1(x), descriptor), 0.01)  # not the warper's slope: the released default
@@ -81,8 +80,12 @@ class Calibrator(nn.Module):
             nn.LeakyReLU(SLOPE),
             nn.Linear(config.descriptor, config.descriptor),
         )
-        init_normal(self.linear_3dmm)
         self.inject_3dmm = nn.ModuleList(Injection(width, config) for _ in range(levels))
+        if config.released:
+            # As the reference begins. Five such layers in a row let next to nothing of the motion through, and it takes
+            # longer than small networks are trained to grow out of that.
+            init_normal(self.linear_3dmm)
+            init_normal(self.inject_3dmm)
         heads = range(config.calibrator_heads)
         self.condition_scale = nn.ModuleList(_head(width, config.feature_channels) for _ in heads)
         self.condition_shift = nn.ModuleList(_head(width, config.feature_channels) for _ in heads)
