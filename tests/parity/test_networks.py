@@ -179,10 +179,12 @@ def test_perceptual_loss(golden) -> None:
         loss = PerceptualLoss(vgg, style=250.0)(image.requires_grad_(), target)
         loss.backward()
     assert loss.item() == pytest.approx(float(fixture["loss_style250"]), rel=1e-4)
-    # The derivative of an L1 distance jumps where two features cross, that of ReLU and max pooling where two inputs do,
-    # so some entries hang on the last bit of the features. Ours in float64 differs from ours in float32 as much as from
-    # the fixture, by nine such choices among millions (3 signs, 2 ReLUs, 4 poolings); told to take the same ones, it
-    # agrees with float32 to 1.2e-7. So all but a few entries must agree closely.
+    # The derivative of an L1 distance jumps where two features cross, that of ReLU and max pooling where two inputs do.
+    # Nine such choices among millions (3 signs, 2 ReLUs, 4 poolings) are all that float32 and float64 disagree in; told
+    # to take the same ones they agree to 1.2e-7. But each reaches as far as its feature sees: which entries are off by
+    # a thousandth, and how many, changes with the number of threads. So most entries must agree to the last digits, and
+    # all together to a thousandth or two; one scale too few is off by a quarter, a style weight of 240 by two hundredths.
     gradient, wanted = pool(1e4 * image.grad, 8).numpy(), fixture["grad_style250"]
-    error = np.abs(gradient - wanted) / np.abs(wanted).max()
-    assert (error <= 1e-4).mean() > 0.97 and error.max() <= 1e-2
+    error = np.abs(gradient - wanted)
+    assert np.median(error) <= 1e-6 * np.abs(wanted).max() and error.max() <= 1e-2 * np.abs(wanted).max()
+    assert np.sqrt((error**2).sum() / (wanted**2).sum()) <= 2e-3
