@@ -183,7 +183,7 @@ def test_perceptual_loss(golden) -> None:
     # Nine such choices among millions (3 signs, 2 ReLUs, 4 poolings) are all that float32 and float64 disagree in; told
     # to take the same ones they agree to 1.2e-7. But each reaches as far as its feature sees: which entries are off by
     # a thousandth, and how many, changes with the number of threads. So most entries must agree to the last digits, and
-    # all together to a thousandth or two; one scale too few is off by a quarter, a style weight of 240 by two hundredths.
+    # all together to a thousandth or two: one scale too few is off by a quarter, a style weight of 240 by 0.018.
     gradient, wanted = pool(1e4 * image.grad, 8).numpy(), fixture["grad_style250"]
     error = np.abs(gradient - wanted)
     assert np.median(error) <= 1e-6 * np.abs(wanted).max() and error.max() <= 1e-2 * np.abs(wanted).max()
