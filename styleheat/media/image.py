@@ -25,6 +25,8 @@ def read_image(path: str | Path) -> np.ndarray:
             image.load()
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not a picture; give one such as .png or .jpg") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: a picture of more than 170 million pixels; scale it down") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: the picture is cut off or damaged; download or export it again") from error
     if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey
@@ -33,6 +35,15 @@ def read_image(path: str | Path) -> np.ndarray:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file begins as a still picture does; an animated GIF is none."""
+    try:
+        with Image.open(path) as opened:
+            return opened.format != "MPEG" and not (opened.format == "GIF" and getattr(opened, "is_animated", False))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
