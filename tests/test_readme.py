@@ -314,6 +314,11 @@ def benchmark(project: Repository, command: str) -> None:
     assert "engine" in shell(project, f"{command} --network embedded --frames 1")
 
 
+def memory(project: Repository, command: str) -> None:
+    """At one second."""
+    assert "difference" in shell(project, f"{command} --seconds 1")
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -349,6 +354,7 @@ CHECKS: dict[str, Check] = {
     "git checkout params.yaml": says("Updated 1 path"),
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
+    "python -m benchmarks.memory": memory,
 }
 
 

@@ -57,15 +57,10 @@ def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
 
 def at_rate(motion: Motion, fps: float) -> Motion:
     """The same motion in as many frames as `fps` gives it, between those it has."""
-    return dataclasses.replace(motion, descriptors=resampled(motion.descriptors, motion.fps, fps), fps=fps)
-
-
-def resampled(values: np.ndarray, fps: float, wanted: float) -> np.ndarray:
-    """What was measured `fps` times a second (T,N), as many times as `wanted` gives its length: (U,N) float32."""
-    length = len(values)
-    moments = (np.arange(max(1, round(length / fps * wanted))) + 0.5) * (fps / wanted) - 0.5
-    columns = [np.interp(moments, np.arange(length), column) for column in values.T]
-    return np.stack(columns, axis=1).astype(np.float32)
+    length = len(motion.descriptors)
+    moments = (np.arange(max(1, round(length / motion.fps * fps))) + 0.5) * (motion.fps / fps) - 0.5
+    columns = [np.interp(moments, np.arange(length), column) for column in motion.descriptors.T]
+    return dataclasses.replace(motion, descriptors=np.stack(columns, axis=1).astype(np.float32), fps=fps)
 
 
 def relative(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:

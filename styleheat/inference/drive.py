@@ -12,7 +12,7 @@ import numpy as np
 from styleheat.constants import FPS
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import Sound
-from styleheat.media.video import probe, read_frames
+from styleheat.media.video import is_steady, probe, read_frames
 from styleheat.morphable.coefficients import (
     DESCRIPTOR_CROP,
     crop_norm_ratio,
@@ -40,37 +40,38 @@ class Driver:
     """A driver's file, read once for any number of portraits.
 
     motion: a portrait's own descriptor (73,) → how this driver moves that portrait.
-    seen: whether the file is a video of the driver, which may be shown beside the film (`pictures`).
+    pictures: of a video, what params.yaml wants taken of it → its frames (H,W,3) uint8 that go with the motion as
+        `adjust` makes it.
     """
 
-    path: Path
     motion: Callable[[np.ndarray], Motion]
-    seen: bool = False
+    pictures: Callable[[Drive], Iterator[np.ndarray]] | None = None
 
 
 def from_video(path: str | Path, reader: FaceReader) -> Driver:
     """The motion of the face in a video: as many frames as it has, at its own rate, with its sound.
 
-    The face is brought to the portrait's scale. Frames without a face get coefficients between those of their
-    neighbours. Raises InputError when the file is no video, or no frame shows a face.
+    Frames that come unevenly are taken at the video's mean rate instead, or the sound would run away. The face is
+    brought to the portrait's scale. Frames without a face get coefficients between those of their neighbours. Raises
+    InputError when the file is no video, or no frame shows a face.
     """
     info = probe(path)
-    found = reader.video(path)
+    fps = None if is_steady(path) else info.fps
+    found = reader.video(path, fps)
     sound = Sound(Path(path)) if info.has_audio else None
-    return Driver(Path(path), lambda start: Motion(same_scale(found, start), info.fps, sound), seen=True)
+
+    def pictures(wanted: Drive) -> Iterator[np.ndarray]:
+        start, end = wanted.seconds or (None, None)
+        return read_frames(path, wanted.fps or fps, start, end)
+
+    return Driver(lambda start: Motion(same_scale(found, start), info.fps, sound), pictures)
 
 
 def from_coefficients(path: str | Path) -> Driver:
     """The motion in a `.mat` file of coefficients, as the stage `coefficients` writes them: 25 frames a second, no
     sound, brought to the portrait's scale. Raises InputError when the file holds none."""
     found = descriptor(pack_coefficients(*read_mat(path)))
-    return Driver(Path(path), lambda start: Motion(same_scale(found, start), FPS))
-
-
-def pictures(path: str | Path, wanted: Drive) -> Iterator[np.ndarray]:
-    """The frames (H,W,3) uint8 of a driving video that go with its motion as `adjust` makes it."""
-    start, end = wanted.seconds or (None, None)
-    return read_frames(path, wanted.fps, start, end)
+    return Driver(lambda start: Motion(same_scale(found, start), FPS))
 
 
 def from_image(path: str | Path, reader: FaceReader, seconds: float) -> Driver:
@@ -84,7 +85,7 @@ def from_image(path: str | Path, reader: FaceReader, seconds: float) -> Driver:
     def motion(start: np.ndarray) -> Motion:
         return Motion((start + weight * (same_scale(found, start) - start)).astype(np.float32), FPS)
 
-    return Driver(Path(path), motion)
+    return Driver(motion)
 
 
 def same_scale(descriptors: np.ndarray, portrait: np.ndarray) -> np.ndarray:

@@ -63,24 +63,24 @@ class FaceReader:
         image = read_image(path)
         return self._framed([image], self.find(image, path)[None])[0]
 
-    def video(self, path: str | Path) -> np.ndarray:
-        """The descriptors (T,73) of the face that a video file of T frames shows.
+    def video(self, path: str | Path, fps: float | None = None) -> np.ndarray:
+        """The descriptors (T,73) of the face that a video file shows in T frames, `fps` a second or each as it comes.
 
         It is read once to follow the face and, if the coefficients come from pictures, once more to look at it: no
         more than a few frames are in memory. Raises InputError when the file is no video, or no frame shows a face.
         """
-        return self._framed(_frames(path, "driver's coefficients"), self._follow(path))
+        return self._framed(_frames(path, fps, "driver's coefficients"), self._follow(path, fps))
 
-    def blinks(self, path: str | Path) -> np.ndarray:
-        """How far the eyes in a video file of T frames are closed in each, (T,) from 0 to 1, frames without a face as
-        between their neighbours. Raises InputError when the file is no video, or no frame shows a face."""
-        landmarks = self._follow(path)
+    def blinks(self, path: str | Path, fps: float) -> np.ndarray:
+        """How far the eyes in a video file are closed in each of T frames, `fps` a second: (T,) from 0 to 1, frames
+        without a face as between their neighbours. Raises InputError as `video`."""
+        landmarks = self._follow(path, fps)
         here = np.flatnonzero(has_face(landmarks))
         return np.interp(np.arange(len(landmarks)), here, blink_track(landmarks[here]))
 
-    def _follow(self, path: str | Path) -> np.ndarray:
+    def _follow(self, path: str | Path, fps: float | None) -> np.ndarray:
         """The landmarks (T,68,2) of the face that a video file shows, steadied; at least one frame has it."""
-        landmarks = smooth(stack(self.landmarker.track(_frames(path, "driver"))), STEADY)
+        landmarks = smooth(stack(self.landmarker.track(_frames(path, fps, "driver"))), STEADY)
         if not has_face(landmarks).any():
             raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
         return landmarks
@@ -119,7 +119,8 @@ def by_regressor(folder: str | Path, device: str) -> Estimate:
     return lambda frames, landmarks, size: regress(read_deep3d(folder, device), frames, landmarks, size)
 
 
-def _frames(path: str | Path, desc: str) -> Iterator[np.ndarray]:
-    """Every frame of a video; a bar shows how fast they go, from the first one on."""
-    total = video.probe(path).frames
-    yield from tqdm(video.read_frames(path, fps=None), total=total, desc=desc, unit="frame", mininterval=1.0)
+def _frames(path: str | Path, fps: float | None, desc: str) -> Iterator[np.ndarray]:
+    """The frames of a video as `read_frames` yields them; a bar shows how fast they go, from the first one on."""
+    info = video.probe(path)
+    total = info.frames if fps is None else round(info.seconds * fps)
+    yield from tqdm(video.read_frames(path, fps), total=total, desc=desc, unit="frame", mininterval=1.0)

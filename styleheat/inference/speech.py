@@ -8,12 +8,11 @@ import torch
 
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.inference.adjust import POSE, resampled
+from styleheat.inference.adjust import POSE
 from styleheat.inference.drive import Driver, Motion
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import Sound, read_audio
 from styleheat.media.mel import mel_spectrogram, mel_windows
-from styleheat.media.video import probe
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
 
@@ -37,12 +36,12 @@ class Manner:
 
 def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
     """`Manner.poses` of the face in a video. Raises InputError when the file is no video, or no frame shows a face."""
-    return resampled(reader.video(path), probe(path).fps, FPS)
+    return reader.video(path, FPS)
 
 
 def blinks_of(path: str | Path, reader: FaceReader) -> np.ndarray:
     """`Manner.blinks` of the face in a video. Raises InputError as `poses_of`."""
-    return resampled(reader.blinks(path)[:, None], probe(path).fps, FPS)
+    return reader.blinks(path, FPS)[:, None]
 
 
 def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
@@ -60,7 +59,7 @@ def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
         told = f"{manner.pose_style}, but this model knows 0 to {styles - 1}"
         raise InputError(f"params.yaml: infer_audio.pose_style: {told}")
     mel = mel_spectrogram(samples)  # a quarter of the samples' memory, and all that is heard
-    return Driver(Path(path), lambda start: Motion(speak(mel, frames, model, start, manner), FPS, Sound(Path(path))))
+    return Driver(lambda start: Motion(speak(mel, frames, model, start, manner), FPS, Sound(Path(path))))
 
 
 @torch.inference_mode()

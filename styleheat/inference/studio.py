@@ -75,7 +75,7 @@ class Studio:
         """Write the film of a portrait moved by a driver (`animate.write_film`)."""
         infer, start = self.params.infer, portrait.descriptor
         motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
-        shown = drive.pictures(driver.path, infer.drive) if driver.seen and infer.result == "beside" else None
+        shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
         write_film(path, self.model, portrait, motion, infer.result, shown)
 
     def inspect(self, path: str | Path) -> dict[str, float | int]:

@@ -39,7 +39,7 @@ def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2M
     motion = driver.motion(START)
     assert motion.descriptors.shape == (250, 73) and motion.fps == 25
     assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
-    assert motion.sound == Sound(speech) and not driver.seen
+    assert motion.sound == Sound(speech) and driver.pictures is None
 
 
 def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
