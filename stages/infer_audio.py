@@ -8,20 +8,12 @@ OUTPUT = Path("data/infer/audio.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import adjust, animate, drive, edit
-    from styleheat.inference.reader import face_reader
+    from styleheat.inference.studio import Studio
 
-    infer, settings = stage.params.infer, stage.params.infer_audio
-    device = stage.device()
-    reader = face_reader(infer, device)
-    audio_model = animate.load_audio2motion(infer.audio_models, device)
-    face = animate.open_portrait(settings.portrait, infer, reader, device)
-    motion = drive.from_audio(settings.driver, audio_model, face.descriptor, settings.pose_style, stage.params.seed)
-    motion = adjust.adjust(motion, face.descriptor, infer.drive)
-    motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
-    model = animate.load_styleheat(infer.models, device)
-    animate.write_film(OUTPUT, model, face, motion, infer.result)
-    stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
+    settings = stage.params.infer_audio
+    studio = Studio(stage.params, stage.device())
+    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.audio(settings.driver))
+    stage.write_metrics(studio.inspect(OUTPUT))
     stage.tracker.log_artifact(OUTPUT)
 
 

@@ -8,19 +8,12 @@ OUTPUT = Path("data/infer/image.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import adjust, animate, drive, edit
-    from styleheat.inference.reader import face_reader
+    from styleheat.inference.studio import Studio
 
-    infer, settings = stage.params.infer, stage.params.infer_image
-    device = stage.device()
-    reader = face_reader(infer, device)
-    face = animate.open_portrait(settings.portrait, infer, reader, device)
-    motion = drive.from_image(settings.driver, reader, face.descriptor, settings.seconds)
-    motion = adjust.adjust(motion, face.descriptor, infer.drive)
-    motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
-    model = animate.load_styleheat(infer.models, device)
-    animate.write_film(OUTPUT, model, face, motion, infer.result)
-    stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
+    settings = stage.params.infer_image
+    studio = Studio(stage.params, stage.device())
+    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.image(settings.driver))
+    stage.write_metrics(studio.inspect(OUTPUT))
     stage.tracker.log_artifact(OUTPUT)
 
 

@@ -1,4 +1,4 @@
-"""Move a portrait by a video: data/infer/video.mp4."""
+"""Move a portrait by a video, or by a file of coefficients: data/infer/video.mp4."""
 
 from pathlib import Path
 
@@ -8,20 +8,12 @@ OUTPUT = Path("data/infer/video.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference import adjust, animate, drive, edit
-    from styleheat.inference.reader import face_reader
+    from styleheat.inference.studio import Studio
 
-    infer, settings = stage.params.infer, stage.params.infer_video
-    device = stage.device()
-    reader = face_reader(infer, device)
-    face = animate.open_portrait(settings.portrait, infer, reader, device)
-    motion = drive.from_video(settings.driver, reader, face.descriptor)
-    motion = adjust.adjust(motion, face.descriptor, infer.drive)
-    motion = edit.sweep(motion, face.descriptor, infer.edit.sweep)
-    model = animate.load_styleheat(infer.models, device)
-    shown = drive.pictures(settings.driver, infer.drive) if infer.result == "beside" else None
-    animate.write_film(OUTPUT, model, face, motion, infer.result, shown)
-    stage.write_metrics(animate.inspect(OUTPUT, reader.landmarker))
+    settings = stage.params.infer_video
+    studio = Studio(stage.params, stage.device())
+    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.video(settings.driver))
+    stage.write_metrics(studio.inspect(OUTPUT))
     stage.tracker.log_artifact(OUTPUT)
 
 

@@ -18,6 +18,9 @@ from styleheat.errors import InputError
 
 PARAMS_FILE = "params.yaml"
 
+NO_FILE = "data/none"
+"""Stands for "none" where a file may be named: an empty folder, as DVC's `deps` can't be null."""
+
 
 class _Impossible(ValueError):
     """Parameters that are right one by one but not together; `key` is the one to mend, seen from the section."""
@@ -359,6 +362,8 @@ class Drive(Section):
 class Infer(Section):
     """What the three inference stages share."""
 
+    face: Amount
+    """Which face of the portrait: 0 the largest, 1 the next smaller one."""
     result: Literal["aligned", "pasted", "beside"]
     """What the film shows: the animated square, that square back in the portrait's own photograph, or the portrait, the
     driver (if it is a video) and the square beside each other."""
@@ -400,7 +405,8 @@ class Infer(Section):
 class InferVideo(Section):
     portrait: PathText
     driver: PathText
-    """A video whose expression and pose the portrait takes, and its sound."""
+    """A video whose expression and pose the portrait takes, and its sound; or a `.mat` of coefficients at 25 frames a
+    second, as the stage `coefficients` writes them."""
 
 
 class InferImage(Section):
@@ -416,6 +422,19 @@ class InferAudio(Section):
     """Speech: wav, mp3, m4a, or a video with sound."""
     pose_style: Annotated[int, Field(ge=0, le=45)]
     """One of SadTalker's 46 ways to move the head."""
+    still: bool
+    """Keep the head as the portrait has it."""
+    reference_pose: PathText
+    """A video whose head movement, from its first frame on, the portrait's head makes; `data/none`: none."""
+    reference_blink: PathText
+    """A video of the eyes that the portrait blinks with; `data/none`: blinks are drawn from the seed. Either is played
+    forth and back until the speech ends."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "InferAudio":
+        if self.still and self.reference_pose != NO_FILE:
+            raise _Impossible("still", f"true, but {self.reference_pose} moves the head (reference_pose); one of both")
+        return self
 
 
 class Params(Section):

@@ -97,11 +97,16 @@ def test_the_committed_file_is_the_offline_default():
             {"coefficients": "deep3d", "edit.sweep": "expression"},
             "infer.edit.sweep: expression is for coefficients of our own face model, fit, not deep3d",
         ),
+        (
+            "infer_audio",
+            {"still": True, "reference_pose": "nods.mp4"},
+            "infer_audio.still: true, but nods.mp4 moves the head (reference_pose); one of both",
+        ),
         ("infer_audio.pose_style", 46, "infer_audio.pose_style: input should be less than or equal to 45, not 46"),
     ],
 )
 def test_one_line_names_the_key_and_the_fault(tree: dict[str, Any], key: str, value: Any, says: str):
-    several = key == "infer"  # what is impossible together
+    several = key in ("infer", "infer_audio")  # what is impossible together
     for one, changed in value.items() if several else [(key, value)]:
         put(tree, f"{key}.{one}" if several else one, changed)
     with pytest.raises(InputError) as refused:

@@ -191,6 +191,21 @@ def own_inputs(project: Repository, command: str) -> None:
     runs("infer_audio", "infer_video")(project, command)
 
 
+def each_by_each(project: Repository, command: str) -> None:
+    """With the embedded models and a moment of each driver."""
+    examples, params = project.path / "data" / "examples", project.path / "params.yaml"
+    for name, example in {"me.jpg": "portrait.png", "you.png": "portrait.png", "somebody.mp4": "driver.mp4"}.items():
+        shutil.copy(examples / example, project.path / name)
+    shutil.copy(examples / "speech.wav", project.path)
+    told = params.read_text().replace("models/styleheat", "models/embedded/styleheat")
+    told = told.replace("audio_models: models/audio", "audio_models: models/embedded/audio")
+    params.write_text(told.replace("seconds: null ", "seconds: [0, 0.2] "))
+    assert "films: 4 made, 0 there already, 0 failed" in shell(project, command)
+    made = sorted(path.name for path in (project.path / "films").iterdir())
+    assert made == [f"{face}--{driver}.mp4" for face in ("me", "you") for driver in ("somebody", "speech")]
+    assert "films: 0 made, 4 there already, 0 failed" in shell(project, command)
+
+
 def copy_videos(project: Repository, command: str) -> None:
     home = project.path.parent / "home"
     (home / "videos").mkdir(parents=True)
@@ -299,6 +314,11 @@ def benchmark(project: Repository, command: str) -> None:
     assert "engine" in shell(project, f"{command} --network embedded --frames 1")
 
 
+def memory(project: Repository, command: str) -> None:
+    """At one second."""
+    assert "difference" in shell(project, f"{command} --seconds 1")
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -307,6 +327,7 @@ CHECKS: dict[str, Check] = {
     "dvc metrics show": says("metrics/evaluate.json", "metrics/vox/crop.json"),
     "dvc plots show": plots_show,
     "dvc repro infer_audio infer_video": own_inputs,
+    "python -m stages.animate --portrait me.jpg you.png --driver somebody.mp4 speech.wav --out films": each_by_each,
     "cp ~/videos/*.mp4 data/sources/own/": copy_videos,
     "python -m stages.profile local": says("keys set as in profiles/local.yaml"),
     "dvc repro": repro,
@@ -333,6 +354,7 @@ CHECKS: dict[str, Check] = {
     "git checkout params.yaml": says("Updated 1 path"),
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
+    "python -m benchmarks.memory": memory,
 }
 
 

@@ -23,10 +23,12 @@ from styleheat.evaluation import metrics
 from styleheat.face import identity
 from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.animate import animate
-from styleheat.inference.drive import same_scale, speak
+from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
 from styleheat.inference.reader import FaceReader
+from styleheat.inference.speech import Manner, speak
 from styleheat.media.audio import read_audio
+from styleheat.media.mel import mel_spectrogram
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
 from styleheat.morphable.model import mouth_opening
 from styleheat.networks.audio2motion import Audio2Motion
@@ -164,7 +166,8 @@ class Examiner:
 
     def speech(self, clip: Clip, sound: np.ndarray, seen: Seen) -> Trial:
         """The clip's first frame driven by the clip's sound."""
-        motion = speak(sound, len(clip.frames), self.audio_model, clip.descriptors[0], pose_style=0, seed=self.seed)
+        manner = Manner(pose_style=0, seed=self.seed)
+        motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], manner)
         return _trial(clip.name, seen, seen, self._drive(clip, motion), sound, _of_speech)
 
     def look(self, frames: Iterable[np.ndarray]) -> Seen:

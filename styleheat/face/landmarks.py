@@ -66,8 +66,9 @@ class Landmarker(ABC):
         """The faces of an (H, W, 3) uint8 RGB picture, the most certain first."""
 
     @abstractmethod
-    def landmarks(self, image: np.ndarray) -> np.ndarray | None:
-        """(68, 2) float32 pixels (x, y) of the largest face of a picture, or None."""
+    def landmarks(self, image: np.ndarray, which: int = 0) -> np.ndarray | None:
+        """(68, 2) float32 pixels (x, y) of a face of a picture: of the largest, or the `which`-th smaller one; None
+        where there are not so many."""
 
     @abstractmethod
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
@@ -138,9 +139,10 @@ class MediaPipe(Landmarker):
     def detect_all(self, image: np.ndarray) -> list[Face]:
         return self._detector.detect_all(image)
 
-    def landmarks(self, image: np.ndarray) -> np.ndarray | None:
-        found = self._begin(image, self.detect_all(image))
-        return None if found is None else found[0]
+    def landmarks(self, image: np.ndarray, which: int = 0) -> np.ndarray | None:
+        by_size = sorted(self.detect_all(image), key=lambda face: -face.size)
+        found = (points for face in by_size if (points := self.landmarks_of(image, face)) is not None)
+        return next(itertools.islice(found, which, None), None)
 
     def landmarks_of(self, image: np.ndarray, face: Face) -> np.ndarray | None:
         """(68, 2) float32 pixels of a face found in the picture; None when a closer look shows no face."""
@@ -243,8 +245,9 @@ class FaceAlignment(Landmarker):
     def detect_all(self, image: np.ndarray) -> list[Face]:
         return self._detect([image])[0]
 
-    def landmarks(self, image: np.ndarray) -> np.ndarray | None:
-        return next(self.track([image]))
+    def landmarks(self, image: np.ndarray, which: int = 0) -> np.ndarray | None:
+        by_size = sorted(self.detect_all(image), key=lambda face: -face.size)
+        return next(self._points([image], [face.box for face in by_size[which : which + 1]] or [None]))
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
         """Each frame by itself: of its faces the one nearest to the last, at first the largest."""

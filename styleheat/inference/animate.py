@@ -48,7 +48,7 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
     The model is let go again: at full size its encoders, which run only here, take a gigabyte.
     """
     model = load_styleheat(infer.models, device)
-    return read_portrait(path, model, reader, inverter(infer, model))
+    return read_portrait(path, model, reader, inverter(infer, model), infer.face)
 
 
 def animate(

@@ -30,6 +30,10 @@ ALIGNED = 0.08
 """A picture counts as aligned already when the corners of its FFHQ square lie within this share of its side from the
 picture's own: aligning it again would only blur it."""
 
+NEIGHBOUR = 0.1
+"""Landmarks found in the aligned picture that lie this share of its side from where the photograph's should be are of
+another face that reaches into it."""
+
 LEARNING_RATE = 0.01
 STYLE, UNUSUAL, MOVED = 250.0, 0.001, 0.1
 """Of the optimisation: Adam's learning rate; weights of the style term in the perceptual loss, of unusual codes, and of
@@ -57,21 +61,25 @@ class Portrait:
     inversion: Inversion
 
 
-def read_portrait(path: str | Path, model: StyleHEAT, reader: FaceReader, invert: Invert | None = None) -> Portrait:
-    """Find the largest face of a picture file, align it unless it is, and invert it: by the encoder, or by `invert`.
+def read_portrait(
+    path: str | Path, model: StyleHEAT, reader: FaceReader, invert: Invert | None = None, which: int = 0
+) -> Portrait:
+    """Find a face of a picture file, align it unless it is, and invert it: by the encoder, or by `invert`.
 
-    Raises InputError when the file is no picture or shows no face.
+    which: the largest face, or so many smaller ones on. Raises InputError when the file is no picture or shows no such
+    face.
     """
     photo = read_image(path)
-    landmarks = reader.landmarker.landmarks(photo)
-    if landmarks is None:
-        raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
+    landmarks = reader.find(photo, path, which)
     size = model.config.image_size
     aligned, to_photo = frame_face(photo, landmarks, size)
-    landmarks = reader.landmarker.landmarks(aligned)
-    if landmarks is None:  # a face at the very edge of the picture, or tiny
+    found = reader.landmarker.landmarks(aligned)
+    if found is None:  # a face at the very edge of the picture, or tiny
         raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
-    face = prepare(aligned, reader.clip([aligned], landmarks[None], size)[0], model, invert)
+    expected = (landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
+    if np.linalg.norm(found - expected, axis=1).mean() > NEIGHBOUR * size:
+        found = expected
+    face = prepare(aligned, reader.clip([aligned], found[None], size)[0], model, invert)
     return dataclasses.replace(face, photo=photo, to_photo=to_photo)
 
 

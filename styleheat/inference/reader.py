@@ -15,6 +15,7 @@ from styleheat.media import video
 from styleheat.media.image import read_image
 from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, pack_coefficients
 from styleheat.morphable.fitting import fit
+from styleheat.morphable.model import blink_track
 from styleheat.params import Infer
 
 STEADY = 1.0
@@ -40,27 +41,49 @@ class FaceReader:
         """
         return descriptor(pack_coefficients(*self.estimate(frames, landmarks, size)))
 
+    def find(self, image: np.ndarray, path: str | Path, which: int = 0) -> np.ndarray:
+        """The landmarks (68,2) of the largest face in a picture file's content (H,W,3) uint8, or of the `which`-th
+        smaller one. Raises InputError when there are not so many."""
+        landmarks = self.landmarker.landmarks(image, which)
+        if landmarks is not None:
+            return landmarks
+        if self.landmarker.landmarks(image) is None:
+            raise InputError(
+                f"{path}: no face found; give a picture of a face seen from the front, not cut off, and at least a "
+                "twentieth of the picture's longer side"
+            )
+        count = next(number for number in range(1, which + 1) if self.landmarker.landmarks(image, number) is None)
+        raise InputError(f"{path}: no face {which}, as infer.face wants it; it shows {count}, from 0, the largest, on")
+
     def picture(self, path: str | Path) -> np.ndarray:
         """The descriptor (73,) of the largest face in a picture file.
 
         Raises InputError when the file is no picture or shows no face.
         """
         image = read_image(path)
-        landmarks = self.landmarker.landmarks(image)
-        if landmarks is None:
-            raise InputError(f"{path}: no face found; give a picture of a face seen from the front and not cut off")
-        return self._framed([image], landmarks[None])[0]
+        return self._framed([image], self.find(image, path)[None])[0]
 
-    def video(self, path: str | Path) -> np.ndarray:
-        """The descriptors (T,73) of the face that a video file of T frames shows.
+    def video(self, path: str | Path, fps: float | None = None) -> np.ndarray:
+        """The descriptors (T,73) of the face that a video file shows in T frames, `fps` a second or each as it comes.
 
         It is read once to follow the face and, if the coefficients come from pictures, once more to look at it: no
         more than a few frames are in memory. Raises InputError when the file is no video, or no frame shows a face.
         """
-        landmarks = smooth(stack(self.landmarker.track(_frames(path, "driver"))), STEADY)
+        return self._framed(_frames(path, fps, "driver's coefficients"), self._follow(path, fps))
+
+    def blinks(self, path: str | Path, fps: float) -> np.ndarray:
+        """How far the eyes in a video file are closed in each of T frames, `fps` a second: (T,) from 0 to 1, frames
+        without a face as between their neighbours. Raises InputError as `video`."""
+        landmarks = self._follow(path, fps)
+        here = np.flatnonzero(has_face(landmarks))
+        return np.interp(np.arange(len(landmarks)), here, blink_track(landmarks[here]))
+
+    def _follow(self, path: str | Path, fps: float | None) -> np.ndarray:
+        """The landmarks (T,68,2) of the face that a video file shows, steadied; at least one frame has it."""
+        landmarks = smooth(stack(self.landmarker.track(_frames(path, fps, "driver"))), STEADY)
         if not has_face(landmarks).any():
             raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
-        return self._framed(_frames(path, "driver's coefficients"), landmarks)
+        return landmarks
 
     def _framed(self, frames: Iterable[np.ndarray], landmarks: np.ndarray) -> np.ndarray:
         """`clip` of any frames of one size, cut as a training clip is in FFHQ's framing: one upright square for all,
@@ -96,7 +119,8 @@ def by_regressor(folder: str | Path, device: str) -> Estimate:
     return lambda frames, landmarks, size: regress(read_deep3d(folder, device), frames, landmarks, size)
 
 
-def _frames(path: str | Path, desc: str) -> Iterator[np.ndarray]:
-    """Every frame of a video; a bar shows how fast they go, from the first one on."""
-    total = video.probe(path).frames
-    yield from tqdm(video.read_frames(path, fps=None), total=total, desc=desc, unit="frame", mininterval=1.0)
+def _frames(path: str | Path, fps: float | None, desc: str) -> Iterator[np.ndarray]:
+    """The frames of a video as `read_frames` yields them; a bar shows how fast they go, from the first one on."""
+    info = video.probe(path)
+    total = info.frames if fps is None else round(info.seconds * fps)
+    yield from tqdm(video.read_frames(path, fps), total=total, desc=desc, unit="frame", mininterval=1.0)

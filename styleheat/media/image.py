@@ -21,18 +21,30 @@ def read_image(path: str | Path) -> np.ndarray:
         raise InputError(f"{path}: the file is empty (0 bytes); download or export it again")
     try:
         with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
+            opened.load()
+            ImageOps.exif_transpose(opened, in_place=True)
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not a picture; give one such as .png or .jpg") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: a picture of more than 170 million pixels; scale it down") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: the picture is cut off or damaged; download or export it again") from error
+    image: Image.Image = opened
     if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey
         return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+    return np.ascontiguousarray(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file begins as a still picture does; an animated GIF is none."""
+    try:
+        with Image.open(path) as opened:
+            return opened.format != "MPEG" and not (opened.format == "GIF" and getattr(opened, "is_animated", False))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

@@ -64,6 +64,20 @@ def probe(path: str | Path) -> VideoInfo:
     return info
 
 
+def is_steady(path: str | Path) -> bool:
+    """Whether each frame of a video appears within half a frame of where its mean rate has it. Decodes nothing.
+
+    Raises InputError when the file holds no video, or turns out damaged.
+    """
+    with opened(path) as container:
+        stream = _video_stream(path, container)
+        moments = sorted(packet.pts for packet in container.demux(stream) if packet.pts is not None)
+        if stream.time_base is None or stream.average_rate is None or not moments:
+            return True
+        step = 1 / float(stream.average_rate * stream.time_base)
+    return bool(np.abs(np.array(moments) - moments[0] - np.arange(len(moments)) * step).max() <= step / 2)
+
+
 def read_frames(
     path: str | Path,
     fps: float | None = FPS,
@@ -268,10 +282,13 @@ def _timed_frames(
     assert stream.time_base is not None
     first = stream.start_time or 0
     step = float(1 / (stream.average_rate or FPS))  # the last frame lasts so long if the file says less
+    end = float((stream.duration or 0) * stream.time_base)  # of frames that come unevenly, the last may claim more
     if begin > 0:
         container.seek(first + int(begin / stream.time_base), stream=stream, backward=True)
     until = 0.0
     for frame in container.decode(stream):
         since = until if frame.pts is None else float((frame.pts - first) * stream.time_base)
         until = since + max(step, float((frame.duration or 0) * stream.time_base))
+        if end:
+            until = min(until, max(end, since + step))
         yield frame, since, until

@@ -160,13 +160,18 @@ def read_mat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; give a .mat file of coefficients")
     try:
         content = loadmat(str(path))
         coefficients, params = (np.asarray(content[key], np.float32) for key in ("coeff", "transform_params"))
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MatReadError) as error:
         raise InputError(f"{path}: no coefficients in it ({error}); expected `coeff` and `transform_params`") from error
+    shapes = f"{coefficients.shape} and {params.shape}"
     if coefficients.ndim != 2 or coefficients.shape[1] != COEFFICIENTS or params.shape != (len(coefficients), 5):
-        raise InputError(f"{path}: shapes {coefficients.shape} and {params.shape}; expected (T, 257) and (T, 5)")
+        raise InputError(f"{path}: shapes {shapes}; expected (T, 257) and (T, 5)")
+    if not len(coefficients) or not np.isfinite(coefficients).all() or not (params[:, 2] > 0).all():
+        raise InputError(f"{path}: no face in {shapes}; expected frames of finite numbers, crop ratios above 0")
     return coefficients, params
 
 

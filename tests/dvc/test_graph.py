@@ -113,6 +113,7 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ("runtime.workers", "workers: .", "workers: 7", set()),
         ("youtube.retries", "retries: .", "retries: 9", set()),
         ("infer_audio.pose_style", "pose_style: 0", "pose_style: 1", {"infer_audio"}),
+        ("infer_audio.still", "still: false", "still: true", {"infer_audio"}),
         ("infer.drive.relative", "relative: false", "relative: true", set(INFER)),
         ("evaluate.clips", "(?<=^evaluate:\n  clips: )\\d+", "1", {"evaluate"}),
         (
@@ -141,6 +142,7 @@ def test_a_parameter_reruns_what_hangs_on_it(
     [
         ("{infer_audio.driver}", {"infer_audio"}),
         ("{infer_video.driver}", {"infer_video"}),
+        ("data/none/file", {"infer_audio"}),
         ("styleheat/evaluation/new.py", {"evaluate"}),
         ("stages/infer_image.py", {"infer_image"}),
         ("styleheat/pipeline.py", set()),

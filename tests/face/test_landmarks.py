@@ -204,6 +204,9 @@ def test_face_alignment_stays_with_one_face() -> None:
     assert len(back_end.detect_all(first)) == 2
     largest = back_end.landmarks(second)
     assert largest is not None and largest[0, 0] > 180
+    smaller = back_end.landmarks(second, 1)
+    assert smaller is not None and smaller[0, 0] < 110
+    assert back_end.landmarks(second, 2) is None
 
 
 def test_face_alignment_without_weights_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,66 @@
+"""Every portrait with every driver: many films by one command."""
+
+import contextlib
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from styleheat.errors import InputError
+from styleheat.inference.studio import Studio
+
+T = TypeVar("T")
+
+
+def films(
+    studio: Studio, portraits: Sequence[Path], drivers: Sequence[Path], folder: Path, again: bool = False
+) -> Counter[str]:
+    """Make `<portrait>--<driver>.mp4` in a folder of each portrait and each driver. How many were `made`, were `there`
+    already and, unless `again`, left alone, or `failed`.
+
+    Each file is opened once, before the first film is made. One that can't be used costs its own films only, and is
+    one line on stderr. A film that Ctrl-C ended early is `<portrait>--<driver>.part.mp4`, so that it is made another
+    time. Raises InputError when two films would have one name.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: not a folder; name one for the films")
+    paths: dict[tuple[Path, Path], Path] = {}
+    for pair in itertools.product(portraits, drivers):
+        path = folder / f"{pair[0].stem}--{pair[1].stem}.mp4"
+        if path in paths.values():
+            raise InputError(f"{path}: two films would have this name; rename a portrait or a driver")
+        paths[pair] = path
+    wanted = {pair: path for pair, path in paths.items() if again or not path.exists()}
+    faces = _open(studio.portrait, (portrait for portrait, _ in wanted))
+    motions = _open(studio.driver, (driver for _, driver in wanted))
+    made = 0
+    for (portrait, driver), path in wanted.items():
+        if portrait in faces and driver in motions:
+            unfinished = path.with_suffix(".part.mp4")
+            with _one_line():
+                studio.film(unfinished, faces[portrait], motions[driver])
+                unfinished.replace(path)
+                made += 1
+    return Counter(made=made, there=len(paths) - len(wanted), failed=len(wanted) - made)
+
+
+def _open(how: Callable[[Path], T], paths: Iterable[Path]) -> dict[Path, T]:
+    """What could be opened."""
+    found = {}
+    for path in dict.fromkeys(paths):
+        with _one_line():
+            found[path] = how(path)
+    return found
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """An InputError ends the block, and is told."""
+    try:
+        yield
+    except InputError as error:
+        tqdm.write(f"animate: {error}", file=sys.stderr)

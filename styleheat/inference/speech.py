@@ -1,0 +1,111 @@
+"""Speech as a driver: expressions and head motion from sound, or the head's and the eyes' from videos."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
+from styleheat.errors import InputError
+from styleheat.inference.adjust import POSE
+from styleheat.inference.drive import Driver, Motion
+from styleheat.inference.reader import FaceReader
+from styleheat.media.audio import Sound, read_audio
+from styleheat.media.mel import mel_spectrogram, mel_windows
+from styleheat.morphable.coefficients import DESCRIPTOR_CROP
+from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How somebody speaks, beside what is heard.
+
+    pose_style: one of the network's ways to move the head. seed: of the head's motion and the blinks.
+    still: keep the head as the portrait has it.
+    poses: (N,73) descriptors at 25 a second whose head movement is made instead of the network's.
+    blinks: (N,1), how far the eyes are closed, 0 to 1, at 25 a second, instead of blinks drawn from the seed.
+    """
+
+    pose_style: int
+    seed: int
+    still: bool = False
+    poses: np.ndarray | None = None
+    blinks: np.ndarray | None = None
+
+
+def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
+    """`Manner.poses` of the face in a video. Raises InputError when the file is no video, or no frame shows a face."""
+    return reader.video(path, FPS)
+
+
+def blinks_of(path: str | Path, reader: FaceReader) -> np.ndarray:
+    """`Manner.blinks` of the face in a video. Raises InputError as `poses_of`."""
+    return reader.blinks(path, FPS)[:, None]
+
+
+def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
+    """Speech from a sound file, or a video's sound.
+
+    One frame each 1/25 s, rounded: 10 s are 250 frames. Silence moves no lips. Raises InputError when there is no sound
+    to hear, or no such pose style.
+    """
+    samples = read_audio(path)
+    frames = round(len(samples) / SAMPLE_RATE * FPS)
+    if frames == 0:
+        raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
+    styles = model.config.pose_styles
+    if manner.pose_style >= styles:
+        told = f"{manner.pose_style}, but this model knows 0 to {styles - 1}"
+        raise InputError(f"params.yaml: infer_audio.pose_style: {told}")
+    mel = mel_spectrogram(samples)  # a quarter of the samples' memory, and all that is heard
+    return Driver(lambda start: Motion(speak(mel, frames, model, start, manner), FPS, Sound(Path(path))))
+
+
+@torch.inference_mode()
+def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, manner: Manner) -> np.ndarray:
+    """Mel spectrogram (80,M) → descriptors (frames,73), said by a portrait whose own descriptor is start (73,).
+
+    Expression and pose are the networks', or as `manner` has them; without its poses the crop is the portrait's.
+    """
+    device = next(model.parameters()).device
+    rng = np.random.default_rng(manner.seed)
+    blinks = blink_track(frames, rng)  # drawn in any case: the head's motion shall not depend on them
+    if manner.blinks is not None:
+        blinks = manner.blinks[forth_and_back(len(manner.blinks), frames)].astype(np.float32)
+    z = rng.standard_normal((model.audio2pose.chunks(frames), 1, model.audio2pose.latent), dtype=np.float32)
+    spoken = model(
+        torch.from_numpy(mel_windows(mel, frames))[None].to(device),
+        torch.from_numpy(start[None, : DESCRIPTOR_CROP.start]).to(device),
+        torch.from_numpy(blinks)[None].to(device),
+        torch.tensor([manner.pose_style], device=device),
+        torch.from_numpy(z).to(device),
+    )
+    expression, pose = np.split(spoken[0].cpu().numpy(), [POSE.start], axis=1)
+    own = np.repeat(start[None, POSE], frames, axis=0)
+    if manner.poses is not None:
+        head = followed(own, manner.poses)
+    elif manner.still:
+        head = own
+    else:
+        head = np.concatenate([smooth_poses(pose), own[:, pose.shape[1] :]], axis=1)
+    descriptors = np.concatenate([expression, head], axis=1).astype(np.float32)
+    assert descriptors.shape == (frames, DESCRIPTOR)
+    return descriptors
+
+
+def followed(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where a head is, (T,9): angles, translation and crop, moved as the head of other descriptors (N,73) moves after
+    its first frame; the crop's size by the same factor."""
+    other = others[forth_and_back(len(others), len(own)), POSE]
+    size = 6  # column of the crop's ratio
+    ratio = own[:, size : size + 1] * other[:, size : size + 1] / other[0, size]
+    place = own[:, size + 1 :] + other[:, size + 1 :] - other[0, size + 1 :]
+    return np.concatenate([follow_poses(own[:, :size], other[:, :size]), ratio, place], axis=1)
+
+
+def forth_and_back(length: int, frames: int) -> np.ndarray:
+    """(frames,) indices into so many: 0 1 2 1 0 1 … for a length of 3."""
+    period = max(1, 2 * (length - 1))
+    phase = np.arange(frames) % period
+    return np.minimum(phase, period - phase) if length > 1 else phase

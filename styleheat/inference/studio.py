@@ -1,0 +1,87 @@
+"""Films as params.yaml wants them: its models and options, opened once, and any portraits and drivers."""
+
+import functools
+from pathlib import Path
+
+from styleheat.inference import drive, speech
+from styleheat.inference.adjust import adjust
+from styleheat.inference.animate import inspect, load_audio2motion, load_styleheat, open_portrait, write_film
+from styleheat.inference.drive import Driver
+from styleheat.inference.edit import sweep
+from styleheat.inference.portrait import Portrait
+from styleheat.inference.reader import face_reader
+from styleheat.media.container import opened, video_stream
+from styleheat.media.image import is_picture
+from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.styleheat import StyleHEAT
+from styleheat.params import NO_FILE, Params
+
+
+class Studio:
+    """Opens portraits and drivers, and makes films of them. Each raises InputError when a file can't be used.
+
+    Portraits are best opened before the first film: opening one takes a second model into memory.
+    """
+
+    def __init__(self, params: Params, device: str) -> None:
+        self.params, self.device = params, device
+        self.reader = face_reader(params.infer, device)
+
+    @functools.cached_property
+    def model(self) -> StyleHEAT:
+        return load_styleheat(self.params.infer.models, self.device)
+
+    @functools.cached_property
+    def audio_model(self) -> Audio2Motion:
+        return load_audio2motion(self.params.infer.audio_models, self.device)
+
+    @functools.cached_property
+    def manner(self) -> speech.Manner:
+        """How portraits speak. Raises InputError when a reference video can't be used."""
+        told = self.params.infer_audio
+        pose, blink = told.reference_pose, told.reference_blink
+        return speech.Manner(
+            told.pose_style,
+            self.params.seed,
+            told.still,
+            None if pose == NO_FILE else speech.poses_of(pose, self.reader),
+            None if blink == NO_FILE else speech.blinks_of(blink, self.reader),
+        )
+
+    def portrait(self, path: str | Path) -> Portrait:
+        return open_portrait(path, self.params.infer, self.reader, self.device)
+
+    def video(self, path: str | Path) -> Driver:
+        """A video, or a `.mat` of coefficients."""
+        return drive.from_coefficients(path) if is_coefficients(path) else drive.from_video(path, self.reader)
+
+    def image(self, path: str | Path) -> Driver:
+        return drive.from_image(path, self.reader, self.params.infer_image.seconds)
+
+    def audio(self, path: str | Path) -> Driver:
+        return speech.from_audio(path, self.audio_model, self.manner)
+
+    def driver(self, path: str | Path) -> Driver:
+        """Whichever of these a file is: coefficients by its name; a picture, a video or sound by what is in it."""
+        if is_coefficients(path):
+            return drive.from_coefficients(path)
+        if is_picture(path):
+            return self.image(path)
+        with opened(path) as container:
+            moves = video_stream(container) is not None
+        return self.video(path) if moves else self.audio(path)
+
+    def film(self, path: str | Path, portrait: Portrait, driver: Driver) -> None:
+        """Write the film of a portrait moved by a driver (`animate.write_film`)."""
+        infer, start = self.params.infer, portrait.descriptor
+        motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
+        shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
+        write_film(path, self.model, portrait, motion, infer.result, shown)
+
+    def inspect(self, path: str | Path) -> dict[str, float | int]:
+        """`animate.inspect` of a film."""
+        return inspect(path, self.reader.landmarker)
+
+
+def is_coefficients(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == ".mat"

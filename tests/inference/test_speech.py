@@ -1,0 +1,131 @@
+"""Speech as a driver: frames, seeds, and head and eyes taken from elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from styleheat.constants import SAMPLE_RATE
+from styleheat.errors import InputError
+from styleheat.inference import speech as module
+from styleheat.inference.adjust import POSE
+from styleheat.inference.reader import FaceReader
+from styleheat.inference.speech import Manner, blinks_of, forth_and_back, from_audio, poses_of
+from styleheat.media.audio import Sound, read_audio, write_wav
+from styleheat.media.video import VideoWriter
+from styleheat.networks import audio2motion
+from styleheat.networks.audio2motion import Audio2Motion
+
+START = np.zeros(73, np.float32)
+START[64:67] = (0.1, -0.2, 0.05)
+START[70:] = (0.9, 128, 128)
+
+ONE, OTHER = Manner(pose_style=3, seed=1), Manner(pose_style=3, seed=2)
+
+
+@pytest.fixture(scope="module")
+def words(speech: Path, folder: Path) -> Path:
+    """The first 2 s of the speech: 50 frames."""
+    write_wav(folder / "words.wav", read_audio(speech, end=2.0))
+    return folder / "words.wav"
+
+
+def said(path: Path, model: Audio2Motion, manner: Manner) -> np.ndarray:
+    return from_audio(path, model, manner).motion(START).descriptors
+
+
+def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2Motion) -> None:
+    driver = from_audio(speech, audio_model, ONE)
+    motion = driver.motion(START)
+    assert motion.descriptors.shape == (250, 73) and motion.fps == 25
+    assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
+    assert motion.sound == Sound(speech) and driver.pictures is None
+
+
+def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
+    descriptors = said(words, audio_model, ONE)
+    assert np.array_equal(descriptors, said(words, audio_model, ONE))
+    assert not np.array_equal(descriptors, said(words, audio_model, OTHER))
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.1, 2), (1.33, 33)])
+def test_short_and_silent_sounds_work(seconds: float, frames: int, audio_model: Audio2Motion, tmp_path: Path) -> None:
+    write_wav(tmp_path / "silence.wav", np.zeros(round(seconds * SAMPLE_RATE)))
+    descriptors = said(tmp_path / "silence.wav", audio_model, ONE)
+    assert descriptors.shape == (frames, 73) and np.isfinite(descriptors).all()
+
+
+def test_long_speech_is_heard_a_few_windows_at_a_time(
+    words: Path, audio_model: Audio2Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = said(words, audio_model, ONE)
+    monkeypatch.setattr(audio2motion, "WINDOWS_AT_ONCE", 7)
+    assert said(words, audio_model, ONE) == pytest.approx(whole, abs=1e-5)
+
+
+def test_a_still_head_speaks_all_the_same(words: Path, audio_model: Audio2Motion) -> None:
+    moved, still = said(words, audio_model, ONE), said(words, audio_model, Manner(3, 1, still=True))
+    assert (still[:, POSE] == START[POSE]).all()
+    assert np.array_equal(still[:, : POSE.start], moved[:, : POSE.start])
+    assert np.ptp(moved[:, POSE], axis=0).max() > 0
+
+
+def test_the_head_may_move_as_another_does(words: Path, audio_model: Audio2Motion) -> None:
+    """From its own pose, by what the other changes since its first frame; back again when that ends."""
+    other = np.zeros((21, 73), np.float32)
+    other[:, 64] = 0.3 + np.linspace(0, 0.2, 21)
+    other[:, 70] = np.linspace(2, 3, 21)
+    other[:, 71] = 50 + np.arange(21)
+    descriptors = said(words, audio_model, Manner(3, 1, poses=other))
+    assert descriptors[0, POSE] == pytest.approx(START[POSE])
+    assert descriptors[20, POSE] == pytest.approx(START[POSE] + [0.2, 0, 0, 0, 0, 0, 0.45, 20, 0], abs=1e-5)
+    assert descriptors[40, POSE] == pytest.approx(START[POSE], abs=1e-5)
+    assert np.abs(np.diff(descriptors[:, 71])).max() == pytest.approx(1)
+    moved = said(words, audio_model, ONE)
+    assert np.array_equal(descriptors[:, : POSE.start], moved[:, : POSE.start])
+
+
+def test_the_eyes_may_blink_as_others_do(words: Path, audio_model: Audio2Motion) -> None:
+    open_, closed = (np.full((7, 1), far) for far in (0.0, 1.0))
+    eyes = [said(words, audio_model, Manner(3, 1, blinks=blinks)) for blinks in (open_, closed)]
+    drawn = said(words, audio_model, ONE)
+    assert np.array_equal(eyes[0][:, POSE], drawn[:, POSE])  # the head's motion stays that of the seed
+    changes = [np.abs(seen[:, : POSE.start] - drawn[:, : POSE.start]).max(1) > 1e-5 for seen in eyes]
+    assert changes[0].mean() < 0.5 < 0.9 < changes[1].mean()  # drawn eyes are mostly open
+
+
+def test_reference_videos_are_read_at_the_rate_of_speech(driver: Path, reader: FaceReader) -> None:
+    """14 frames at 30 a second are 12 at 25."""
+    poses, blinks = poses_of(driver, reader), blinks_of(driver, reader)
+    assert poses.shape == (12, 73) and np.isfinite(poses).all()
+    assert blinks.shape == (12, 1) and blinks.min() >= 0 and blinks.max() <= 1
+
+
+def test_forth_and_back() -> None:
+    assert forth_and_back(3, 7).tolist() == [0, 1, 2, 1, 0, 1, 2]
+    assert forth_and_back(5, 3).tolist() == [0, 1, 2]
+    assert forth_and_back(1, 3).tolist() == [0, 0, 0]
+
+
+def test_sounds_that_cannot_be_used_are_one_clear_line(
+    speech: Path, audio_model: Audio2Motion, reader: FaceReader, tmp_path: Path
+) -> None:
+    film = tmp_path / "walls.mp4"
+    with VideoWriter(film, (200, 200)) as writer:
+        for _ in range(3):
+            writer.write(np.full((200, 200, 3), 90, np.uint8))
+    (tmp_path / "empty.wav").touch()
+    write_wav(tmp_path / "click.wav", np.ones(80))
+    cases = [
+        (lambda: said(tmp_path / "empty.wav", audio_model, ONE), "empty.wav: the file is empty"),
+        (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of sound"),
+        (lambda: said(film, audio_model, ONE), f"{film}: has no sound"),
+        (lambda: said(speech, audio_model, Manner(45, 0)), "infer_audio.pose_style: 45"),
+        (lambda: module.poses_of(film, reader), f"{film}: no face"),
+        (lambda: module.blinks_of(film, reader), f"{film}: no face"),
+        (lambda: module.poses_of(speech, reader), f"{speech}: "),
+    ]
+    for case, fault in cases:
+        with pytest.raises(InputError) as error:
+            case()
+        assert fault in str(error.value) and "\n" not in str(error.value)
