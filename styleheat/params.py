@@ -252,6 +252,8 @@ class StyleHeatLosses(Section):
     """0 trains no discriminator."""
     local: Weight
     """L1 on the eyes and the mouth."""
+    landmarks: Weight
+    """L1 of where the flow takes the landmarks from, in widths of the picture (StyleHEAT: 0)."""
     r1: Weight
     """Of the discriminator's gradient at true frames."""
 

@@ -25,7 +25,7 @@ class FramePairs(Dataset):
     A sample is a dict of
     source, target: (3, H, H) float32 in [-1, 1], frames in the clip's own crop;
     source_window, target_window: (73, 27) descriptors around them;
-    target_landmarks: (68, 2) float32 in pixels of the target;
+    source_landmarks, target_landmarks: (68, 2) float32 in pixels of these;
     source_align: (3, A, A), the source frame aligned as FFHQ's pictures are, of the size it was packed in;
     clip: its name.
     """
@@ -53,7 +53,7 @@ class FramePairs(Dataset):
         mirrored = self.mirror and bool(rng.integers(2))
 
         descriptors = descriptor(self.store.coefficients(clip))
-        landmarks = self.store.landmarks(clip)[target] * np.float32(self.image_size / FRAME_SIZE)
+        landmarks = self.store.landmarks(clip)[[source, target]] * np.float32(self.image_size / FRAME_SIZE)
         if mirrored:
             descriptors = face_model().mirror_descriptor(descriptors, self.store.size)
             landmarks = mirror_landmarks(landmarks, self.image_size)
@@ -63,7 +63,8 @@ class FramePairs(Dataset):
             "source_align": to_tensor(_flip(self.store.aligned(clip, source), mirrored)),
             "source_window": _window(descriptors, source),
             "target_window": _window(descriptors, target),
-            "target_landmarks": torch.from_numpy(landmarks),
+            "source_landmarks": torch.from_numpy(landmarks[0]),
+            "target_landmarks": torch.from_numpy(landmarks[1]),
             "clip": clip,
         }
 

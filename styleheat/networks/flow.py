@@ -35,3 +35,14 @@ def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
         positions = resized.permute(0, 2, 3, 1)
     padding = "zeros" if released else "border"
     return F.grid_sample(source, positions, mode="bilinear", padding_mode=padding, align_corners=corners)
+
+
+def origins(positions: Tensor, points: Tensor, size: int, released: bool = False) -> Tensor:
+    """Where a map of the size of `positions` (B,h,h,2) that `warp` moves, and that paints pictures `size` pixels wide,
+    has what these show at some points afterwards: (B,N,2) pixels (x, y) -> pixels. Differentiable in `positions`."""
+    side, ratio = positions.shape[1], size / positions.shape[1]
+    scale, shift = (side / 2, 0.5) if released else ((side - 1) / 2, 0.0)
+    at = ((points + 0.5) / ratio - 0.5 + shift) / scale - 1
+    field = positions.permute(0, 3, 1, 2)
+    found = F.grid_sample(field, at[:, None], padding_mode="border", align_corners=not released)  # (B,2,1,N)
+    return ((found[:, :, 0].transpose(1, 2) + 1) * scale - shift + 0.5) * ratio - 0.5

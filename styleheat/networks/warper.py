@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from styleheat.constants import DESCRIPTOR
+from styleheat.constants import DESCRIPTOR, WINDOW_RADIUS
 from styleheat.networks import flow as flows
 from styleheat.networks.config import NetworkConfig
 from styleheat.networks.layers import AdaIN, LayerNorm2d, init_normal
@@ -37,7 +37,8 @@ class Warp:
 class MappingNet(nn.Module):
     """Window (B,73,27) of motion coefficients -> descriptor (B,D): dilated convolutions, no padding, a mean.
 
-    The window of a network that sees the source is (B,146,27), see `VideoWarper.told`.
+    What the middle frame says by itself is added, unless the network is the released one. The window of a network that
+    sees the source is (B,146,27), see `VideoWarper.told`.
     """
 
     LAYERS = 3
@@ -58,6 +59,9 @@ class MappingNet(nn.Module):
         for layer in range(self.LAYERS):
             convolution = nn.Conv1d(width, width, kernel_size=3, dilation=3)
             self.add_module(f"encoder{layer}", nn.Sequential(nn.LeakyReLU(SLOPE), convolution))
+        if self.standardised:
+            # The convolutions and the mean blur over time what lips do in two frames.
+            self.now = nn.Sequential(nn.Linear(inputs, width), nn.LeakyReLU(SLOPE), nn.Linear(width, width))
 
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
         """From now on subtract `mean` (73,) from windows and divide by `deviation` (73,): those of training data."""
@@ -71,7 +75,8 @@ class MappingNet(nn.Module):
         x = self.first(window)  # (B,D,21), then 15, 9, 3
         for layer in range(self.LAYERS):
             x = self.get_submodule(f"encoder{layer}")(x) + x[:, :, 3:-3]
-        return x.mean(dim=2)
+        x = x.mean(dim=2)
+        return x + self.now(window[:, :, WINDOW_RADIUS]) if self.standardised else x
 
 
 class EncoderBlock(nn.Module):

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from styleheat.networks import flow as flows
+from styleheat.networks.warper import Warp
+
 REFERENCE_SIZE = 512
 PARTS = {"mouth": (slice(48, 68), 8, 120), "eye_a": (slice(36, 42), 15, 80), "eye_b": (slice(42, 48), 15, 80)}
 """Landmarks of a part, margin around them, and side of the square the part is resampled to for the local loss."""
@@ -53,3 +56,13 @@ def local_loss(image: Tensor, target: Tensor, landmarks: Tensor) -> Tensor:
     """Sum over mouth and eyes of the mean absolute difference; landmarks (B, 68, 2): pixels of the target."""
     pairs = zip(part_images(image, landmarks), part_images(target, landmarks), strict=True)
     return torch.stack([(a - b).abs().mean() for a, b in pairs]).sum()
+
+
+def landmark_loss(warp: Warp, source: Tensor, target: Tensor, size: int, released: bool) -> Tensor:
+    """How far the flow misses the landmarks of source and target (B, 68, 2), pixels of images `size` wide: the mean
+    absolute difference as a share of `size`.
+
+    The jaw is left out: its points slide along the outline as the head turns, and are not the same point of the face.
+    """
+    points = slice(17, 68)
+    return (flows.origins(warp.positions, target[:, points], size, released) - source[:, points]).abs().mean() / size

@@ -16,7 +16,7 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Train
 from styleheat.training.losses import CriticPlayer, check_critic_batch, fooling_loss, perceptual_loss
 from styleheat.training.pictures import grid, middle, psnr
-from styleheat.training.regions import local_loss, part_images, soft_mask
+from styleheat.training.regions import landmark_loss, local_loss, part_images, soft_mask
 
 
 class StyleHEATRecipe:
@@ -85,7 +85,9 @@ class StyleHEATPlayer(nn.Module):
         model, critic, perceptual, with_style = self._judges
         target, landmarks, weights = batch["target"], batch["target_landmarks"], self.params.losses
         perceptual.to(target.device), with_style.to(target.device)
-        model.generator.eval()
+        # The running statistics follow a path to F that learns, or train_prior would go on from others than it has.
+        model.generator.train(self.params.tune_prior)
+        model.generator.e4e_encoder.eval()
         both = weights.warped > 0 or weights.outside > 0
         source = batch["source_align" if self.params.aligned_source else "source"]
         inversion = model.generator.invert_to_learn(source) if self.params.tune_prior else None
@@ -97,6 +99,11 @@ class StyleHEATPlayer(nn.Module):
             "masked": weights.masked * with_style(painted, target, mask),
             "local": weights.local * local_loss(painted, target, landmarks),
         }
+        if weights.landmarks:
+            missed = landmark_loss(
+                frame.motion, batch["source_landmarks"], landmarks, target.shape[-1], self.config.released
+            )
+            losses["landmarks"] = weights.landmarks * missed
         if weights.warped:
             losses["warped"] = weights.warped * perceptual(warped, target)
         if weights.outside:

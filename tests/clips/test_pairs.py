@@ -37,7 +37,8 @@ def test_a_pair_is_two_frames_of_one_clip_with_all_that_belongs_to_them(store: C
         assert torch.equal(pair["source_align"], to_tensor(store.aligned(clip, source)))
         expected = layout.window(layout.descriptor(store.coefficients(clip)), target)
         np.testing.assert_array_equal(pair["target_window"], expected)
-        np.testing.assert_allclose(pair["target_landmarks"], store.landmarks(clip)[target] * SIZE / 256)
+        for name, frame in (("source", source), ("target", target)):
+            np.testing.assert_allclose(pair[f"{name}_landmarks"], store.landmarks(clip)[frame] * SIZE / 256)
         assert pair["source"].min() >= -1 and pair["source"].max() <= 1 and pair["source"].dtype == torch.float32
 
 
@@ -74,9 +75,8 @@ def test_half_of_the_pairs_are_mirrored_altogether(store: ClipStore) -> None:
             assert torch.equal(a[key].flip(2), b[key])
         expected = face_model().mirror_descriptor(a["target_window"].numpy().T, SIZE).T
         np.testing.assert_allclose(b["target_window"], expected)
-        np.testing.assert_allclose(
-            b["target_landmarks"], mirror_landmarks(a["target_landmarks"].numpy(), SIZE), atol=1e-4
-        )
+        for key in ("source_landmarks", "target_landmarks"):
+            np.testing.assert_allclose(b[key], mirror_landmarks(a[key].numpy(), SIZE), atol=1e-4)
     assert 15 < turned < 45
 
 

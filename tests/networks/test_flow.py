@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styleheat.networks.flow import deformation, warp
+from styleheat.networks.flow import deformation, origins, warp
 
 
 @settings(max_examples=20, deadline=None)
@@ -34,3 +34,17 @@ def test_the_released_zero_is_not_the_identity() -> None:
     released = warp(source, still, released=True)
     assert released[0, 0, 0, 0] == pytest.approx(0.25) and released[0, 0, 4, 4] == 1
     assert torch.allclose(warp(source, still), source)
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_origins_are_where_a_warped_map_was_looked_up(released: bool) -> None:
+    side, size = 16, 32
+    across = torch.arange(side, dtype=torch.float32)
+    rows, columns = torch.meshgrid(across, across, indexing="ij")
+    addresses = torch.stack([columns, rows])[None]  # each pixel holds where it is
+    slow = torch.nn.functional.interpolate(torch.randn(1, 2, 4, 4), (side, side), mode="bicubic")
+    positions = deformation(slow)
+    looked_up = warp(addresses, positions, released)[0, :, 4:12, 4:12].flatten(1).T
+    points = (addresses[0, :, 4:12, 4:12].flatten(1).T + 0.5) * 2 - 0.5  # a map's pixel paints two by two
+    found = origins(positions, points[None], size, released)[0]
+    torch.testing.assert_close(found, (looked_up + 0.5) * 2 - 0.5, rtol=0, atol=1e-3)

@@ -50,7 +50,9 @@ TRAIN = Train(
     tune_prior=False,
     aligned_source=False,
     mask_outside=[(0, 0.2), (2, 0.05)],
-    losses=StyleHeatLosses(warped=0.02, masked=0.2, style=250.0, outside=0.01, adversarial=0.1, local=2.0, r1=10.0),
+    losses=StyleHeatLosses(
+        warped=0.02, masked=0.2, style=250.0, outside=0.01, adversarial=0.1, local=2.0, landmarks=0.0, r1=10.0
+    ),
 )
 AUDIO = TrainAudio(
     **COMMON,
@@ -79,6 +81,7 @@ def pairs(count: int = 4) -> dict:
         "source_align": blob(torch.zeros(count)),
         "source_window": window + source[:, None, None],
         "target_window": window + target[:, None, None],
+        "source_landmarks": 8 + 16 * torch.rand(count, 68, 2),
         "target_landmarks": 8 + 16 * torch.rand(count, 68, 2),
         "clip": ["clip"] * count,
     }
@@ -151,11 +154,11 @@ def test_the_warper_learns_to_follow_its_window():
     from styleheat.networks.warper import VideoWarper
 
     warper = VideoWarper(TINY)
-    recipe = WarperRecipe(TINY, TrainWarper(**IMAGES), warper, pairs(8))
+    recipe = WarperRecipe(TINY, TrainWarper(**IMAGES), warper, pairs(24))
     optimizer = torch.optim.Adam(warper.parameters(), 3e-3, betas=(0.5, 0.999))
     with torch.no_grad():
         start = recipe.validate()
-    for _ in range(100):
+    for _ in range(200):
         parts, _ = recipe.players["warper"](pairs(8), {})
         parts["perceptual"].backward()
         optimizer.step()
@@ -186,10 +189,24 @@ def test_styleheat_may_tune_the_prior_but_not_its_codes():
     params = TRAIN.model_copy(update={"tune_prior": True})
     recipe = StyleHEATRecipe(TINY, params, model, Discriminator(TINY), pairs(8))
     before, prior = copied(model), copied(model.generator)
+    statistics = {name: value.clone() for name, value in model.generator.named_buffers() if "running" in name}
     for _ in range(2):
         play(recipe, pairs())
     assert changed(before, model) == {"video_warper", "calibrator", "generator"}
     assert changed(prior, model.generator) == {"hfgi_aligner", "hfgi_encoder", "stylegan"}
+    now = dict(model.generator.named_buffers())
+    followed = {name.split(".")[0] for name, value in statistics.items() if not torch.equal(now[name], value)}
+    assert followed == {"hfgi_aligner", "hfgi_encoder"}
+
+
+def test_landmarks_teach_the_flow_alone():
+    losses = TRAIN.losses.model_copy(update={"landmarks": 20.0})
+    model = StyleHEAT(TINY)
+    recipe = StyleHEATRecipe(TINY, TRAIN.model_copy(update={"losses": losses}), model, Discriminator(TINY), pairs(8))
+    parts, _ = recipe.players["styleheat"](pairs(), {})
+    parts["landmarks"].backward()
+    taught = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert taught == {"video_warper"}
 
 
 def test_the_soft_mask_falls_with_the_steps():

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from styleheat.networks.flow import deformation
+from styleheat.networks.warper import Warp
 from styleheat.training import regions
 
 PARITY = Path(os.environ.get("STYLEHEAT_PARITY", Path(__file__).parent.parent / "parity"))
@@ -51,3 +53,20 @@ def test_margins_scale_with_the_image():
     full, quarter = regions.part_boxes(landmarks, 512), regions.part_boxes(landmarks / 4, 128)
     for name in full:
         assert (full[name] / 4 - quarter[name]).abs().max() <= 1
+
+
+def test_landmark_loss_is_the_share_of_the_picture_that_the_flow_is_off():
+    source = 20 + 80 * torch.rand(2, 68, 2)
+    flow = torch.zeros(2, 2, 64, 64)
+    flow[:, 0] = 1.5  # pixels of the map: it shows at each place what was three pixels of 128 to the right
+
+    def loss(target: torch.Tensor) -> float:
+        warp = Warp(flow, deformation(flow), torch.zeros(2, 1))
+        return regions.landmark_loss(warp, source, target, 128, released=False).item()
+
+    right = source - torch.tensor([3.0, 0.0])
+    assert loss(right) == pytest.approx(0, abs=1e-6)
+    assert loss(source) == pytest.approx(3 / 2 / 128, rel=1e-4)  # off in one of two coordinates
+    jaw = right.clone()
+    jaw[:, :17] += 5
+    assert loss(jaw) == pytest.approx(0, abs=1e-6)
