@@ -14,6 +14,10 @@ from styleheat.networks.layers import EqualConv2d, EqualLinear, ScaledLeakyReLU,
 COARSE, MIDDLE = 3, 7
 """First rows of the W+ code that are read from the middle and from the fine feature map."""
 
+MOMENTUM = 0.01
+"""Share of a batch in the running statistics. Batches of training are small: torch's 0.1 would leave what a dozen of
+them happened to be."""
+
 
 class SqueezeExcitation(nn.Module):
     """Channels weighted by a small network that sees their means (arXiv 1709.01507)."""
@@ -37,13 +41,15 @@ class Bottleneck(nn.Module):
         if inputs == outputs:
             self.shortcut_layer: nn.Module = nn.Identity()
         else:
-            self.shortcut_layer = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut_layer = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs, momentum=MOMENTUM)
+            )
         layers = [
-            nn.BatchNorm2d(inputs),
+            nn.BatchNorm2d(inputs, momentum=MOMENTUM),
             nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
             nn.PReLU(outputs),
             nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
+            nn.BatchNorm2d(outputs, momentum=MOMENTUM),
         ]
         if squeeze:
             layers.append(SqueezeExcitation(outputs, squeeze))
@@ -56,7 +62,9 @@ class Bottleneck(nn.Module):
 
 
 def _stem(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.PReLU(outputs))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs, momentum=MOMENTUM), nn.PReLU(outputs)
+    )
 
 
 class StyleHead(nn.Module):

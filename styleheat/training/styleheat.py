@@ -1,8 +1,9 @@
 """Recipe of StyleHEAT's stage two: warper and calibrator, through the prior, against the driving frame.
 
 The loss is the reference's with its faults mended: the adversarial term has the right sign, and the discriminator
-learns. The prior stays as it is, unless `tune_prior` lets its generator and its path to F learn along, for a prior so
-small that what it paints well depends on how F was moved; its W+ codes stay.
+learns. A term of our own, `landmarks`, tells the flow where the points of the face are. The prior stays as it is,
+unless `tune_prior` lets its generator and its path to F learn along, for a prior so small that what it paints well
+depends on how F was moved; its W+ codes stay.
 """
 
 from typing import Any
