@@ -22,12 +22,12 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from styleheat.errors import InputError
-from styleheat.files import atomic, digest
+from styleheat.files import DISK_FULL, atomic, digest
 
 INDEX = "index.json"
 JOURNAL = ".journal.jsonl"
@@ -35,7 +35,6 @@ JOURNAL = ".journal.jsonl"
 UNEXPECTED = "unexpected"
 """How the reason of a clip begins that failed by an exception nobody planned for: a bug, to be looked at."""
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # the names `files.atomic` writes under
 
 
@@ -46,10 +45,12 @@ class Task:
     fingerprint: stands for all that the result depends on: the content of the inputs and the parameters (see
         `styleheat.files.fingerprint`). Equal fingerprints mean that the clip needs no work.
     args: picklable arguments for the work function, after the clip's name.
+    facts: small JSON-able numbers and words, recorded whatever becomes of the clip.
     """
 
     fingerprint: str
     args: tuple[Any, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def process(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _sole_owner(folder), _disk_full_said_clearly(folder):
+    with sole_owner(folder), disk_full_said_clearly(folder):
         _remove_half_written(folder)
         entries = read(folder)
         _replay_journal(folder, entries)
@@ -191,7 +192,10 @@ def process(
                 record([(clip, entry)])
                 entries[clip] = entry
 
-        _write_index(folder, entries)
+        for clip, task in tasks.items():
+            if not task.facts.items() <= entries[clip].facts.items():
+                entries[clip] = replace(entries[clip], facts={**entries[clip].facts, **task.facts})
+        write(folder, entries)
         (folder / JOURNAL).unlink(missing_ok=True)
 
     lost = Counter(entry.reason for entry in entries.values() if entry.reason is not None)
@@ -203,8 +207,11 @@ def process(
 
 
 @contextlib.contextmanager
-def _sole_owner(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when the process ends, however it ends."""
+def sole_owner(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system frees when the process ends, however it ends.
+
+    Raises InputError when another process holds it.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -216,11 +223,12 @@ def _sole_owner(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk_full_said_clearly(folder: Path) -> Iterator[None]:
+def disk_full_said_clearly(folder: Path) -> Iterator[None]:
+    """Raise InputError, which names the folder, where the block ends for want of room."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
         raise InputError(f"{folder}: the disk is full; make room and run again, what is done is kept") from error
 
@@ -268,8 +276,8 @@ def _journal(folder: Path) -> Iterator[Callable[[Iterable[tuple[str, Entry | Non
         yield record
 
 
-def _write_index(folder: Path, entries: Mapping[str, Entry]) -> None:
-    """One line a clip, sorted: two versions compare by `diff`."""
+def write(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """Write the index of `folder`, atomically: one line a clip, sorted, so that two versions compare by `diff`."""
     lines = (
         f"{json.dumps(clip)}: {json.dumps(entries[clip].to_json(), sort_keys=True, allow_nan=False)}"
         for clip in sorted(entries)
@@ -424,13 +432,13 @@ def _attempt(
             facts = json.loads(json.dumps(dict(made.facts), allow_nan=False))
         return clip, Entry(task.fingerprint, contents, made.reason, made.detail, made.transient, facts)
     except InputError as error:
-        # "<file>: what is wrong; what would be right": what is wrong is the reason to count by.
-        what = str(error).split(": ", 1)[-1].split(";")[0]
+        # "<file>: what is wrong (how); what would be right": what is wrong is the reason to count by.
+        what = re.sub(r" \(.*?\)", "", str(error).split(": ", 1)[-1].split(";")[0])
         lost = {"reason": what, "detail": str(error)}
     except _TookTooLong:
         lost = {"reason": "took too long", "transient": True}
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             return clip, None
         where = _deepest_own_line(error)
         lost = {"reason": f"{UNEXPECTED} {type(error).__name__}", "detail": f"{error} ({where})", "transient": True}

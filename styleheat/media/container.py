@@ -68,6 +68,6 @@ def check_complete(container: InputContainer) -> None:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base - start)
     if broken or end < declared - Fraction(1, 2):
         raise InputError(
-            f"{container.name}: the file is cut off at {float(end):.1f} s of {float(declared):.1f} s; "
+            f"{container.name}: the file is cut off (at {float(end):.1f} s of {float(declared):.1f} s); "
             "download or export it again"
         )

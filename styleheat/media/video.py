@@ -85,7 +85,7 @@ def read_frames(
     end: float | None = None,
     size: tuple[int, int] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield the frames of a video, (H, W, 3) uint8 RGB, contiguous, upright, with square pixels.
+    """Yield the frames of a video, (H, W, 3) uint8 RGB, contiguous, upright, with square pixels, deinterlaced.
 
     Args:
         path: the video.
@@ -286,9 +286,44 @@ def _timed_frames(
     if begin > 0:
         container.seek(first + int(begin / stream.time_base), stream=stream, backward=True)
     until = 0.0
-    for frame in container.decode(stream):
+    for frame in _progressive(container.decode(stream), stream):
         since = until if frame.pts is None else float((frame.pts - first) * stream.time_base)
         until = since + max(step, float((frame.duration or 0) * stream.time_base))
         if end:
             until = min(until, max(end, since + step))
         yield frame, since, until
+
+
+def _progressive(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames as they are; from the first one that is marked as interlaced on, those marked become whole pictures.
+
+    The lines of one field are kept, those of the other are made from the fields around them (FFmpeg's bwdif).
+    """
+    graph: av.filter.Graph | None = None
+    for frame in frames:
+        if graph is None and frame.interlaced_frame:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(template=stream)
+            bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+            graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+        if graph is None:
+            yield frame
+        else:
+            graph.push(frame)
+            yield from _filtered(graph, stream)
+    if graph is not None:
+        graph.push(None)
+        yield from _filtered(graph, stream)
+
+
+def _filtered(graph: av.filter.Graph, stream: VideoStream) -> Iterator[VideoFrame]:
+    """What a graph has ready, timed by the stream's clock again."""
+    with contextlib.suppress(BlockingIOError, EOFError):
+        while True:
+            frame = graph.vpull()
+            assert stream.time_base is not None and frame.time_base is not None
+            if frame.pts is not None:
+                frame.pts = round(frame.pts * frame.time_base / stream.time_base)
+            frame.duration = round(frame.duration * frame.time_base / stream.time_base)
+            frame.time_base = stream.time_base
+            yield frame

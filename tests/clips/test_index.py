@@ -169,7 +169,7 @@ def test_no_clip_at_all_is_an_error_with_reasons(tmp_path: Path) -> None:
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    with index._sole_owner(folder), pytest.raises(InputError, match="another process"):
+    with index.sole_owner(folder), pytest.raises(InputError, match="another process"):
         process(folder, {}, write_text)
 
 
