@@ -139,6 +139,21 @@ def test_bad_clips_are_recorded_with_their_reasons(tmp_path: Path) -> None:
     assert process(folder, again, misbehave).kept == 3
 
 
+def test_what_is_known_of_a_clip_is_recorded_whatever_becomes_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    clips = ("good", "absent face", "bad file", "bug")
+    process(folder, {clip: Task("", (folder,), {"person": "ann"}) for clip in clips}, misbehave)
+    assert {clip: entry.facts for clip, entry in index.read(folder).items()} == {
+        "good": {"person": "ann", "letters": 4},
+        "absent face": {"person": "ann"},
+        "bad file": {"person": "ann"},
+        "bug": {"person": "ann"},
+    }
+    worked(folder)
+    process(folder, {"good": Task("", (folder,), {"person": "bob"})}, misbehave)
+    assert worked(folder) == [] and index.read(folder)["good"].facts == {"person": "bob", "letters": 4}
+
+
 def full_disk(clip: str, folder: Path) -> Outcome:
     if clip == "c":
         raise OSError(errno.ENOSPC, "No space left on device")
