@@ -47,6 +47,7 @@ def body(stage: Stage) -> None:
         clip: Task(
             fingerprint(VERSION, code, clips[clip].content, points.content, settings.model_dump()),
             (clips[clip].path, points.path, folder, *weights),
+            {"backend": settings.backend},
         )
         for clip, points in index.outputs(folder.with_name("landmarks"), ".txt").items()
         if clip in clips
@@ -76,7 +77,6 @@ def fit_clip(clip: str, video: Path, points: Path, folder: Path) -> Outcome:
     path = folder / f"{clip}.mat"
     write_mat(path, coefficients, transform_params)
     facts = {
-        "backend": "fit",
         "frames": len(landmarks),
         "filled_in": int(np.isnan(error).sum()),
         "error": round(float(np.nanmean(error)), 6),
@@ -98,7 +98,6 @@ def regress_clip(clip: str, video: Path, points: Path, folder: Path, weights: st
     coefficients, transform_params = regress(open_deep3d(weights, device), read_frames(video), landmarks, info.width)
     write_mat(path, coefficients, transform_params)
     facts = {
-        "backend": "deep3d",
         "frames": len(landmarks),
         "filled_in": int((~found).sum()),
         "pose": pose_histogram(coefficients[:, ANGLE]),

@@ -322,6 +322,11 @@ def memory(project: Repository, command: str) -> None:
     assert "difference" in shell(project, f"{command} --seconds 1")
 
 
+def data_benchmark(project: Repository, command: str) -> None:
+    """One part of it, on a small set."""
+    assert "landmarks" in shell(project, f"{command} --only index --indexed 20")
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -358,6 +363,7 @@ CHECKS: dict[str, Check] = {
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
     "python -m benchmarks.memory": memory,
+    "python -m benchmarks.data": data_benchmark,
 }
 
 

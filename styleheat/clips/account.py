@@ -66,10 +66,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Account:
-    """Every clip of a set, and the numbers of frames by head pose: axis → middle of the bin in degrees → frames."""
+    """Every clip of a set.
+
+    backends: what found the landmarks and the coefficients. pose: axis → middle of the bin in degrees → frames.
+    bytes: of each folder.
+    """
 
     rows: list[Row]
     videos: int
+    backends: Mapping[str, str]
     pose: Mapping[str, Mapping[int, int]]
     bytes: Mapping[str, int]
 
@@ -85,6 +90,7 @@ class Account:
         sides = sorted(row.side for row in packed)
         return {
             "videos": self.videos,
+            "backends": dict(self.backends),
             "clips": {"asked": asked, "packed": len(packed), "lost": asked - len(packed)},
             "lost": self.lost(),
             "hours": {split: round(sum(row.frames for row in rows) / FPS / 3600, 4) for split, rows in splits.items()},
@@ -134,6 +140,7 @@ class Account:
             *((f"Hours, {split}", f"{hours:g}") for split, hours in numbers["hours"].items()),
             *((f"People, {split}", f"{people:,}") for split, people in numbers["people"].items()),
             ("Frames with a face", f"{numbers['face_rate']:.2%}"),
+            *((stage.capitalize(), f"by {name}") for stage, name in self.backends.items()),
             ("Side of the crops, pixels", " · ".join(f"{key} {side:g}" for key, side in numbers["crop_side"].items())),
             *((f"Size of {name}", f"{size / 1e6:,.1f} MB") for name, size in numbers["bytes"].items()),
             (
@@ -168,7 +175,8 @@ class Account:
 def read_account(data: Path) -> Account:
     """The account of the set whose stages have filled the folders of `data` (`data/<set>`).
 
-    Raises InputError when a folder has no index, or was made from others than those before it now hold.
+    Raises InputError when a folder has no index, was made from others than those before it now hold, or holds what two
+    back ends made.
     """
     entries = {stage: _read(data / folder) for stage, folder in FOLDERS.items()}
     rows = _with_duplicates(list(_rows(data, entries)), entries["crop"])
@@ -181,6 +189,7 @@ def read_account(data: Path) -> Account:
     return Account(
         sorted(rows, key=lambda row: (row.video, row.clip)),
         len(entries["download"]),
+        {stage: _backend(data / stage, entries[stage]) for stage in ("landmarks", "coefficients")},
         {axis: dict(sorted(counts.items())) for axis, counts in pose.items()},
         sizes,
     )
@@ -254,6 +263,14 @@ def _hold_equal(folder: Path, entries: Iterable[str], wanted: Iterable[str]) -> 
             f"{folder}: not up to date, {len(differing)} clips differ from what it is made from "
             f"({min(differing)}); run its stage again"
         )
+
+
+def _backend(folder: Path, entries: Mapping[str, index.Entry]) -> str:
+    """The one that made them all: points and coefficients of two back ends mean different things."""
+    names = sorted({entry.facts["backend"] for entry in entries.values()})
+    if len(names) > 1:
+        raise InputError(f"{folder}: made by {' and '.join(names)}, which don't mix; run its stage again")
+    return names[0] if names else "none"
 
 
 def _with_duplicates(rows: list[Row], cropped: Mapping[str, index.Entry]) -> list[Row]:

@@ -1,9 +1,10 @@
 """Which clips a folder holds and what became of each: incremental, parallel work that survives being killed.
 
-A per-clip stage owns one output folder. `process` runs its function on every clip whose inputs or parameters changed,
-in parallel, and keeps `index.json` in that folder: for each clip the fingerprint of what it was made from, and either
-its files (with the hash of their content) and some facts, or the reason why there are none. A clip that fails is a
-record, never an exception. The index holds no times, paths or process ids: equal inputs give equal bytes.
+A per-clip stage owns one output folder; what lies in it and belongs to no clip is removed. `process` runs its function
+on every clip whose inputs or parameters changed, in parallel, and keeps `index.json` in that folder: for each clip the
+fingerprint of what it was made from, and either its files (with the hash of their content) and some facts, or the
+reason why there are none. A clip that fails is a record, never an exception. The index holds no times, paths or process
+ids: equal inputs give equal bytes.
 
 While `process` runs, each outcome is appended to a journal and synced to disk before the next is taken, so that a
 process killed at any point loses the clips in hand and nothing else.
@@ -192,6 +193,7 @@ def process(
                 record([(clip, entry)])
                 entries[clip] = entry
 
+        _remove_unlisted(folder, entries)
         for clip, task in tasks.items():
             if not task.facts.items() <= entries[clip].facts.items():
                 entries[clip] = replace(entries[clip], facts={**entries[clip].facts, **task.facts})
@@ -238,6 +240,15 @@ def _remove_half_written(folder: Path) -> None:
         for name in names:
             if _TEMPORARY.fullmatch(name):
                 (Path(parent) / name).unlink(missing_ok=True)
+
+
+def _remove_unlisted(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """What a killed run had made and not recorded, or not removed yet, or what a clip had made before it failed."""
+    listed = {folder / name for entry in entries.values() for name in entry.files} | {folder / INDEX}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent) / name for name in names if not name.startswith(".")):
+            if path not in listed:
+                path.unlink()
 
 
 def _remove_files(folder: Path, entry: Entry) -> None:

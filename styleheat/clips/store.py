@@ -60,12 +60,10 @@ def frame_key(clip: str, frame: int, aligned: bool = False) -> str:
 
 
 def person_of(clip: str) -> str:
-    """Who is seen in a clip: the name before the first "#", or, where there is none, before a last "_<number>"."""
-    person, mark, _ = clip.partition("#")
-    if mark:
-        return person
-    name, underscore, number = clip.rpartition("_")
-    return name if underscore and number.isdigit() else clip
+    """Who is seen in a clip: the name before the first "#", and before a last "_<number>" in that."""
+    person = clip.partition("#")[0]
+    name, underscore, number = person.rpartition("_")
+    return name if underscore and number.isdigit() else person
 
 
 def encode_image(image: np.ndarray) -> bytes:

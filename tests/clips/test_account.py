@@ -24,6 +24,9 @@ from tests.dvc.repository import ROOT
 POSE = {"pitch": {"0": 20}, "yaw": {"-20": 5, "10": 15}, "roll": {"0": 20}}
 
 
+FIT = {"backend": "fit"}
+
+
 def about(person: str, split: str = "train", clips: int = 1) -> dict[str, Any]:
     return {"person": person, "split": split, "clips": clips}
 
@@ -34,7 +37,7 @@ def lost(reason: str, facts: dict[str, Any], transient: bool = False) -> Entry:
 
 def write_set(data: Path) -> None:
     """Of seven clips asked for and one more found, four are packed."""
-    tracked, fitted = {"frames": 20, "faces": 15}, {"frames": 20, "pose": POSE}
+    tracked, fitted = {"frames": 20, "faces": 15} | FIT, {"frames": 20, "pose": POSE} | FIT
     entries = {
         "download": {
             "gone": lost("removed", about("cy", clips=2)),
@@ -56,7 +59,7 @@ def write_set(data: Path) -> None:
             "bad": lost("took too long", {}, transient=True),
         },
         "landmarks": {clip: Entry("f", {f"{clip}.txt": "p"}, facts=tracked) for clip in ("a#1", "a#2", "b")}
-        | {"a#3": lost("no face", {"frames": 20, "faces": 0})},
+        | {"a#3": lost("no face", {"frames": 20, "faces": 0} | FIT)},
         "coefficients": {clip: Entry("f", {f"{clip}.mat": "c"}, facts=fitted) for clip in ("a#1", "a#2", "b")},
         "pack": {"a#1": Entry("f"), "b": Entry("f"), "a#2": lost("differ in number", {})},
     }  # fmt: skip
@@ -151,7 +154,7 @@ def test_asked_is_packed_and_lost_whatever_happens(
     entries = {"videos": videos, "clips": made}
     left = [Path(name).stem for entry in made.values() for name in entry.files]
     for name in ("landmarks", "coefficients", "lmdb"):
-        facts = {"frames": 10, "faces": 10, "pose": POSE}
+        facts = {"frames": 10, "faces": 10, "pose": POSE} | FIT
         fates = {clip: data.draw(st.booleans()) for clip in left}
         entries[name] = {clip: Entry("f", facts=facts) if good else lost("bad", facts) for clip, good in fates.items()}
         left = [clip for clip, good in fates.items() if good]
@@ -176,6 +179,18 @@ def test_folders_out_of_step_are_one_clear_line(tmp_path: Path) -> None:
         read_account(tmp_path)
     (tmp_path / "lmdb" / index.INDEX).unlink()
     with pytest.raises(InputError, match=r"lmdb/index\.json: not there; run the stage that makes"):
+        read_account(tmp_path)
+
+
+def test_two_back_ends_in_one_set_are_one_clear_line(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    assert read_account(tmp_path).metrics()["backends"] == {"landmarks": "fit", "coefficients": "fit"}
+    entries = index.read(tmp_path / "coefficients")
+    entries["b"] = Entry("f", entries["b"].files, facts=entries["b"].facts | {"backend": "deep3d"})
+    index.write(tmp_path / "coefficients", entries)
+    with pytest.raises(
+        InputError, match=r"coefficients: made by deep3d and fit, which don't mix; run its stage again$"
+    ):
         read_account(tmp_path)
 
 

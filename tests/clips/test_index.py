@@ -246,6 +246,20 @@ def test_a_thousand_clips_cost_little(tmp_path: Path) -> None:
     assert account.kept == 1000 and time.process_time() - start < 1.0
 
 
+def fails_half_way(clip: str, folder: Path) -> Outcome:
+    write_text(clip, folder, "half of what was to be made")
+    raise InputError("a.mp4: damaged; download it again")
+
+
+def test_what_no_entry_lists_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    process(folder, tasks_of(folder, {"a": "a", "b": "b"}), write_text)
+    (folder / "train" / "orphan.txt").write_text("of a clip that a killed run had forgotten, but not removed")
+    process(folder, {**tasks_of(folder, {"a": "a"}), "half": Task("", (folder,))}, fails_half_way)
+    assert files_in(folder) == {"index.json", "train/a.txt"}
+    assert index.read(folder)["half"].reason == "damaged"
+
+
 def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / index.INDEX).write_text("{")
     with pytest.raises(InputError, match=r"index\.json: not an index"):

@@ -150,5 +150,11 @@ def test_store_survives_pickling_and_forks(lmdb_folder: Path) -> None:
 
 
 def test_persons() -> None:
-    names = {"id1#video#1#000": "id1", "Radio34_12": "Radio34", "me": "me", "me_too": "me_too"}
+    names = {
+        "id1#video#1#000": "id1",
+        "Radio34_12": "Radio34",
+        "Radio34_12#001": "Radio34",
+        "me": "me",
+        "me_too": "me_too",
+    }
     assert {clip: person_of(clip) for clip in names} == names
