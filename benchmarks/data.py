@@ -1,6 +1,6 @@
 """What preparing data costs: `python -m benchmarks.data`, each part beside the usual way to do it, in one run.
 
-    crop    frames a second of cutting listed windows out of 720p videos with sound, two workers, against a loop of
+    crop    frames a second of cutting listed windows out of 1080p videos with sound, two workers, against a loop of
             imageio and scikit-image's resize, as in video-preprocessing
     pack    frames a second of packing clips of twice the size into an LMDB, two workers, against Pillow frame by frame:
             bicubic and JPEG, one transaction a clip, as PIRenderer does it, and the aligned frames as FFHQ makes them
@@ -151,9 +151,9 @@ def rates(frames: int, ours: float, usual: dict[str, float]) -> dict[str, float]
 
 
 def measure_crop(told: argparse.Namespace) -> dict[str, float]:
-    box = [340, 60, 940, 660]
+    box = [510, 90, 1410, 990]
     for person in range(2):
-        video = write_film(Path("data/vox/videos/train", f"{person}.mp4"), 1280, 720, told.frames, person)
+        video = write_film(Path("data/vox/videos/train", f"{person}.mp4"), 1920, 1080, told.frames, person)
         segment = {"clip": video.stem, "start": 0, "end": None, "size": None, "crop": box, "face": None, "ratio": None}
         video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
     fetched(Path("data/vox/videos"))

@@ -328,9 +328,12 @@ def _write(video: Path, info: VideoInfo, cut: _Cut, path: Path, size: int) -> in
     """Write one clip; returns its number of frames."""
     start, end = cut.first / FPS, cut.stop / FPS
     samples = read_audio(video, start=start, end=end) if info.has_audio else None
+    x, y, side = _whole(cut.box)
+    part = (max(x, 0), max(y, 0), min(x + side, info.width), min(y + side, info.height))
+    inside = np.array([x, y, x + side, y + side]) - (part[0], part[1]) * 2
     with VideoWriter(path, (size, size), samples=samples) as writer:
-        for frame in read_frames(video, FPS, start, end):
-            writer.write(cut_out(frame, cut.box, size))
+        for frame in read_frames(video, FPS, start, end, part=part):
+            writer.write(cut_out(frame, inside, size))
     return writer.frames
 
 

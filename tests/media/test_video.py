@@ -118,6 +118,33 @@ def test_rotation_is_applied(tmp_path: Path) -> None:
     assert small.shape == (64, 48, 3) and small.flags.c_contiguous
 
 
+@pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotation: int) -> None:
+    """To the bit, so that it makes no difference how much of a picture is converted."""
+    rng = np.random.default_rng(0)
+    with av.open(str(tmp_path / "noise.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, width=130, height=98, pix_fmt=form)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for _ in range(3):
+            noise = rng.integers(0, 256, (98, 130, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, "rgb24")))
+        container.mux(stream.encode(None))
+    wholes = list(read_frames(tmp_path / "noise.mp4"))
+    height, width = wholes[0].shape[:2]
+    for x0, y0, x1, y1 in [
+        (0, 0, width, height),
+        (10, 20, 40, 60),
+        (13, 7, 50, 38),
+        (width - 31, height - 3, width, height),
+    ]:
+        parts = list(read_frames(tmp_path / "noise.mp4", part=(x0, y0, x1, y1)))
+        assert len(parts) == 3 and parts[0].flags.c_contiguous
+        for whole, part in zip(wholes, parts, strict=True):
+            np.testing.assert_array_equal(part, whole[y0:y1, x0:x1])
+
+
 def write_interlaced(path: Path, count: int, rotation: int = 0) -> Path:
     """A bright square moves four pixels a field over a grey ramp: odd lines show it half a frame before even ones."""
     with av.open(str(path), "w") as container:
