@@ -1,7 +1,9 @@
 """Whatever ends a stage, the next run completes it: with the bytes of a run that nothing happened to."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from styleheat.clips import index
 from styleheat.clips.account import FOLDERS, read_account
+from styleheat.clips.index import Outcome, Task
+from styleheat.files import atomic
 from tests.stages.campaign import PACK_POINTS, POINTS, ROOT, STAGES, between, content, run, start
 
 SOON = {
@@ -29,6 +34,33 @@ EVERY = [
     for point in POINTS
     if stage == "pack" or point not in PACK_POINTS
 ]
+
+
+def write_text(clip: str, folder: Path, text: str) -> Outcome:
+    with atomic(folder / f"{clip}.txt") as temporary:
+        temporary.write_text(text)
+    return Outcome([folder / f"{clip}.txt"])
+
+
+def plain(folder: Path, texts: dict[str, str]) -> None:
+    index.process(folder, {clip: Task(text, (folder, text)) for clip, text in texts.items()}, write_text)
+
+
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in {*PACK_POINTS, "before the metrics"}])
+def test_a_kill_at_any_point_of_a_plain_stage(tmp_path: Path, point: str) -> None:
+    """The index by itself, on texts: a killed run, then one that wants other clips, then the first one again."""
+    plain(tmp_path / "killed", {"a": "old", "b": "b"})
+    child = os.fork()
+    if child == 0:
+        POINTS[point]()
+        plain(tmp_path / "killed", {"a": "new", "c": "c", "d": "d"})
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    for name, texts in (("another", {"b": "b", "d": "d"}), ("same", {"a": "new", "c": "c", "d": "d"})):
+        copy = shutil.copytree(tmp_path / "killed", tmp_path / name)
+        plain(copy, texts)
+        plain(tmp_path / f"fresh {name}", texts)
+        assert content(copy) == content(tmp_path / f"fresh {name}")
 
 
 @pytest.mark.parametrize(("stage", "point"), EVERY)
