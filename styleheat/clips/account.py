@@ -11,7 +11,7 @@ import io
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class Account:
         """Stage → reason → clips lost; stages that lost none are absent."""
         counts: dict[str, Counter[str]] = {stage: Counter() for stage in FOLDERS}
         for row in self.rows:
-            if row.lost:
+            if row.lost and row.clips:  # of a video that no clip was asked of, none is lost
                 counts[row.lost][row.reason] += row.clips
         return {stage: dict(sorted(reasons.items())) for stage, reasons in counts.items() if reasons}
 
@@ -121,7 +121,7 @@ class Account:
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for row in self.rows)
+        writer.writerows(vars(row) for row in self.rows)
         return text.getvalue()
 
     def pose_table(self) -> str:
