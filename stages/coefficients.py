@@ -12,12 +12,16 @@ import numpy as np
 
 from styleheat import morphable
 from styleheat.clips import index
+from styleheat.clips.account import pose_histogram
 from styleheat.clips.index import Outcome, Task
 from styleheat.files import digest, fingerprint
 from styleheat.media.video import probe, read_frames
-from styleheat.morphable.coefficients import read_landmarks, write_mat
+from styleheat.morphable.coefficients import ANGLE, read_landmarks, write_mat
 from styleheat.morphable.fitting import fit, has_face
 from styleheat.pipeline import Stage, main
+
+VERSION = 1
+"""To be raised when the same clip would get another record."""
 
 
 def body(stage: Stage) -> None:
@@ -41,8 +45,9 @@ def body(stage: Stage) -> None:
         code.append(digest(Path(settings.weights) / "model.safetensors"))
     tasks = {
         clip: Task(
-            fingerprint(code, clips[clip].content, points.content, settings.model_dump()),
+            fingerprint(VERSION, code, clips[clip].content, points.content, settings.model_dump()),
             (clips[clip].path, points.path, folder, *weights),
+            {"backend": settings.backend},
         )
         for clip, points in index.outputs(folder.with_name("landmarks"), ".txt").items()
         if clip in clips
@@ -72,10 +77,10 @@ def fit_clip(clip: str, video: Path, points: Path, folder: Path) -> Outcome:
     path = folder / f"{clip}.mat"
     write_mat(path, coefficients, transform_params)
     facts = {
-        "backend": "fit",
         "frames": len(landmarks),
         "filled_in": int(np.isnan(error).sum()),
         "error": round(float(np.nanmean(error)), 6),
+        "pose": pose_histogram(coefficients[:, ANGLE]),
     }
     return Outcome(files=[path], facts=facts)
 
@@ -90,11 +95,14 @@ def regress_clip(clip: str, video: Path, points: Path, folder: Path, weights: st
     if info.frames != len(landmarks):
         return Outcome(reason=f"{info.frames} frames, but landmarks of {len(landmarks)}")
     path = folder / f"{clip}.mat"
-    write_mat(path, *regress(open_deep3d(weights, device), read_frames(video), landmarks, info.width))
-    return Outcome(
-        files=[path],
-        facts={"backend": "deep3d", "frames": len(landmarks), "filled_in": int((~found).sum())},
-    )
+    coefficients, transform_params = regress(open_deep3d(weights, device), read_frames(video), landmarks, info.width)
+    write_mat(path, coefficients, transform_params)
+    facts = {
+        "frames": len(landmarks),
+        "filled_in": int((~found).sum()),
+        "pose": pose_histogram(coefficients[:, ANGLE]),
+    }
+    return Outcome(files=[path], facts=facts)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from styleheat.files import fingerprint
 from styleheat.params import Crop
 from styleheat.pipeline import Stage, main
 
-VERSION = 1
+VERSION = 2
 """To be raised when the same video would be cut otherwise."""
 
 
@@ -41,11 +41,11 @@ def body(stage: Stage) -> None:
         desc=stage.title,
     )
     account.require_some(stage.title)
-    entries = index.read(folder).values()
+    entries = [entry for entry in index.read(folder).values() if entry.ok]
     made = {
         "files": sum(len(entry.files) for entry in entries),
-        "frames": sum(entry.facts.get("frames", 0) for entry in entries),
-        "videos_with_sound": sum(entry.facts.get("sound", False) for entry in entries if entry.ok),
+        "frames": sum(frames for entry in entries for frames, _ in entry.facts["clips"].values()),
+        "videos_with_sound": sum(entry.facts["sound"] for entry in entries),
     }
     stage.write_metrics({**account.metrics(), **made})
 

@@ -22,9 +22,13 @@ def body(stage: Stage) -> None:
     folder = Path("data") / stage.set / "videos"
     source = getattr(stage.params.sets, stage.set).source
     items = sources.items(source, stage.set, stage.params.youtube)
+    tasks = {}
+    for item in items:
+        facts = {"person": item.person, "split": item.split, "clips": item.clips}
+        tasks[item.id] = Task(fingerprint(VERSION, item.split, item.key), (item, folder), facts)
     account = index.process(
         folder,
-        {item.id: Task(fingerprint(VERSION, item.split, item.key), (item, folder)) for item in items},
+        tasks,
         fetch,
         workers=runtime.workers,
         backend=runtime.backend,
@@ -44,7 +48,7 @@ def fetch(clip: str, item: sources.Item, folder: Path) -> Outcome:
         files = item.fetch(folder / item.split / f"{clip}.mp4")
     except sources.Unavailable as lost:
         return Outcome(reason=lost.reason, detail=lost.detail, transient=lost.transient)
-    return Outcome(files=files, facts={"person": item.person, "split": item.split})
+    return Outcome(files=files)
 
 
 if __name__ == "__main__":

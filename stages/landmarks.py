@@ -25,10 +25,10 @@ def body(stage: Stage) -> None:
     folder = Path("data") / stage.set / "landmarks"
     settings = getattr(stage.params.sets, stage.set).landmarks
     device = stage.device() if settings.backend == "face_alignment" else "cpu"
-    tasks = {
-        clip: Task(fingerprint(VERSION, made.content, settings.model_dump()), (made.path, folder, settings, device))
-        for clip, made in index.outputs(folder.with_name("clips"), ".mp4").items()
-    }
+    tasks = {}
+    for clip, made in index.outputs(folder.with_name("clips"), ".mp4").items():
+        facts = fingerprint(VERSION, made.content, settings.model_dump())
+        tasks[clip] = Task(facts, (made.path, folder, settings, device), {"backend": settings.backend})
     account = index.process(
         folder,
         tasks,

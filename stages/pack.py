@@ -30,24 +30,31 @@ VERSION = 1
 
 def body(stage: Stage) -> None:
     assert stage.set is not None
+    folder = Path("data") / stage.set / "lmdb"
+    folder.mkdir(parents=True, exist_ok=True)
+    with index.sole_owner(folder), index.disk_full_said_clearly(folder):
+        pack(stage, folder)
+
+
+def pack(stage: Stage, folder: Path) -> None:
+    """Bring the LMDB and its index up to date."""
+    assert stage.set is not None
     runtime = stage.params.runtime
     settings = stage.params.sets[stage.set].pack
-    data = Path("data") / stage.set
     videos, points, coefficients = (
-        index.outputs(data / name, suffix)
+        index.outputs(folder.with_name(name), suffix)
         for name, suffix in (("clips", ".mp4"), ("landmarks", ".txt"), ("coefficients", ".mat"))
     )
-    clips = [clip for clip in videos if clip in points and clip in coefficients]
     shards = root() / SCRATCH / stage.title
     tasks = {}
-    for clip in clips:
-        inputs = [videos[clip], points[clip], coefficients[clip]]
+    for clip in sorted(videos.keys() & points.keys() & coefficients.keys()):
+        inputs = [made[clip] for made in (videos, points, coefficients)]
         source = fingerprint(VERSION, [made.content for made in inputs], settings.model_dump())
         tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, source))
 
-    packed = store.packed_sources(data / "lmdb", settings.size)
+    packed = store.packed_sources(folder, settings.size)
     new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
-    account = index.process(
+    fared = index.process(
         shards,
         new,
         pack_clip,
@@ -56,18 +63,21 @@ def body(stage: Stage) -> None:
         timeout_s=runtime.timeout_s,
         desc=stage.title,
     )
-    made = {clip: shard.path for clip, shard in index.outputs(shards, ".zip").items()}
-    splits = {clip: videos[clip].path.parent.name for clip in clips if clip in made or clip not in new}
-    account = index.Account(len(clips), len(splits), len(clips) - len(new), account.lost)
+    worked = index.read(shards)
+    splits = {clip: videos[clip].path.parent.name for clip in tasks if clip not in new or worked[clip].ok}
+    account = index.Account(len(tasks), len(splits), len(tasks) - len(new), fared.lost)
     account.require_some(stage.title)
-    store.write_lmdb(data / "lmdb", settings.size, splits, made)
+    made = {clip: shard.path for clip, shard in index.outputs(shards, ".zip").items()}
+    store.write_lmdb(folder, settings.size, splits, made)
+    lost = {clip: entry for clip, entry in worked.items() if not entry.ok}
+    index.write(folder, {clip: index.Entry(task.fingerprint) for clip, task in tasks.items()} | lost)
     for shard in made.values():
         shard.unlink()
-    for other in (data / "lmdb").iterdir():  # of another size
+    for other in folder.iterdir():  # of another size
         if other.is_dir() and other.name != str(settings.size):
             shutil.rmtree(other)
 
-    lmdb = store.ClipStore(data / "lmdb", settings.size)
+    lmdb = store.ClipStore(folder, settings.size)
     persons = {split: len({store.person_of(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
     frames = sum(lmdb.length(clip) for clip in splits)
     stage.write_metrics({**account.metrics(), "frames": frames, "persons": persons})

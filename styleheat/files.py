@@ -1,6 +1,7 @@
 """Files that are either whole or absent, and fingerprints of what they hold."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""The numbers of an OSError that says there is no room left, on the disk or in a user's share of it."""
 
 
 @contextlib.contextmanager

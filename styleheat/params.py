@@ -100,8 +100,10 @@ class Source(Section):
 
 
 class Crop(Section):
-    method: Literal["tube", "ffhq"]
-    """`tube`: VoxCeleb's (video-preprocessing); `ffhq`: one fixed square in FFHQ's framing for a whole clip."""
+    method: Literal["tube", "ffhq", "ratio"]
+    """`tube`: VoxCeleb's (video-preprocessing); `ffhq`: one fixed square in FFHQ's framing for a whole clip. Windows
+    listed in the source (HDTF's, and those of VoxCeleb's clip table) are cut as they are, whatever stands here, but for
+    `ratio`: HDTF's second way, the square around the head enlarged by the listed ratio."""
     size: Pixels
     """Side of the clips written."""
     min_size: Annotated[int, Field(ge=1)]
@@ -155,6 +157,8 @@ class Set(Section):
             raise _Impossible(
                 "source.test_people", f"null, but a {source.kind} set has no official test split; at least 1"
             )
+        if crop.method == "ratio" and source.kind != "hdtf":
+            raise _Impossible("crop.method", f"ratio, but a {source.kind} source lists none; tube or ffhq")
         if source.kind == "synthetic":
             if source.people is None:
                 raise _Impossible("source.people", "null, but synthetic people have to be made; at least 1")

@@ -72,15 +72,15 @@ class Stage:
             raise InputError("params.yaml: runtime.device: no mps here; cpu or auto would do")
         return "cuda:0" if wanted == "cuda" else wanted
 
-    def metrics_path(self) -> Path:
-        """`metrics/train.json`, `metrics/vox/crop.json`."""
-        return Path("metrics", self.set or "", f"{self.name}.json")
+    def metrics_path(self, name: str | None = None) -> Path:
+        """`metrics/train.json`, `metrics/vox/crop.json`; `name` in place of the stage's own."""
+        return Path("metrics", self.set or "", f"{name or self.name}.json")
 
-    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+    def write_metrics(self, metrics: Mapping[str, Any], name: str | None = None) -> None:
         """Write numbers and groups of numbers for `dvc metrics` and the tracker; empty groups, which DVC can't read,
         are left out. Nothing that differs between two runs of one seed (durations, dates) belongs here; NaN is refused
-        (ValueError)."""
-        files.write_json(self.metrics_path(), {key: value for key, value in metrics.items() if value != {}})
+        (ValueError). name: of the file, where it isn't the stage's."""
+        files.write_json(self.metrics_path(name), {key: value for key, value in metrics.items() if value != {}})
         numbers = {key: value for key, value in flatten(metrics).items() if isinstance(value, int | float)}
         self.tracker.log_metrics(numbers)
 
@@ -109,6 +109,11 @@ def main(body: Callable[[Stage], None], *, sets: bool = False, arguments: Sequen
     except InputError as error:
         tracker.close("FAILED")
         sys.exit(f"{title}: {error}")
+    except OSError as error:
+        tracker.close("FAILED")
+        if error.errno not in files.DISK_FULL:
+            raise
+        sys.exit(f"{title}: the disk is full; make room and run again, what is done is kept")
     except KeyboardInterrupt:
         tracker.close("KILLED")
         sys.exit(130)

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -187,8 +188,9 @@ class MlflowTracker(Tracker):
     def _send_metrics(self, metrics: dict[str, float], step: int, timestamp_ms: int) -> None:
         from mlflow.entities import Metric
 
+        named = {re.sub(r"[^\w./ -]", "_", key): value for key, value in metrics.items()}  # others MLflow refuses
         for run, prefix in ((self._child, ""), (self._parent, self.prefix)):
-            rows = [Metric(prefix + key, float(value), timestamp_ms, step) for key, value in metrics.items()]
+            rows = [Metric(prefix + key, float(value), timestamp_ms, step) for key, value in named.items()]
             self._client.log_batch(run, metrics=rows)
 
     def _send_image(self, key: str, path: Path, step: int) -> None:

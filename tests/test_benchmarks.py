@@ -1,4 +1,4 @@
-"""The benchmark compares paths that paint the same, and says all that it promises."""
+"""The benchmarks compare ways that do the same, and say all that they promise."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import inference, reference
+from benchmarks import data, inference, reference
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.layers import Blur, Upsample
 from styleheat.networks.stylegan2 import ModulatedConv2d
@@ -41,3 +41,25 @@ def test_one_run_prints_all_paths() -> None:
     assert results["plain"]["gflop_computed"] < results["reference"]["gflop_computed"]
     lines = inference.table(report).splitlines()
     assert len(lines) == 6 and f"{NETWORKS['embedded'].image_size} px" in lines[2]
+
+
+def of_data(*options: str) -> dict:
+    command = [sys.executable, "-m", "benchmarks.data", "--json", *options]
+    return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def test_an_index_is_planned_listed_and_resumed() -> None:
+    report = of_data("--only", "index", "--indexed", "50")["index"]
+    assert list(report) == ["download", "crop", "landmarks", "coefficients", "account"]
+    assert all(seconds >= 0 for row in report.values() for seconds in row.values())
+    assert "resume" in data.table("index", report).splitlines()[0]
+
+
+@pytest.mark.slow
+def test_every_part_of_the_data_benchmark_runs() -> None:
+    report = of_data("--frames", "30", "--clips", "4", "--seconds", "20", "--indexed", "50")
+    assert list(report) == list(data.PARTS)
+    assert report["crop"]["ratio to imageio"] > 1 and report["pack"]["ratio to Pillow"] > 1
+    assert report["memory"]["whole"]["frames"] == 500 and report["memory"]["a tenth"]["frames"] == 50
+    assert set(report["one"]) == {"download", "crop", "landmarks", "coefficients", "pack", "account"}
+    assert all(data.table(name, rows) for name, rows in report.items())

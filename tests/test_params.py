@@ -46,7 +46,7 @@ def test_the_committed_file_is_the_offline_default():
         ("sets.vox.crop.size", "128", "sets.vox.crop.size: input should be a valid integer, not '128'"),
         ("sets.vox.crop.size", 127, "sets.vox.crop.size: must be even: H.264 in yuv420p has no odd sizes"),
         ("sets.vox.crop.size", 8, "sets.vox.crop.size: input should be greater than or equal to 16, not 8"),
-        ("sets.vox.crop.method", "oval", "sets.vox.crop.method: input should be 'tube' or 'ffhq', not 'oval'"),
+        ("sets.vox.crop.method", "oval", "sets.vox.crop.method: input should be 'tube', 'ffhq' or 'ratio', not 'oval'"),
         ("train.lr", 0, "train.lr: input should be greater than 0, not 0"),
         ("train.lr", float("inf"), "train.lr: input should be a finite number, not inf"),
         ("train.lr", True, "train.lr: input should be a valid number, not True"),

@@ -41,6 +41,9 @@ STAND_IN_CURVES = f"""
 for path in Path("metrics").glob("*/curves.csv"):
     if path.read_text().startswith("{{"):
         path.write_text("step,{",".join(LOSSES)}\\n" + "1{",0.5" * len(LOSSES)}\\n")
+for path in Path("metrics").glob("*/pose.csv"):
+    if path.read_text().startswith("{{"):
+        path.write_text("degrees,pitch,yaw,roll\\n0,1,2,3\\n")
 """
 
 
@@ -144,7 +147,7 @@ def plots_show(project: Repository, command: str) -> None:
     shell(project, command)
     page = (project.path / "dvc_plots" / "index.html").read_text()
     curves = [plot for entry in read_yaml(project.path / "dvc.yaml")["plots"] for plot in entry.values()]
-    assert len(curves) == 4 and all(plot["title"] in page for plot in curves)
+    assert len(curves) == 6 and all(plot["title"] in page for plot in curves)
     for picture in ("train_samples", "train_prior_samples", "train_warper_samples", "evaluate_strip"):
         assert f"metrics_{picture}.png" in page
 
@@ -319,6 +322,11 @@ def memory(project: Repository, command: str) -> None:
     assert "difference" in shell(project, f"{command} --seconds 1")
 
 
+def data_benchmark(project: Repository, command: str) -> None:
+    """One part of it, on a small set."""
+    assert "landmarks" in shell(project, f"{command} --only index --indexed 20")
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -355,6 +363,7 @@ CHECKS: dict[str, Check] = {
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
     "python -m benchmarks.memory": memory,
+    "python -m benchmarks.data": data_benchmark,
 }
 
 

@@ -1,9 +1,10 @@
 """Which clips a folder holds and what became of each: incremental, parallel work that survives being killed.
 
-A per-clip stage owns one output folder. `process` runs its function on every clip whose inputs or parameters changed,
-in parallel, and keeps `index.json` in that folder: for each clip the fingerprint of what it was made from, and either
-its files (with the hash of their content) and some facts, or the reason why there are none. A clip that fails is a
-record, never an exception. The index holds no times, paths or process ids: equal inputs give equal bytes.
+A per-clip stage owns one output folder; what lies in it and belongs to no clip is removed. `process` runs its function
+on every clip whose inputs or parameters changed, in parallel, and keeps `index.json` in that folder: for each clip the
+fingerprint of what it was made from, and either its files (with the hash of their content) and some facts, or the
+reason why there are none. A clip that fails is a record, never an exception. The index holds no times, paths or process
+ids: equal inputs give equal bytes.
 
 While `process` runs, each outcome is appended to a journal and synced to disk before the next is taken, so that a
 process killed at any point loses the clips in hand and nothing else.
@@ -22,12 +23,12 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from styleheat.errors import InputError
-from styleheat.files import atomic, digest
+from styleheat.files import DISK_FULL, atomic, digest
 
 INDEX = "index.json"
 JOURNAL = ".journal.jsonl"
@@ -35,7 +36,6 @@ JOURNAL = ".journal.jsonl"
 UNEXPECTED = "unexpected"
 """How the reason of a clip begins that failed by an exception nobody planned for: a bug, to be looked at."""
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # the names `files.atomic` writes under
 
 
@@ -46,10 +46,12 @@ class Task:
     fingerprint: stands for all that the result depends on: the content of the inputs and the parameters (see
         `styleheat.files.fingerprint`). Equal fingerprints mean that the clip needs no work.
     args: picklable arguments for the work function, after the clip's name.
+    facts: small JSON-able numbers and words, recorded whatever becomes of the clip.
     """
 
     fingerprint: str
     args: tuple[Any, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def process(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _sole_owner(folder), _disk_full_said_clearly(folder):
+    with sole_owner(folder), disk_full_said_clearly(folder):
         _remove_half_written(folder)
         entries = read(folder)
         _replay_journal(folder, entries)
@@ -191,7 +193,11 @@ def process(
                 record([(clip, entry)])
                 entries[clip] = entry
 
-        _write_index(folder, entries)
+        _remove_unlisted(folder, entries)
+        for clip, task in tasks.items():
+            if not task.facts.items() <= entries[clip].facts.items():
+                entries[clip] = replace(entries[clip], facts={**entries[clip].facts, **task.facts})
+        write(folder, entries)
         (folder / JOURNAL).unlink(missing_ok=True)
 
     lost = Counter(entry.reason for entry in entries.values() if entry.reason is not None)
@@ -203,8 +209,11 @@ def process(
 
 
 @contextlib.contextmanager
-def _sole_owner(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when the process ends, however it ends."""
+def sole_owner(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system frees when the process ends, however it ends.
+
+    Raises InputError when another process holds it.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -216,11 +225,12 @@ def _sole_owner(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk_full_said_clearly(folder: Path) -> Iterator[None]:
+def disk_full_said_clearly(folder: Path) -> Iterator[None]:
+    """Raise InputError, which names the folder, where the block ends for want of room."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
         raise InputError(f"{folder}: the disk is full; make room and run again, what is done is kept") from error
 
@@ -230,6 +240,15 @@ def _remove_half_written(folder: Path) -> None:
         for name in names:
             if _TEMPORARY.fullmatch(name):
                 (Path(parent) / name).unlink(missing_ok=True)
+
+
+def _remove_unlisted(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """What a killed run had made and not recorded, or not removed yet, or what a clip had made before it failed."""
+    listed = {folder / name for entry in entries.values() for name in entry.files} | {folder / INDEX}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent) / name for name in names if not name.startswith(".")):
+            if path not in listed:
+                path.unlink()
 
 
 def _remove_files(folder: Path, entry: Entry) -> None:
@@ -268,8 +287,8 @@ def _journal(folder: Path) -> Iterator[Callable[[Iterable[tuple[str, Entry | Non
         yield record
 
 
-def _write_index(folder: Path, entries: Mapping[str, Entry]) -> None:
-    """One line a clip, sorted: two versions compare by `diff`."""
+def write(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """Write the index of `folder`, atomically: one line a clip, sorted, so that two versions compare by `diff`."""
     lines = (
         f"{json.dumps(clip)}: {json.dumps(entries[clip].to_json(), sort_keys=True, allow_nan=False)}"
         for clip in sorted(entries)
@@ -424,13 +443,13 @@ def _attempt(
             facts = json.loads(json.dumps(dict(made.facts), allow_nan=False))
         return clip, Entry(task.fingerprint, contents, made.reason, made.detail, made.transient, facts)
     except InputError as error:
-        # "<file>: what is wrong; what would be right": what is wrong is the reason to count by.
-        what = str(error).split(": ", 1)[-1].split(";")[0]
+        # "<file>: what is wrong (how); what would be right": what is wrong is the reason to count by.
+        what = re.sub(r" \(.*?\)", "", str(error).split(": ", 1)[-1].split(";")[0])
         lost = {"reason": what, "detail": str(error)}
     except _TookTooLong:
         lost = {"reason": "took too long", "transient": True}
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             return clip, None
         where = _deepest_own_line(error)
         lost = {"reason": f"{UNEXPECTED} {type(error).__name__}", "detail": f"{error} ({where})", "transient": True}

@@ -17,9 +17,11 @@ A set's folder holds one LMDB for each frame size, `<size>/data.mdb`, and `train
 a line. The file is written in the order of the keys, by one process, without a lock file: equal clips give equal bytes.
 """
 
+import errno
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +60,10 @@ def frame_key(clip: str, frame: int, aligned: bool = False) -> str:
 
 
 def person_of(clip: str) -> str:
-    """Who is seen in a clip: the name before the first "#", or, where there is none, before a last "_<number>"."""
-    person, mark, _ = clip.partition("#")
-    if mark:
-        return person
-    name, underscore, number = clip.rpartition("_")
-    return name if underscore and number.isdigit() else clip
+    """Who is seen in a clip: the name before the first "#", and before a last "_<number>" in that."""
+    person = clip.partition("#")[0]
+    name, underscore, number = person.rpartition("_")
+    return name if underscore and number.isdigit() else person
 
 
 def encode_image(image: np.ndarray) -> bytes:
@@ -146,18 +146,24 @@ def write_lmdb(folder: str | Path, size: int, splits: Mapping[str, str], shards:
     """Make the set's folder anew: the LMDB of exactly these clips, and the lists.
 
     splits: clip → "train" or "test". shards: clip → file of a `ShardWriter`; a clip without one is copied from the LMDB
-    that is there. The new file takes the old one's place when it is complete and verified.
+    that is there. The new file takes the old one's place when it is complete and has been read back (`_verify`). An
+    LMDB that holds these clips and no others already stays as it is.
+
+    Raises InputError when two clips claim one key or what is read back is not what was written, and OSError when the
+    disk is full.
     """
     folder = Path(folder)
     path = _database(folder, size)
     clips = sorted(splits, key=lambda clip: f"{clip}-")
     for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):  # of a killed run
         leftover.unlink()
-    with atomic(path) as temporary, _Writer(temporary) as writer:
-        for clip in clips:
-            writer.put(_shard_items(shards[clip]) if clip in shards else _clip_items(_transaction(path), clip))
-        writer.put([(b"length", f"{len(clips):07d}".encode())])
-        writer.verify(clips)
+    if any(clip in shards for clip in clips) or not _holds_exactly(path, clips):
+        with atomic(path) as temporary:
+            with _Writer(temporary) as writer:
+                for clip in clips:
+                    writer.put(_shard_items(shards[clip]) if clip in shards else _clip_items(_transaction(path), clip))
+                writer.put([(b"length", f"{len(clips):07d}".encode())])
+            _verify(temporary, path, clips, set(shards), writer.checksum)
     for split in SPLITS:
         names = [clip for clip in clips if splits[clip] == split]
         with atomic(folder / f"{split}_list.txt") as temporary:
@@ -169,9 +175,13 @@ _FIRST_MAP = 64 << 20
 
 
 class _Writer:
-    """An LMDB file that grows as needed; each `put` is one transaction."""
+    """An LMDB file that grows as needed; each `put` is one transaction.
+
+    checksum: CRC-32 of all keys and values in the order they were put.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.checksum = 0
         # No syncing until the end: the file has a temporary name until then.
         self._environment = lmdb.open(
             str(path), map_size=_FIRST_MAP, subdir=False, lock=False, sync=False, metasync=False
@@ -184,16 +194,6 @@ class _Writer:
         self._environment.sync(True)
         self._environment.close()
 
-    def verify(self, clips: Iterable[str]) -> None:
-        """Every clip is whole: all its frames are there, and its arrays are as long as it says."""
-        with self._environment.begin() as transaction:
-            for clip in clips:
-                length = int(bytes(_get(transaction, f"{clip}-length")))
-                for key in _clip_keys(clip, length):
-                    _get(transaction, key)
-                assert len(_get(transaction, f"{clip}-coeff_3dmm")) == 4 * length * PACKED_COEFFICIENTS, clip
-                assert len(_get(transaction, f"{clip}-keypoint")) == 4 * length * LANDMARKS * 2, clip
-
     def put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
         records = sorted(items)
         while True:
@@ -202,9 +202,67 @@ class _Writer:
                     for key, value in records:
                         if not transaction.put(key, value, overwrite=False):
                             raise InputError(f"{key.decode()}: two clips claim this key; rename one of their files")
-                return
+                break
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+            except lmdb.DiskError as error:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        for key, value in records:
+            self.checksum = zlib.crc32(value, zlib.crc32(key, self.checksum))
+
+
+def _holds_exactly(path: Path, clips: Sequence[str]) -> bool:
+    """Whether an LMDB has these clips and no others: their number, and a length of each."""
+    if not path.exists():
+        return False
+    transaction = _transaction(path)
+    number = transaction.get(b"length")
+    return (
+        number is not None
+        and int(bytes(number)) == len(clips)
+        and all(transaction.get(f"{clip}-length".encode()) is not None for clip in clips)
+    )
+
+
+def _verify(path: Path, name: Path, clips: Sequence[str], new: Set[str], checksum: int) -> None:
+    """Read an LMDB back from the disk: it holds what was put into it and nothing else, every clip has all its frames
+    and arrays as long as it says, and the frames of the new clips are pictures that can be decoded.
+
+    name: to call the file by. Raises InputError at the first thing that is not as it was written.
+    """
+    environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+    try:
+        with environment.begin(buffers=True) as transaction:
+            keys, read = 0, 0
+            for clip in clips:
+                items = dict(_clip_items(transaction, clip))
+                length = int(items[f"{clip}-length".encode()])
+                fault = _fault(clip, length, items, clip in new)
+                if fault:
+                    raise InputError(f"{name}: {clip}: {fault} when read back; check the disk, and pack again")
+                for key in sorted(items):
+                    read = zlib.crc32(items[key], zlib.crc32(key, read))
+                keys += len(items)
+            total = bytes(_get(transaction, "length"))
+            read = zlib.crc32(total, zlib.crc32(b"length", read))
+            if (keys + 1, int(total), read) != (environment.stat()["entries"], len(clips), checksum):
+                raise InputError(
+                    f"{name}: other bytes when read back than were written; check the disk, and pack again"
+                )
+    finally:
+        environment.close()
+
+
+def _fault(clip: str, length: int, items: Mapping[bytes, bytes], decode: bool) -> str | None:
+    """What is wrong with a clip as it was read back."""
+    for array, row in (("coeff_3dmm", PACKED_COEFFICIENTS), ("keypoint", 2 * LANDMARKS)):
+        if len(items[f"{clip}-{array}".encode()]) != 4 * length * row:
+            return f"{array} is not as long as its {length} frames"
+    pictures = (frame_key(clip, frame, aligned) for frame in range(length) for aligned in (False, True))
+    for key in pictures if decode else ():
+        if cv2.imdecode(np.frombuffer(items[key.encode()], np.uint8), cv2.IMREAD_COLOR_RGB) is None:
+            return f"{key} is no picture"
+    return None
 
 
 def _clip_items(transaction: lmdb.Transaction, clip: str) -> Iterator[tuple[bytes, bytes]]:

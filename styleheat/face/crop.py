@@ -1,11 +1,15 @@
 """Cutting square clips of one face out of videos, without holding a video in memory.
 
 A video is read twice: once small and at a few frames a second to find the face, once in full to cut. The crop's
-square stands still within a clip, so that all movement seen is the head's own. Two framings:
+square stands still within a clip, so that all movement seen is the head's own. Three framings:
 
     tube   as VoxCeleb is cut by "video-preprocessing" (Siarohin et al.): what the head covers during the clip, and a
            tenth more
     ffhq   FFHQ's framing of the clip's median face, upright: what StyleGAN was trained on
+    ratio  HDTF's second way, for pictures of any resolution: what the head covers during a listed range, enlarged by
+           the range's `crop_ratio`
+
+A sidecar that holds finished windows (HDTF's first way, VoxCeleb's clip table) is cut by these, but for `ratio`.
 """
 
 import itertools
@@ -27,7 +31,7 @@ from styleheat.face.landmarks import MediaPipe
 from styleheat.media.audio import read_audio
 from styleheat.media.video import VideoInfo, VideoWriter, probe, read_frames
 
-Method = Literal["tube", "ffhq"]
+Method = Literal["tube", "ffhq", "ratio"]
 
 LOOK_FPS = 5
 """Frames a second that the first reading looks at."""
@@ -64,6 +68,7 @@ class Segment:
     start, end: seconds in the video; end None is the video's end.
     crop: (x0, y0, x1, y1) pixels of the video: cut exactly this, whatever is seen in it.
     face: (x0, y0, x1, y1) pixels: the face to follow is the one that begins here.
+    ratio: by how much the square around the head is enlarged by the method `ratio`; None where nothing is listed.
     """
 
     clip: str
@@ -71,11 +76,17 @@ class Segment:
     end: float | None = None
     crop: tuple[float, ...] | None = None
     face: tuple[float, ...] | None = None
+    ratio: float | None = None
 
 
 @dataclass(frozen=True)
 class Cropped:
-    """What became of a video: the clips written, or the reason why there is none ("no face"), and facts to record."""
+    """What became of a video: the clips written, or the reason why there is none ("no face"), and facts to record.
+
+    facts: `clips`, for each clip written its number of frames and the side of its square in pixels of the video;
+    `lost`, for each stretch that gave no clip its reason, where a part of a segment has its frames in its name;
+    `sound`, whether the video has any.
+    """
 
     files: Sequence[Path] = ()
     reason: str | None = None
@@ -108,7 +119,7 @@ def _segment(entry: dict[str, Any], info: VideoInfo) -> Segment:
         corners = entry.get(name)
         return corners and tuple(float(v) * s for v, s in zip(corners, (scale_x, scale_y) * 2, strict=True))
 
-    return Segment(entry["clip"], entry["start"], entry["end"], box("crop"), box("face"))
+    return Segment(entry["clip"], entry["start"], entry["end"], box("crop"), box("face"), entry.get("ratio"))
 
 
 def crop_video(
@@ -127,42 +138,59 @@ def crop_video(
     min_frames, max_frames: at 25 frames a second. Longer stretches become several clips of nearly equal length.
     finder: detects and tracks.
 
-    Never raises for what is wrong with the video: a clip that can't be cut is a reason in the result.
+    Never raises for what is wrong with the video: a clip that can't be cut is a reason in the result. Where a video is
+    damaged, the clips before and after the damage are kept.
     """
-    files: list[Path] = []
-    lost: Counter[str] = Counter()
-    detail, sizes, frames = "", [], 0
     try:
         info = probe(video)
-        for segment in read_segments(video):
-            cuts = _find_cuts(video, info, segment, method, max_frames, finder)
-            good = []
-            for cut in cuts:
-                fault = cut.fault(min_size, min_frames)
-                if fault is None:
-                    good.append(cut)
-                else:
-                    lost[fault] += 1
-            if not cuts:
-                lost["no face"] += 1
-            for number, cut in enumerate(good):
-                name = segment.clip if len(good) == 1 else f"{segment.clip}#{number:03d}"
-                path = folder / f"{name}.mp4"
-                frames += _write(video, info, cut, path, size)
-                files.append(path)
-                sizes.append(round(cut.side))
+        segments = read_segments(video)
     except InputError as error:
-        if not files:
-            return Cropped(reason="unreadable", detail=str(error))
-        lost["unreadable"] += 1
-        detail = str(error)
-    facts: dict[str, Any] = {"frames": frames, "sound": info.has_audio, "crop_sizes": sizes}
-    if lost:
-        facts["lost"] = dict(sorted(lost.items()))
+        return Cropped(
+            reason="unreadable", detail=str(error), facts={"lost": dict.fromkeys(_named(video), "unreadable")}
+        )
+
+    files: list[Path] = []
+    clips: dict[str, tuple[int, int]] = {}
+    lost: dict[str, str] = {}
+    detail = ""
+    for segment in segments:
+        try:
+            cuts = _find_cuts(video, info, segment, method, max_frames, finder)
+        except InputError as error:
+            lost[segment.clip], detail = "unreadable", str(error)
+            continue
+        if isinstance(cuts, str):
+            lost[segment.clip] = cuts
+            continue
+        faults = [cut.fault(min_size, min_frames) for cut in cuts]
+        good = [cut for cut, fault in zip(cuts, faults, strict=True) if fault is None]
+        for cut, fault in zip(cuts, faults, strict=True):
+            if fault is not None:
+                lost[segment.clip if len(cuts) == 1 else cut.part_of(segment)] = fault
+        for number, cut in enumerate(good):
+            name = segment.clip if len(good) == 1 else f"{segment.clip}#{number:03d}"
+            path = folder / f"{name}.mp4"
+            try:
+                clips[name] = (_write(video, info, cut, path, size), round(cut.side))
+            except InputError as error:
+                lost[segment.clip if len(cuts) == 1 else cut.part_of(segment)], detail = "unreadable", str(error)
+            else:
+                files.append(path)
+    facts: dict[str, Any] = {"sound": info.has_audio, "clips": clips, "lost": lost}
+    facts = {name: fact for name, fact in facts.items() if fact != {}}
     if not files:
         # Of several faults the one of most stretches speaks for the video.
-        return Cropped(reason=max(sorted(lost), key=lost.__getitem__), detail=detail, facts=facts)
+        reasons = Counter(lost.values())
+        return Cropped(reason=max(sorted(reasons), key=reasons.__getitem__), detail=detail, facts=facts)
     return Cropped(files, None, detail, facts)
+
+
+def _named(video: Path) -> list[str]:
+    """The clips that were to be cut from a video that can't be read."""
+    try:
+        return [entry["clip"] for entry in json.loads(video.with_suffix(".json").read_text())["segments"]]
+    except (OSError, KeyError, TypeError, ValueError):
+        return [video.stem]
 
 
 @dataclass(frozen=True)
@@ -197,29 +225,46 @@ class _Cut:
             return "too small"
         return None
 
+    def part_of(self, segment: Segment) -> str:
+        """A name for a stretch that is lost while others of its segment are not: `anna@250-300`, in frames."""
+        return f"{segment.clip}@{self.first}-{self.stop}"
+
 
 def _find_cuts(
     video: Path, info: VideoInfo, segment: Segment, method: Method, max_frames: int, finder: MediaPipe
-) -> list[_Cut]:
-    """The stretches of a segment in which one face stays about in its place."""
+) -> list[_Cut] | str:
+    """The stretches of a segment in which one face stays about in its place, or the reason why there is none."""
     first = round(segment.start * FPS)
     stop = round((info.seconds if segment.end is None else min(segment.end, info.seconds)) * FPS)
-    if segment.crop is not None:
+    if stop <= first:
+        return "beyond the video's end"
+    if segment.crop is not None and method != "ratio":
         box = np.array(segment.crop)
         centre, half = (box[:2] + box[2:]) / 2, max(box[2:] - box[:2]) / 2
-        return [_Cut(first, min(stop, first + max_frames), np.concatenate([centre - half, centre + half]))]
+        window = np.concatenate([centre - half, centre + half])
+        return [_Cut(begin, end, window) for begin, end in _pieces(first, stop, max_frames)]
+    if method == "ratio" and segment.ratio is None:
+        return "no crop ratio listed"
 
+    runs = list(_runs(_looks(video, info, segment, method, finder), whole=method == "ratio"))
     cuts = []
-    for run in _runs(_looks(video, info, segment, method, finder)):
+    for run in runs:
         # A look stands for the frames from it to the next one.
         begin, end = first + run[0].number * STRIDE, min(stop, first + (run[-1].number + 1) * STRIDE)
-        pieces = -(-(end - begin) // max_frames)
-        marks = np.linspace(begin, end, pieces + 1).round().astype(int)
-        for start, finish in itertools.pairwise(marks):
+        if method == "ratio":
+            begin, end = first, stop
+        for start, finish in _pieces(begin, end, max_frames):
             looks = [look for look in run if start <= first + look.number * STRIDE < finish] or run
             rivals = sum(look.rival for look in looks) / len(looks)
-            cuts.append(_Cut(int(start), int(finish), _square(looks, method, info), rivals))
-    return cuts
+            framed = run if method == "ratio" else looks
+            cuts.append(_Cut(start, finish, _square(framed, method, info, segment.ratio), rivals))
+    return cuts or "no face"
+
+
+def _pieces(begin: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Frames [begin, end) in as few pieces of nearly equal length as have at most `longest` each."""
+    marks = np.linspace(begin, end, -(-(end - begin) // longest) + 1).round().astype(int)
+    return ((int(start), int(finish)) for start, finish in itertools.pairwise(marks))
 
 
 def _looks(video: Path, info: VideoInfo, segment: Segment, method: Method, finder: MediaPipe) -> Iterator[_Look]:
@@ -250,11 +295,12 @@ def _looks(video: Path, info: VideoInfo, segment: Segment, method: Method, finde
         yield _Look(number, last, _scaled(framing, to_video), rival)
 
 
-def _runs(looks: Iterator[_Look]) -> Iterator[list[_Look]]:
-    """Split where the face was away, or left the place where it was at first."""
+def _runs(looks: Iterator[_Look], whole: bool) -> Iterator[list[_Look]]:
+    """Split where the face was away, or left the place where it was at first; not if the whole is wanted."""
     run: list[_Look] = []
     for look in looks:
-        if run and (look.number - run[-1].number > MAX_GAP + 1 or overlap(look.box, run[0].box) < SAME_PLACE):
+        away = run and look.number - run[-1].number > MAX_GAP + 1
+        if run and not whole and (away or overlap(look.box, run[0].box) < SAME_PLACE):
             yield run
             run = []
         run.append(look)
@@ -262,7 +308,7 @@ def _runs(looks: Iterator[_Look]) -> Iterator[list[_Look]]:
         yield run
 
 
-def _square(looks: Sequence[_Look], method: Method, info: VideoInfo) -> np.ndarray:
+def _square(looks: Sequence[_Look], method: Method, info: VideoInfo, ratio: float | None) -> np.ndarray:
     boxes = np.stack([look.framing for look in looks])
     if method == "ffhq":
         return median_square(boxes)
@@ -270,7 +316,7 @@ def _square(looks: Sequence[_Look], method: Method, info: VideoInfo) -> np.ndarr
     margins = np.concatenate([sizes, sizes], axis=1) * HEAD_AROUND_FACE * (-1, -1, 1, 1)
     heads = boxes + margins
     low, high = heads[:, :2].min(axis=0), heads[:, 2:].max(axis=0)
-    half = max(high - low) * (1 + TUBE_MARGIN) / 2
+    half = max(high - low) * (ratio if method == "ratio" and ratio is not None else 1 + TUBE_MARGIN) / 2
     centre = (low + high) / 2
     # Into the picture where it fits: a border made up should be the exception.
     limits = np.array([info.width, info.height])
@@ -282,9 +328,12 @@ def _write(video: Path, info: VideoInfo, cut: _Cut, path: Path, size: int) -> in
     """Write one clip; returns its number of frames."""
     start, end = cut.first / FPS, cut.stop / FPS
     samples = read_audio(video, start=start, end=end) if info.has_audio else None
+    x, y, side = _whole(cut.box)
+    part = (max(x, 0), max(y, 0), min(x + side, info.width), min(y + side, info.height))
+    inside = np.array([x, y, x + side, y + side]) - (part[0], part[1]) * 2
     with VideoWriter(path, (size, size), samples=samples) as writer:
-        for frame in read_frames(video, FPS, start, end):
-            writer.write(cut_out(frame, cut.box, size))
+        for frame in read_frames(video, FPS, start, end, part=part):
+            writer.write(cut_out(frame, inside, size))
     return writer.frames
 
 

@@ -11,6 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from styleheat.errors import InputError
+from styleheat.files import DISK_FULL
 
 # Demuxers of FFmpeg that turn a text file or a still picture into a "video" of one frame.
 _NOT_MEDIA = ("tty", "image2", "ico", "_pipe")
@@ -36,6 +37,8 @@ def opened(path: str | Path) -> Iterator[InputContainer]:
             raise InputError(f"{path}: not a video or sound file; give one such as .mp4 or .wav")
         yield container
     except av.error.FFmpegError as error:
+        if error.errno in DISK_FULL:  # of a file that is written inside the block
+            raise
         raise InputError(f"{path}: damaged ({error.strerror}); download or export it again") from error
     finally:
         container.close()
@@ -68,6 +71,6 @@ def check_complete(container: InputContainer) -> None:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base - start)
     if broken or end < declared - Fraction(1, 2):
         raise InputError(
-            f"{container.name}: the file is cut off at {float(end):.1f} s of {float(declared):.1f} s; "
+            f"{container.name}: the file is cut off (at {float(end):.1f} s of {float(declared):.1f} s); "
             "download or export it again"
         )

@@ -84,8 +84,9 @@ def read_frames(
     start: float | None = None,
     end: float | None = None,
     size: tuple[int, int] | None = None,
+    part: tuple[int, int, int, int] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield the frames of a video, (H, W, 3) uint8 RGB, contiguous, upright, with square pixels.
+    """Yield the frames of a video, (H, W, 3) uint8 RGB, contiguous, upright, with square pixels, deinterlaced.
 
     Args:
         path: the video.
@@ -94,13 +95,14 @@ def read_frames(
         start, end: the range in seconds from the first frame; `round((end - start) · fps)` frames when the video
             lasts that long.
         size: (width, height) to scale to; None keeps the file's.
+        part: (x0, y0, x1, y1) pixels of these frames to yield instead of the whole; the rest is not even converted.
 
     Raises InputError as `probe` does, before the first frame; or when the file turns out damaged on the way.
     """
     probe(path)
     with opened(path) as container:
         stream = _video_stream(path, container)
-        convert = _Converter(stream, size)
+        convert = _Converter(stream, size, part)
         begin, stop = start or 0.0, math.inf if end is None else end
         if fps is None:
             for frame, since, _ in _timed_frames(container, stream, begin):
@@ -239,12 +241,28 @@ class VideoWriter:
 
 
 class _Converter:
-    """Decoded frames to upright RGB arrays of one size, keeping the scaler between frames."""
+    """Decoded frames to upright RGB arrays of one size, or a part of them, keeping the scaler between frames."""
 
-    def __init__(self, stream: VideoStream, size: tuple[int, int] | None) -> None:
+    def __init__(
+        self, stream: VideoStream, size: tuple[int, int] | None, part: tuple[int, int, int, int] | None
+    ) -> None:
         self.stream, self.size, self.reformatter = stream, size, VideoReformatter()
+        x0, y0, x1, y1 = self.part = part or (0, 0, 0, 0)
+        self._inner = slice(y0, y1 or None), slice(x0, x1 or None)
+        self._cutter: _Cutter | None = None
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
+        as_it_is = not round(frame.rotation / 90) % 4 and (self.size or _shown_size(frame, self.stream)) == (
+            frame.width,
+            frame.height,
+        )
+        if not any(self.part) or not as_it_is or frame.format.name not in _PLAIN:
+            return np.ascontiguousarray(self._whole(frame)[self._inner])
+        if self._cutter is None or not self._cutter.fits(frame):
+            self._cutter = _Cutter(frame, self.part)
+        return np.ascontiguousarray(self._whole(self._cutter.cut(frame))[self._cutter.inner])
+
+    def _whole(self, frame: VideoFrame) -> np.ndarray:
         quarters = round(frame.rotation / 90) % 4
         width, height = self.size or _shown_size(frame, self.stream)
         if quarters % 2:
@@ -259,7 +277,37 @@ class _Converter:
             interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
             threads=1,
         )
-        return np.ascontiguousarray(np.rot90(picture.to_ndarray(), quarters))
+        return np.rot90(picture.to_ndarray(), quarters)
+
+
+_PLAIN = ("yuv420p", "yuvj420p")
+"""Formats of which a pixel's RGB depends on its own square of 2×2 pixels alone: parts are converted as the whole is."""
+
+
+class _Cutter:
+    """Cuts a part out of decoded frames before they are converted, without copying it.
+
+    part: (x0, y0, x1, y1). inner: the part within what `cut` returns, which begins at even pixels as chroma does.
+    """
+
+    def __init__(self, frame: VideoFrame, part: tuple[int, int, int, int]) -> None:
+        self._form = frame.width, frame.height, frame.format.name
+        left, top = part[0] // 2 * 2, part[1] // 2 * 2
+        right, bottom = min(frame.width, -(-part[2] // 2) * 2), min(frame.height, -(-part[3] // 2) * 2)
+        self.inner = slice(part[1] - top, part[3] - top), slice(part[0] - left, part[2] - left)
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
+        )
+        crop = self._graph.add("crop", f"w={right - left}:h={bottom - top}:x={left}:y={top}:exact=1")
+        self._graph.link_nodes(source, crop, self._graph.add("buffersink")).configure()
+
+    def fits(self, frame: VideoFrame) -> bool:
+        return self._form == (frame.width, frame.height, frame.format.name)
+
+    def cut(self, frame: VideoFrame) -> VideoFrame:
+        self._graph.push(frame)
+        return self._graph.vpull()
 
 
 def _video_stream(path: str | Path, container: av.container.InputContainer) -> VideoStream:
@@ -286,9 +334,44 @@ def _timed_frames(
     if begin > 0:
         container.seek(first + int(begin / stream.time_base), stream=stream, backward=True)
     until = 0.0
-    for frame in container.decode(stream):
+    for frame in _progressive(container.decode(stream), stream):
         since = until if frame.pts is None else float((frame.pts - first) * stream.time_base)
         until = since + max(step, float((frame.duration or 0) * stream.time_base))
         if end:
             until = min(until, max(end, since + step))
         yield frame, since, until
+
+
+def _progressive(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames as they are; from the first one that is marked as interlaced on, those marked become whole pictures.
+
+    The lines of one field are kept, those of the other are made from the fields around them (FFmpeg's bwdif).
+    """
+    graph: av.filter.Graph | None = None
+    for frame in frames:
+        if graph is None and frame.interlaced_frame:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(template=stream)
+            bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+            graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+        if graph is None:
+            yield frame
+        else:
+            graph.push(frame)
+            yield from _filtered(graph, stream)
+    if graph is not None:
+        graph.push(None)
+        yield from _filtered(graph, stream)
+
+
+def _filtered(graph: av.filter.Graph, stream: VideoStream) -> Iterator[VideoFrame]:
+    """What a graph has ready, timed by the stream's clock again."""
+    with contextlib.suppress(BlockingIOError, EOFError):
+        while True:
+            frame = graph.vpull()
+            assert stream.time_base is not None and frame.time_base is not None
+            if frame.pts is not None:
+                frame.pts = round(frame.pts * frame.time_base / stream.time_base)
+            frame.duration = round(frame.duration * frame.time_base / stream.time_base)
+            frame.time_base = stream.time_base
+            yield frame

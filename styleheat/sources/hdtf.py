@@ -68,9 +68,10 @@ def items(folder: Path, lines: int, test_people: int, access: Youtube) -> list[I
         key = ["hdtf", video, lines, [list(vars(segment).values()) for segment in segments]]
         if not segments:
             fault = Unavailable("not in the crop lists", f"{video}: HDTF lists no range with a window for it")
-            found.append(faulty(video, people[video], key, fault))
+            found.append(faulty(video, people[video], key, fault, clips=0))
             continue
-        found.append(Item(video, people[video], split, key, partial(_fetch, video, segments, lines, access)))
+        fetch = partial(_fetch, video, segments, lines, access)
+        found.append(Item(video, people[video], split, key, fetch, clips=len(segments)))
     return found
 
 

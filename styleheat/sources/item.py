@@ -42,6 +42,7 @@ class Item:
     fetch: picklable; `fetch(path)` writes the video to `path`, and perhaps a sidecar beside it, each atomically, and
         returns the files written. It raises `Unavailable` or `InputError` and then leaves nothing behind.
     faulty: it is known already that `fetch` will raise; the item is there to be accounted for.
+    clips: how many clips the source asks for in it; one in a video that is to be cut as the crop stage sees fit.
     """
 
     id: str
@@ -50,11 +51,12 @@ class Item:
     key: Any
     fetch: Callable[[Path], Sequence[Path]]
     faulty: bool = False
+    clips: int = 1
 
 
-def faulty(id: str, person: str, key: Any, fault: InputError | Unavailable) -> Item:
+def faulty(id: str, person: str, key: Any, fault: InputError | Unavailable, clips: int = 1) -> Item:
     """An item that can't be had, as is known before anything is fetched."""
-    return Item(id, person, "train", key, partial(_refuse, fault), faulty=True)
+    return Item(id, person, "train", key, partial(_refuse, fault), faulty=True, clips=clips)
 
 
 def _refuse(fault: Exception, path: Path) -> list[Path]:

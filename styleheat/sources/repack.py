@@ -10,7 +10,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from styleheat.errors import InputError
-from styleheat.files import atomic
+from styleheat.files import DISK_FULL, atomic
 from styleheat.media.container import opened, video_stream
 from styleheat.media.video import probe
 
@@ -18,7 +18,8 @@ from styleheat.media.video import probe
 def repack(picture: Path, sound: Path, path: Path) -> None:
     """Write the picture of one file and the sound of the same or another, if it has any, to an mp4, atomically.
 
-    Raises `InputError` when `picture` holds no whole video, or when mp4 can't hold the streams as they are.
+    Raises `InputError` when `picture` holds no whole video, or when mp4 can't hold the streams as they are, and
+    `OSError` when the disk is full.
     """
     probe(picture)
     with atomic(path) as temporary:
@@ -34,6 +35,8 @@ def repack(picture: Path, sound: Path, path: Path) -> None:
                     output.mux(packet)
         except (av.error.FFmpegError, ValueError) as error:  # InputError of `opened` is one, and its cause says why
             cause = error.__cause__ or error
+            if getattr(cause, "errno", None) in DISK_FULL:
+                raise cause from None
             why = getattr(cause, "strerror", None) or cause
             raise InputError(f"{picture}: can't be repacked as mp4 ({why}); use H.264 and AAC") from error
         probe(temporary)

@@ -71,7 +71,8 @@ def _from_table(table: Path, lines: int, access: Youtube) -> list[Item]:
         segments = sorted({segment for segment, _ in clips}, key=lambda segment: (segment.start, segment.clip))
         split: Split = "test" if any(segment.person in test_people for segment in segments) else "train"
         key = ["voxceleb", video, lines, [list(vars(segment).values()) for segment in segments]]
-        found.append(Item(video, segments[0].person, split, key, partial(_fetch, video, segments, lines, access)))
+        fetch = partial(_fetch, video, segments, lines, access)
+        found.append(Item(video, segments[0].person, split, key, fetch, clips=len(segments)))
     return found
 
 
@@ -136,7 +137,8 @@ def _from_archives(archives: list[Path], lines: int, access: Youtube) -> list[It
         files = [file for where in wheres for file in sorted(utterances[where], key=lambda file: file[1])]
         key = ["voxceleb", video, lines, [[name, checksum] for _, name, checksum in files]]
         places = [(archive, name) for archive, name, _ in files]
-        found.append(Item(video, wheres[0][0], split, key, partial(_fetch_utterances, video, places, lines, access)))
+        fetch = partial(_fetch_utterances, video, places, lines, access)
+        found.append(Item(video, wheres[0][0], split, key, fetch, clips=len(files)))
     return found
 
 

@@ -8,7 +8,6 @@ From an address other than YouTube's (a mirror, a test's own server), `<base_url
 video itself.
 """
 
-import errno
 import io
 import os
 import re
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from styleheat.errors import InputError
+from styleheat.files import DISK_FULL
 from styleheat.params import Youtube
 from styleheat.sources.item import Unavailable
 from styleheat.sources.repack import repack
@@ -215,7 +215,7 @@ def _temporary(path: Path) -> str:
 def _raise_disk_full(error: BaseException) -> None:
     cause: Any = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             raise cause
         cause = getattr(cause, "cause", None) or (getattr(cause, "exc_info", None) or (0, 0))[1] or cause.__cause__
 

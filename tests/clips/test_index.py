@@ -139,6 +139,21 @@ def test_bad_clips_are_recorded_with_their_reasons(tmp_path: Path) -> None:
     assert process(folder, again, misbehave).kept == 3
 
 
+def test_what_is_known_of_a_clip_is_recorded_whatever_becomes_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    clips = ("good", "absent face", "bad file", "bug")
+    process(folder, {clip: Task("", (folder,), {"person": "ann"}) for clip in clips}, misbehave)
+    assert {clip: entry.facts for clip, entry in index.read(folder).items()} == {
+        "good": {"person": "ann", "letters": 4},
+        "absent face": {"person": "ann"},
+        "bad file": {"person": "ann"},
+        "bug": {"person": "ann"},
+    }
+    worked(folder)
+    process(folder, {"good": Task("", (folder,), {"person": "bob"})}, misbehave)
+    assert worked(folder) == [] and index.read(folder)["good"].facts == {"person": "bob", "letters": 4}
+
+
 def full_disk(clip: str, folder: Path) -> Outcome:
     if clip == "c":
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -169,7 +184,7 @@ def test_no_clip_at_all_is_an_error_with_reasons(tmp_path: Path) -> None:
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    with index._sole_owner(folder), pytest.raises(InputError, match="another process"):
+    with index.sole_owner(folder), pytest.raises(InputError, match="another process"):
         process(folder, {}, write_text)
 
 
@@ -229,6 +244,20 @@ def test_a_thousand_clips_cost_little(tmp_path: Path) -> None:
     start = time.process_time()
     account = process(folder, tasks_of(folder, {**texts, "one more": "text"}), write_text)
     assert account.kept == 1000 and time.process_time() - start < 1.0
+
+
+def fails_half_way(clip: str, folder: Path) -> Outcome:
+    write_text(clip, folder, "half of what was to be made")
+    raise InputError("a.mp4: damaged; download it again")
+
+
+def test_what_no_entry_lists_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    process(folder, tasks_of(folder, {"a": "a", "b": "b"}), write_text)
+    (folder / "train" / "orphan.txt").write_text("of a clip that a killed run had forgotten, but not removed")
+    process(folder, {**tasks_of(folder, {"a": "a"}), "half": Task("", (folder,))}, fails_half_way)
+    assert files_in(folder) == {"index.json", "train/a.txt"}
+    assert index.read(folder)["half"].reason == "damaged"
 
 
 def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:

@@ -90,6 +90,48 @@ def test_a_crash_leaves_the_old_file_and_no_rubbish(tmp_path: Path, shards: dict
     assert [path.name for path in killed.parent.iterdir()] == ["data.mdb"]
 
 
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [("ann#a-0000003", "other bytes when read back than were written"), ("ann#a-keypoint", "keypoint is not as long")],
+)
+def test_a_disk_that_forgets_is_found_out(
+    tmp_path: Path, shards: dict, splits: dict, monkeypatch: pytest.MonkeyPatch, key: str, fault: str
+) -> None:
+    """Before the file takes the place of the one that is there."""
+    write_lmdb(tmp_path, SIZE, {"bob": "train"}, shards)
+    before = (tmp_path / str(SIZE) / "data.mdb").read_bytes()
+
+    def forgetful(path: Path, *args: object) -> None:
+        environment = lmdb.open(str(path), map_size=1 << 26, subdir=False, lock=False)
+        with environment, environment.begin(write=True) as transaction:
+            value = transaction.get(key.encode())
+            transaction.put(key.encode(), value[:-1] + b"?" if key.endswith("3") else value[:-4])
+        verify(path, *args)
+
+    verify = store._verify
+    monkeypatch.setattr(store, "_verify", forgetful)
+    with pytest.raises(InputError, match=rf"data\.mdb: .*{fault}.*; check the disk, and pack again$"):
+        write_lmdb(tmp_path, SIZE, splits, shards)
+    assert (tmp_path / str(SIZE) / "data.mdb").read_bytes() == before
+    assert [path.name for path in (tmp_path / str(SIZE)).iterdir()] == ["data.mdb"]
+
+
+def test_a_frame_that_cannot_be_decoded_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "encode_image", lambda image: b"no picture")
+    with pytest.raises(InputError, match=r"x: x-0000000 is no picture when read back"):
+        write_lmdb(tmp_path, SIZE, {"x": "train"}, {"x": _shard(tmp_path, "x")})
+
+
+def test_what_is_packed_already_is_not_written_again(tmp_path: Path, shards: dict, splits: dict) -> None:
+    write_lmdb(tmp_path, SIZE, splits, shards)
+    inode = (tmp_path / str(SIZE) / "data.mdb").stat().st_ino
+    write_lmdb(tmp_path, SIZE, splits | {"bob": "test"}, {})
+    assert (tmp_path / str(SIZE) / "data.mdb").stat().st_ino == inode
+    assert "bob" in ClipStore(tmp_path, SIZE).clips("test")
+    write_lmdb(tmp_path, SIZE, {"bob": "test"}, {})
+    assert (tmp_path / str(SIZE) / "data.mdb").stat().st_ino != inode and ClipStore(tmp_path, SIZE).length("bob") == 40
+
+
 def test_names_that_would_share_keys_are_refused(tmp_path: Path) -> None:
     clips = ("a", "a-align")
     with pytest.raises(InputError, match="two clips claim this key"):
@@ -108,5 +150,11 @@ def test_store_survives_pickling_and_forks(lmdb_folder: Path) -> None:
 
 
 def test_persons() -> None:
-    names = {"id1#video#1#000": "id1", "Radio34_12": "Radio34", "me": "me", "me_too": "me_too"}
+    names = {
+        "id1#video#1#000": "id1",
+        "Radio34_12": "Radio34",
+        "Radio34_12#001": "Radio34",
+        "me": "me",
+        "me_too": "me_too",
+    }
     assert {clip: person_of(clip) for clip in names} == names

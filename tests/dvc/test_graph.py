@@ -13,7 +13,7 @@ from styleheat.params import read_yaml
 from tests.dvc.repository import ROOT, Repository, clone
 
 SETS = ("vox", "hdtf")
-PER_SET = ("download", "crop", "landmarks", "coefficients", "pack")
+PER_SET = ("download", "crop", "landmarks", "coefficients", "pack", "account")
 INFER = ("infer_video", "infer_image", "infer_audio")
 TRAINED = ("train_prior", "train_warper", "train", "train_audio")
 EVERY = {f"{name}@{key}" for name in PER_SET for key in SETS} | {"weights", "evaluate", *TRAINED, *INFER}
@@ -42,7 +42,7 @@ def resolve(text):
 
 stage = load("dvc.yaml")["stages"][name]
 stage = stage.get("do", stage)
-seen = hashlib.sha256(json.dumps([find(resolve(group)) for group in stage["params"]]).encode())
+seen = hashlib.sha256(json.dumps([find(resolve(group)) for group in stage.get("params", [])]).encode())
 for dep in stage["deps"]:
     path = Path(resolve(dep))
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
@@ -120,7 +120,7 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
             "sets.hdtf.pack.align_size",
             "align_size: (\\d+)(?=\n\n)",
             "align_size: 64",
-            {"pack@hdtf", "train_prior", "train", "train_audio", "evaluate", *INFER},
+            {"pack@hdtf", "account@hdtf", "train_prior", "train", "train_audio", "evaluate", *INFER},
         ),
         (
             "train_warper.steps",
@@ -147,7 +147,7 @@ def test_a_parameter_reruns_what_hangs_on_it(
         ("stages/infer_image.py", {"infer_image"}),
         ("styleheat/pipeline.py", set()),
         ("styleheat/tracking.py", set()),
-        ("data/sources/vox/mine.mp4", {"download@vox", "crop@vox", "landmarks@vox", "coefficients@vox", "pack@vox"}
+        ("data/sources/vox/mine.mp4", {f"{name}@vox" for name in PER_SET}
             | {"train_prior", "train_warper", "train", "evaluate", *INFER}),
     ],
 )  # fmt: skip

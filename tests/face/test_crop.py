@@ -48,6 +48,12 @@ def only_file(cropped: Cropped) -> Path:
     return Path(path)
 
 
+def side(cropped: Cropped) -> int:
+    """Of the only clip's square, in pixels of the video."""
+    ((_, pixels),) = cropped.facts["clips"].values()
+    return pixels
+
+
 @pytest.mark.parametrize("method", ["tube", "ffhq"])
 def test_a_clip_shows_the_head_and_keeps_every_frame(film: Maker, finder: MediaPipe, method: Method) -> None:
     path = only_file(cut(film([[100 + k // 4] for k in range(60)]), finder, method))
@@ -63,7 +69,7 @@ def test_a_clip_shows_the_head_and_keeps_every_frame(film: Maker, finder: MediaP
 def test_the_tube_holds_the_face_wherever_it_moves(film: Maker, finder: MediaPipe) -> None:
     still = cut(film([[100]] * 50), finder)
     moving = cut(film([[100 + k] for k in range(50)]), finder)
-    assert moving.facts["crop_sizes"][0] > still.facts["crop_sizes"][0] + 25
+    assert side(moving) > side(still) + 25
     found = [finder.detect_all(frame)[0].box for frame in read_frames(only_file(moving))]
     assert np.min(found) > 0 and np.max(found) < 128
 
@@ -81,7 +87,7 @@ def test_what_lies_beyond_the_picture_is_mirrored(astronaut: np.ndarray, tmp_pat
         for _ in range(30):
             writer.write(np.ascontiguousarray(astronaut[40:240, 130:330]))  # hair and chin touch the edges
     cropped = cut(video, finder, "ffhq", size=256, min_size=50)
-    assert cropped.facts["crop_sizes"][0] > 170
+    assert side(cropped) > 170
     frame = next(read_frames(only_file(cropped)))
     assert frame[:, :3].std() > 10 and frame[:3].std() > 10  # no flat border
     assert len(finder.detect_all(frame)) == 1
@@ -119,7 +125,7 @@ def test_long_takes_become_several_clips(film: Maker, finder: MediaPipe) -> None
 def test_a_face_that_leaves_its_place_begins_a_new_clip(film: Maker, finder: MediaPipe) -> None:
     cropped = cut(film([[20]] * 50 + [[380]] * 50), finder)
     assert [probe(path).frames for path in cropped.files] == [50, 40]  # two looks to make sure it is gone
-    assert max(cropped.facts["crop_sizes"]) < 230
+    assert max(side for _, side in cropped.facts["clips"].values()) < 230
 
 
 def test_a_face_lost_for_a_moment_does_not_end_the_clip(film: Maker, finder: MediaPipe) -> None:
@@ -156,10 +162,55 @@ def test_a_sidecar_tells_what_to_cut(film: Maker, finder: MediaPipe) -> None:
     cropped = cut(video, finder, min_frames=20)
     assert [path.name for path in cropped.files] == ["a#exact.mp4", "b#range.mp4"]
     assert [probe(path).frames for path in cropped.files] == [20, 50]
-    assert cropped.facts["crop_sizes"][0] == 200 and cropped.facts["lost"] == {"too short": 1}
+    assert cropped.facts["clips"] == {"a#exact": (20, 200), "b#range": (50, cropped.facts["clips"]["b#range"][1])}
+    assert cropped.facts["lost"] == {"c#empty": "too short"}
     whole = next(read_frames(video, start=0.4))
     window = cv2.resize(whole[25:225, 50:250], (128, 128), interpolation=cv2.INTER_AREA)
     assert np.abs(next(read_frames(cropped.files[0])).astype(int) - window).mean() < 4
+
+
+def write_sidecar(video: Path, *segments: dict[str, Any]) -> None:
+    whole = {"start": 0, "end": None, "size": None, "crop": None, "face": None, "ratio": None}
+    video.with_suffix(".json").write_text(json.dumps({"segments": [whole | segment for segment in segments]}))
+
+
+def test_a_listed_ratio_enlarges_the_square_around_the_head(film: Maker, finder: MediaPipe) -> None:
+    """HDTF's two ways: the finished window, or the head of the whole range, however it moves, times the ratio."""
+    video = film([[20]] * 40 + [[200]] * 40)
+    window = [10, 30, 210, 230]
+    write_sidecar(
+        video, *({"clip": f"A_{k}", "crop": window, "ratio": ratio} for k, ratio in enumerate((1.0, 1.5, None)))
+    )
+    windows = cut(video, finder, "ffhq")
+    assert windows.facts["clips"] == {"A_0": (80, 200), "A_1": (80, 200), "A_2": (80, 200)}
+    ratio = cut(video, finder, "ratio")
+    (frames, plain), (_, enlarged) = ratio.facts["clips"].values()
+    assert list(ratio.facts["clips"]) == ["A_0", "A_1"] and ratio.facts["lost"] == {"A_2": "no crop ratio listed"}
+    assert frames == 80 and plain > 260 and enlarged == pytest.approx(1.5 * plain, abs=1)
+    found = [finder.detect_all(frame)[0].box for frame in list(read_frames(ratio.files[0]))[::20]]
+    assert np.min(found) > 0 and np.max(found) < 128 and abs(found[0][0] - found[-1][0]) > 40
+
+
+def test_a_long_listed_window_becomes_several_clips(film: Maker, finder: MediaPipe) -> None:
+    video = film([[100]] * 90)
+    write_sidecar(video, {"clip": "A_0", "crop": [10, 30, 210, 230], "end": 3.6})
+    assert cut(video, finder, max_frames=50).facts["clips"] == {"A_0#000": (45, 200), "A_0#001": (45, 200)}
+
+
+def test_every_clip_asked_for_is_made_or_has_a_reason(film: Maker, finder: MediaPipe) -> None:
+    video = film([[100]] * 50 + [[]] * 50)
+    ranges = {"face": (0, 2), "nobody": (2.2, 4), "after": (9, 10), "short": (0, 0.4), "half": (1, 4)}
+    write_sidecar(video, *({"clip": clip, "start": start, "end": end} for clip, (start, end) in ranges.items()))
+    facts = cut(video, finder).facts
+    assert set(facts["clips"]) == {"face", "half"}
+    assert facts["lost"] == {"nobody": "no face", "after": "beyond the video's end", "short": "too short"}
+    video.write_bytes(video.read_bytes()[:5000])
+    assert cut(video, finder).facts == {"lost": dict.fromkeys(ranges, "unreadable")}
+
+
+def test_of_a_segment_the_lost_parts_are_told_by_their_frames(film: Maker, finder: MediaPipe) -> None:
+    facts = cut(film([[20]] * 50 + [[]] * 20 + [[380]] * 10), finder).facts
+    assert list(facts["clips"]) == ["film"] and facts["lost"] == {"film@70-80": "too short"}
 
 
 def test_a_sidecar_may_point_at_the_face_to_follow(film: Maker, finder: MediaPipe, astronaut: np.ndarray) -> None:

@@ -118,6 +118,83 @@ def test_rotation_is_applied(tmp_path: Path) -> None:
     assert small.shape == (64, 48, 3) and small.flags.c_contiguous
 
 
+@pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotation: int) -> None:
+    """To the bit, so that it makes no difference how much of a picture is converted."""
+    rng = np.random.default_rng(0)
+    with av.open(str(tmp_path / "noise.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, width=130, height=98, pix_fmt=form)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for _ in range(3):
+            noise = rng.integers(0, 256, (98, 130, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, "rgb24")))
+        container.mux(stream.encode(None))
+    wholes = list(read_frames(tmp_path / "noise.mp4"))
+    height, width = wholes[0].shape[:2]
+    for x0, y0, x1, y1 in [
+        (0, 0, width, height),
+        (10, 20, 40, 60),
+        (13, 7, 50, 38),
+        (width - 31, height - 3, width, height),
+    ]:
+        parts = list(read_frames(tmp_path / "noise.mp4", part=(x0, y0, x1, y1)))
+        assert len(parts) == 3 and parts[0].flags.c_contiguous
+        for whole, part in zip(wholes, parts, strict=True):
+            np.testing.assert_array_equal(part, whole[y0:y1, x0:x1])
+
+
+def write_interlaced(path: Path, count: int, rotation: int = 0) -> Path:
+    """A bright square moves four pixels a field over a grey ramp: odd lines show it half a frame before even ones."""
+    with av.open(str(path), "w") as container:
+        options = {"flags": "+ilme+ildct", "crf": "10"}
+        stream = container.add_stream("libx264", rate=25, width=128, height=96, pix_fmt="yuv420p", options=options)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number in range(count):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(field_pair(number), "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def field_pair(number: int) -> np.ndarray:
+    frame = np.tile(np.linspace(40, 120, 128, dtype=np.uint8)[None, :, None], (96, 1, 3))
+    for field in (0, 1):
+        left = 4 * (2 * number + 1 - field)
+        frame[32 + field : 64 : 2, left : left + 24] = 250
+    return frame
+
+
+def combing(frame: np.ndarray) -> float:
+    """How much lines differ from the mean of their neighbours, in the square's rows."""
+    rows = frame[34:62, :, 0].astype(float)
+    return float(np.abs(rows[1:-1] - (rows[:-2] + rows[2:]) / 2).mean())
+
+
+def test_interlaced_video_is_deinterlaced(tmp_path: Path) -> None:
+    path = write_interlaced(tmp_path / "tv.mp4", 12)
+    with av.open(str(path)) as container:
+        plain = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = list(read_frames(path, fps=None))
+    assert len(frames) == len(plain) == 12
+    assert combing(plain[6]) > 8 > 4 * combing(frames[6])
+    for number in (0, 6, 11):  # the first field is kept, so nothing is late or early
+        kept = frames[number][37:61:2].astype(int) - field_pair(number)[37:61:2]
+        assert np.abs(kept).mean() < 4
+    assert len(list(read_frames(path))) == 12
+    assert [len(list(read_frames(path, None, start, end))) for start, end in ((0.2, 0.4), (0.4, 9.0))] == [5, 2]
+    turned = next(read_frames(write_interlaced(tmp_path / "turned.mp4", 3, rotation=90)))
+    assert np.abs(turned.astype(int) - np.rot90(frames[0])).mean() < 2
+
+
+def test_progressive_video_is_left_alone(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "clip.mp4", 3)
+    with av.open(str(path)) as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert all(np.abs(a.astype(int) - b).mean() < 1 for a, b in zip(decoded, read_frames(path, None), strict=True))
+
+
 def test_rotation_of_a_phone_is_clockwise(tmp_path: Path) -> None:
     """A phone held upright writes the matrix (0, 1, -1, 0): turn clockwise to show."""
     path = write_timed(tmp_path / "phone.mp4", [Fraction(0), Fraction(1)])

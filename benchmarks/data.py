@@ -1,0 +1,577 @@
+"""What preparing data costs: `python -m benchmarks.data`, each part beside the usual way to do it, in one run.
+
+    crop    frames a second of cutting listed windows out of 1080p videos with sound, two workers, against a loop of
+            imageio and scikit-image's resize, as in video-preprocessing
+    pack    frames a second of packing clips of twice the size into an LMDB, two workers, against Pillow frame by frame:
+            bicubic and JPEG, one transaction a clip, as PIRenderer does it, and the aligned frames as FFHQ makes them
+            with Pillow; then against the same loop without aligned frames, which is half of the work
+    loader  pairs a second by two workers, against a data set of the same pairs that decodes with Pillow
+    one     what one more clip takes where a thousand are done, for each stage, against that clip alone
+    memory  the peak of a process that crops a long 1080p video, at a tenth of the length and at the whole
+    index   seconds to plan, list and resume each stage of a set of 150,000 clips
+
+The films show scikit-image's astronaut. `--only NAME` runs one part. On a busy machine ratios hold, rates don't.
+"""
+
+import argparse
+import contextlib
+import functools
+import io
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lmdb
+import numpy as np
+from PIL import Image
+
+from stages import account, coefficients, crop, download, landmarks, pack
+from styleheat.clips import index, store
+from styleheat.clips.account import FOLDERS
+from styleheat.clips.index import Entry, Task
+from styleheat.face.align import ffhq_alignment
+from styleheat.media.video import VideoWriter
+from styleheat.morphable.coefficients import (
+    FRAME_SIZE,
+    descriptor,
+    read_landmarks,
+    read_mat,
+    window,
+    write_landmarks,
+    write_mat,
+)
+from styleheat.params import PARAMS_FILE, Params, check_params, read_yaml
+from styleheat.pipeline import Stage
+
+ROOT = Path(__file__).parent.parent
+STAGES = {"download": download, "crop": crop, "landmarks": landmarks, "coefficients": coefficients, "pack": pack}
+WORKERS = 2
+SIZE = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=list(PARTS), help="run this part alone")
+    parser.add_argument("--frames", type=int, default=250, help="of each film of the parts crop and pack")
+    parser.add_argument("--clips", type=int, default=1000, help="that are done when one more comes")
+    parser.add_argument("--seconds", type=float, default=7200, help="length of the film of the part memory")
+    parser.add_argument("--indexed", type=int, default=150_000, help="clips of the part index")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--cropped", type=Path, help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if min(told.frames, told.clips, told.seconds, told.indexed) < 1:
+        parser.error("--frames, --clips, --seconds and --indexed must be 1 or more")
+    if told.cropped:
+        print(json.dumps(crop_once(told.cropped)))
+        return
+    names = [told.only] if told.only else list(PARTS)
+    report = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            report[name] = PARTS[name](told)
+    print(json.dumps(report, indent=2) if told.json else "\n\n".join(table(name, report[name]) for name in report))
+
+
+# --- what is worked on
+
+
+def params(size: int = SIZE, packed: int | None = None) -> Params:
+    """A local source, clips of a size, and frames of the same or another one."""
+    tree = read_yaml(ROOT / PARAMS_FILE)
+    tree["runtime"]["workers"] = WORKERS
+    tree["sets"]["vox"] |= {
+        "source": tree["sets"]["vox"]["source"] | {"kind": "local", "path": "in", "people": None, "test_people": 1},
+        "crop": tree["sets"]["vox"]["crop"] | {"size": size, "max_frames": 1_000_000},
+        "pack": {"size": packed or size, "align_size": packed or size},
+    }
+    return check_params(tree)
+
+
+def run(name: str, told: Params) -> None:
+    module = account if name == "account" else STAGES[name]
+    module.body(Stage(name, told, "vox"))
+
+
+@functools.cache
+def head() -> np.ndarray:
+    import skimage.data
+
+    return skimage.data.astronaut()[:300, 75:375]
+
+
+def film(width: int, height: int, frames: int, person: int = 0) -> Iterator[np.ndarray]:
+    """A head that moves about in the middle of a still, coarse pattern; another one for each person."""
+    y, x = np.mgrid[:height, :width]
+    pattern = 110 + 40 * np.sin(x / (30 + person)) * np.cos(y / 40)
+    back = np.repeat(pattern[..., None], 3, axis=2).astype(np.uint8)
+    side = height * 3 // 5
+    face = cv2.resize(head(), (side, side), interpolation=cv2.INTER_AREA)
+    for number in range(frames):
+        frame = back.copy()
+        left = (width - side) // 2 + round(side / 20 * np.sin(number / 9 + person))
+        frame[height // 5 : height // 5 + side, left : left + side] = face
+        yield frame
+
+
+def write_film(path: Path, width: int, height: int, frames: int, person: int = 0) -> Path:
+    sound = 0.1 * np.sin(np.arange(frames * 640) * 0.1)
+    with VideoWriter(path, (width, height), samples=sound) as writer:
+        for frame in film(width, height, frames, person):
+            writer.write(frame)
+    return path
+
+
+def timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def rates(frames: int, ours: float, usual: dict[str, float]) -> dict[str, float]:
+    """Frames a second, and how many times as fast as each usual way that is. The usual ways did one film of the two."""
+    report = {"ours": round(2 * frames / ours, 1)}
+    for name, seconds in usual.items():
+        report[name] = round(frames / seconds, 1)
+        report[f"ratio to {name}"] = round(2 * seconds / ours, 2)
+    return report
+
+
+# --- crop
+
+
+def measure_crop(told: argparse.Namespace) -> dict[str, float]:
+    box = [510, 90, 1410, 990]
+    for person in range(2):
+        video = write_film(Path("data/vox/videos/train", f"{person}.mp4"), 1920, 1080, told.frames, person)
+        segment = {"clip": video.stem, "start": 0, "end": None, "size": None, "crop": box, "face": None, "ratio": None}
+        video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
+    fetched(Path("data/vox/videos"))
+    warm_up()
+    ours = timed(lambda: run("crop", params()))
+    usual = timed(lambda: imageio_loop(Path("data/vox/videos/train/0.mp4"), box, Path("usual.mp4")))
+    return rates(told.frames, ours, {"imageio": usual})
+
+
+def imageio_loop(video: Path, box: list[int], path: Path) -> None:
+    """All frames in a list, each cropped and resized by scikit-image, then saved."""
+    import imageio.v3 as iio
+    from skimage import img_as_ubyte
+    from skimage.transform import resize
+
+    left, top, right, bottom = box
+    frames = [frame[top:bottom, left:right] for frame in iio.imiter(video, plugin="pyav")]
+    small = [img_as_ubyte(resize(frame, (SIZE, SIZE), anti_aliasing=True)) for frame in frames]
+    iio.imwrite(path, np.stack(small), plugin="pyav", codec="libx264", fps=25)
+
+
+def fetched(folder: Path) -> None:
+    """Write the index that the download stage leaves."""
+    entries: dict[str, Entry] = {}
+    for path in sorted(folder.glob("*/*")):
+        entry = entries.setdefault(path.stem, Entry("f", facts={"person": path.stem, "split": "train", "clips": 1}))
+        files = {**entry.files, path.relative_to(folder).as_posix(): index.digest(path)[:32]}
+        entries[path.stem] = replace(entry, files=files)
+    index.write(folder, entries)
+
+
+def warm_up() -> None:
+    """Start joblib's workers and let them import, which a run of a thousand clips doesn't notice."""
+    tasks = {str(number): Task("f") for number in range(4 * WORKERS)}
+    index.process("warm", tasks, imported, workers=WORKERS)
+
+
+def imported(clip: str) -> index.Outcome:
+    from styleheat.face.landmarks import mediapipe
+    from styleheat.media.mel import mel_spectrogram
+
+    mediapipe()
+    mel_spectrogram(np.zeros(16_000))
+    time.sleep(0.2)  # so that each worker takes some
+    return index.Outcome()
+
+
+# --- pack
+
+
+def measure_pack(told: argparse.Namespace) -> dict[str, float]:
+    clips = [write_clip(f"{person}", told.frames, 2 * SIZE) for person in range(2)]
+    warm_up()
+    ours = timed(lambda: run("pack", params(2 * SIZE, packed=SIZE)))
+    usual = {
+        "Pillow": timed(lambda: pillow_loop(clips[0], Path("usual_aligned"), aligned=True)),
+        "Pillow, nothing aligned": timed(lambda: pillow_loop(clips[0], Path("usual"), aligned=False)),
+    }
+    return rates(told.frames, ours, usual)
+
+
+def write_clip(name: str, frames: int, size: int) -> Path:
+    """A clip with its landmarks and coefficients, as the stages before pack leave them."""
+    data = Path("data/vox")
+    clip = write_film(data / "clips/train" / f"{name}.mp4", size, size, frames, int(name))
+    points = np.tile(some_landmarks(size), (frames, 1, 1)) + np.sin(np.arange(frames) / 9)[:, None, None]
+    write_landmarks(data / "landmarks" / f"{name}.txt", points)
+    transform = np.tile(np.float32([256, 256, 1, 128, 128]), (frames, 1))
+    write_mat(data / "coefficients" / f"{name}.mat", np.zeros((frames, 257)), transform)
+    for folder, suffix in (("clips", ".mp4"), ("landmarks", ".txt"), ("coefficients", ".mat")):
+        paths = sorted((data / folder).rglob(f"*{suffix}"))
+        entries = {path.stem: made_of(data / folder, path) for path in paths}
+        index.write(data / folder, entries)
+    return clip
+
+
+def made_of(folder: Path, *paths: Path) -> Entry:
+    return Entry("f", {path.relative_to(folder).as_posix(): index.digest(path)[:32] for path in paths})
+
+
+@functools.cache
+def some_landmarks(size: int) -> np.ndarray:
+    """(68, 2): those of the mean face, in the middle of a frame."""
+    from styleheat.morphable.model import MEAN
+
+    flat = MEAN[:, :2] * (1, -1)
+    return (flat - flat.mean(0)) / np.ptp(flat, axis=0).max() * size * 0.45 + size / 2
+
+
+def pillow_loop(clip: Path, folder: Path, aligned: bool) -> None:
+    """Each frame by Pillow, all of a clip put in one transaction."""
+    name = clip.stem
+    data = clip.parents[2]
+    points = read_landmarks(data / "landmarks" / f"{name}.txt")
+    folder.mkdir()
+    environment = lmdb.open(str(folder / "data.mdb"), map_size=1 << 30, subdir=False, lock=False)
+    capture = cv2.VideoCapture(str(clip))
+    with environment.begin(write=True) as transaction:
+        for number in itertools.count():
+            found, frame = capture.read()
+            if not found:
+                break
+            picture = Image.fromarray(frame[..., ::-1])
+            pictures = {store.frame_key(name, number): picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC)}
+            if aligned:
+                alignment = ffhq_alignment(points[number], picture.width, picture.height, SIZE)
+                upright = Image.fromarray(alignment.apply(np.asarray(picture)))
+                pictures[store.frame_key(name, number, aligned=True)] = upright
+            for key, one in pictures.items():
+                buffer = io.BytesIO()
+                one.save(buffer, "JPEG", quality=store.JPEG_QUALITY, subsampling=0)
+                transaction.put(key.encode(), buffer.getvalue())
+        transaction.put(f"{name}-keypoint".encode(), points.tobytes())
+        transaction.put(f"{name}-coeff_3dmm".encode(), read_mat(data / "coefficients" / f"{name}.mat")[0].tobytes())
+    environment.close()
+
+
+# --- loader
+
+
+def measure_loader(told: argparse.Namespace) -> dict[str, float]:
+    from torch.utils.data import DataLoader
+
+    from styleheat.clips.pairs import FramePairs
+
+    for person in range(4):
+        write_clip(str(person), told.frames, SIZE)
+    run("pack", params())
+    clips = store.ClipStore("data/vox/lmdb", SIZE)
+    count, batch = 4 * told.frames, 16
+
+    def draw(pairs: Any, workers: int) -> float:
+        loader = DataLoader(pairs, batch, sampler=range(count), num_workers=workers)
+        return timed(lambda: [None for _ in loader])
+
+    report: dict[str, float] = {}
+    for workers in (0, WORKERS):
+        ours, usual = (
+            count / draw(pairs, workers) for pairs in (FramePairs(clips, "train", SIZE, seed=0), PillowPairs(clips))
+        )
+        report |= {f"ours, {workers} workers": round(ours, 1), f"Pillow, {workers} workers": round(usual, 1)}
+        report[f"ratio, {workers} workers"] = round(ours / usual, 2)
+    report["ratio to Pillow in the training's process"] = round(
+        report[f"ours, {WORKERS} workers"] / report["Pillow, 0 workers"], 2
+    )
+    return report
+
+
+class PillowPairs:
+    """The same samples as `FramePairs`, by Pillow and torchvision, one read transaction a value."""
+
+    def __init__(self, clips: store.ClipStore) -> None:
+        self.path = str(clips.folder.resolve() / str(clips.size) / store.DATABASE)
+        self.names = {clip: clips.length(clip) for clip in clips.clips("train")}
+        self.environment: lmdb.Environment | None = None
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        import torch
+        from torchvision import transforms
+
+        if self.environment is None:
+            copy = f"{self.path}.{os.getpid()}"  # LMDB opens a file once a process
+            os.link(self.path, copy)
+            self.environment = lmdb.open(copy, subdir=False, readonly=True, lock=False, readahead=False)
+        rng = np.random.default_rng([0, number])
+        clip = list(self.names)[rng.integers(len(self.names))]
+        source, target = (int(frame) for frame in rng.choice(self.names[clip], 2, replace=False))
+        as_tensor = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
+
+        def value(key: str) -> bytes:
+            with self.environment.begin(write=False) as transaction:
+                return transaction.get(key.encode())
+
+        def picture(frame: int, aligned: bool = False) -> torch.Tensor:
+            return as_tensor(Image.open(io.BytesIO(value(store.frame_key(clip, frame, aligned)))).convert("RGB"))
+
+        descriptors = descriptor(np.frombuffer(value(f"{clip}-coeff_3dmm"), np.float32).reshape(-1, 260))
+        points = np.frombuffer(value(f"{clip}-keypoint"), np.float32).reshape(-1, 68, 2) * (SIZE / FRAME_SIZE)
+        return {
+            "source": picture(source),
+            "target": picture(target),
+            "source_align": picture(source, aligned=True),
+            "source_window": torch.from_numpy(window(descriptors, source).copy()),
+            "target_window": torch.from_numpy(window(descriptors, target).copy()),
+            "source_landmarks": torch.from_numpy(points[source]),
+            "target_landmarks": torch.from_numpy(points[target]),
+        }
+
+
+# --- one more clip
+
+
+def measure_one(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """A clip alone, then the same clip where many are done: copies of another one under names of their own."""
+    own = params(128)
+    with inside("alone"):
+        write_film(Path("in/one.mp4"), 320, 240, 100, 1)
+        write_film(Path("in/other.mp4"), 320, 240, 50, 2)
+        alone = {stage: timed(lambda stage=stage: run(stage, own)) for stage in (*STAGES, "account")}
+    with inside("many"):
+        write_film(Path("in/k0.mp4"), 320, 240, 50, 3)
+        write_film(Path("in/k1.mp4"), 320, 240, 50, 3)
+        for stage in STAGES:
+            run(stage, own)
+        multiply(told.clips)
+        for stage in STAGES:  # brings the names of those held out into line
+            run(stage, own)
+        shutil.copy("../alone/in/one.mp4", "in/one.mp4")
+        grown = {stage: timed(lambda stage=stage: run(stage, own)) for stage in (*STAGES, "account")}
+    return {
+        stage: {
+            "alone": round(alone[stage], 2),
+            "one more": round(grown[stage], 2),
+            "overhead": round(grown[stage] - alone[stage], 2),
+        }
+        for stage in grown
+    }
+
+
+@contextlib.contextmanager
+def inside(name: str) -> Iterator[None]:
+    Path(name, "in").mkdir(parents=True)
+    with contextlib.chdir(name):
+        yield
+
+
+def multiply(count: int) -> None:
+    """Give a project of one finished clip `count` of them: hard links, and entries of the indexes."""
+    name = "k0"
+    for number in range(2, count):
+        os.link("in/k0.mp4", f"in/k{number}.mp4")
+    for folder in ("videos", "clips", "landmarks", "coefficients"):
+        data = Path("data/vox", folder)
+        entries = index.read(data)
+        for number in range(2, count):
+            entry = entries[name]
+            text = json.dumps(vars(entry)).replace(name, f"k{number}")
+            copy = Entry(**json.loads(text))
+            for file, theirs in zip(entry.files, copy.files, strict=True):
+                os.link(data / file, data / theirs)
+            entries[f"k{number}"] = copy
+        index.write(data, entries)
+
+
+# --- memory
+
+
+def measure_memory(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+    report = {}
+    for name, seconds in (("a tenth", told.seconds / 10), ("whole", told.seconds)):
+        path = Path(name.replace(" ", "_") + ".mp4")
+        repeat(path, seconds)
+        command = [sys.executable, "-m", "benchmarks.data", "--cropped", str(path.resolve())]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        report[name] = json.loads(done.stdout)
+    return report
+
+
+def repeat(path: Path, seconds: float) -> None:
+    """A 1080p film of so many seconds with sound: two seconds of it, their packets over and over."""
+    import av
+
+    short = write_film(path.with_suffix(".short.mp4"), 1920, 1080, 50)
+    with av.open(str(short)) as source, av.open(str(path), "w") as output:
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        packets = [packet for packet in source.demux() if packet.size]
+        length = {number: round(2 / source.streams[number].time_base) for number in copies}
+        for turn in range(max(1, round(seconds / 2))):
+            for packet in packets:
+                copy = av.Packet(bytes(packet))
+                number = packet.stream.index
+                copy.pts, copy.dts = packet.pts + turn * length[number], packet.dts + turn * length[number]
+                copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+                copy.time_base, copy.stream = packet.time_base, copies[number]
+                output.mux(copy)
+
+
+def crop_once(video: Path) -> dict[str, float]:
+    """Crop a film, and say how much memory this process ever took."""
+    from styleheat.face.crop import crop_video
+    from styleheat.face.landmarks import mediapipe
+
+    start = time.perf_counter()
+    settings = params().sets.vox.crop.model_dump() | {"max_frames": 1024}
+    made = crop_video(video, video.parent / "clips", **settings, finder=mediapipe())
+    frames = sum(frames for frames, _ in made.facts["clips"].values())
+    # Not getrusage's peak, which begins with that of the process that started this one.
+    peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024  # from kilobytes
+    seconds = time.perf_counter() - start
+    return {"frames": frames, "clips": len(made.files), "peak_memory_mb": round(peak, 1), "seconds": round(seconds, 1)}
+
+
+# --- index
+
+
+class Planned(Exception):
+    """Thrown where a stage hands over its tasks."""
+
+
+def measure_index(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Stages of a set that is done but for the index of each, whose journal says so: a run killed at its end."""
+    from styleheat.clips.account import read_account
+
+    own = params(128)
+    report = {"download": index_of_archive(told.indexed)}
+    names = [f"id{number // 100:05d}#video{number // 8:06d}#{number:06d}" for number in range(told.indexed)]
+    data = Path("data/vox")
+    videos = {name: made_up(name, ".mp4", "train", person=name[:7]) for name in names}
+    index.write(folder_of(data, "download"), videos)
+    for stage, suffix in (("crop", ".mp4"), ("landmarks", ".txt"), ("coefficients", ".mat")):
+        folder = folder_of(data, stage)
+        planned = timed(lambda stage=stage: tasks_of(stage, own))
+        tasks = tasks_of(stage, own)
+        made = {
+            name: replace(made_up(name, suffix, "train"), fingerprint=task.fingerprint) for name, task in tasks.items()
+        }
+        for entry in made.values():
+            touch(folder, entry)
+        with index._journal(folder) as record:
+            record(made.items())
+        report[stage] = {
+            "plan": round(planned, 1),
+            "resume": round(timed(lambda stage=stage: run(stage, own)), 1),
+            "list": round(timed(lambda folder=folder, suffix=suffix: index.outputs(folder, suffix)), 1),
+        }
+    index.write(folder_of(data, "pack"), {name: Entry("f") for name in names})
+    for entry in videos.values():
+        touch(data / "videos", entry)
+    report["account"] = {"list": round(timed(lambda: read_account(data).page("x")), 1)}
+    return report
+
+
+def index_of_archive(clips: int) -> dict[str, float]:
+    """The first stage, on an archive of VoxCeleb's form with so many utterances, eight a video."""
+    tree = params(128).model_dump()
+    tree["sets"]["vox"]["source"] |= {"kind": "voxceleb", "path": "archives"}
+    own = check_params(tree)
+    Path("archives").mkdir()
+    with zipfile.ZipFile("archives/vox2_dev_txt.zip", "w") as archive:
+        for number in range(clips):
+            video = f"video{number // 8:06d}"
+            archive.writestr(f"txt/id{number // 100:05d}/{video}/{number % 8:05d}.txt", "FRAME X Y W H\n0 0 0 9 9\n")
+    planned = timed(lambda: tasks_of("download", own))
+    folder = folder_of(Path("data/vox"), "download")
+    made = {}
+    for name, task in tasks_of("download", own).items():
+        made[name] = replace(made_up(name, ".mp4", "train"), fingerprint=task.fingerprint)
+        touch(folder, made[name])
+    with index._journal(folder) as record:
+        record(made.items())
+    resumed = timed(lambda: run("download", own))
+    listed = timed(lambda: index.outputs(folder, ".mp4"))
+    return {"plan": round(planned, 1), "resume": round(resumed, 1), "list": round(listed, 1)}
+
+
+def folder_of(data: Path, stage: str) -> Path:
+    folder = data / FOLDERS[stage]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def made_up(name: str, suffix: str, split: str, **facts: Any) -> Entry:
+    file = f"{split}/{name}{suffix}" if suffix == ".mp4" else f"{name}{suffix}"
+    pose = {axis: {"0": 90, "10": 10} for axis in ("pitch", "yaw", "roll")}
+    known = {
+        "split": split, "clips": {name: [100, 256]}, "sound": True, "frames": 100, "faces": 100,
+        "backend": "fit", "filled_in": 0, "error": 0.01, "pose": pose,
+    }  # fmt: skip
+    return Entry("f", {file: name.ljust(32)}, facts=known | facts)
+
+
+def touch(folder: Path, entry: Entry) -> None:
+    for name in entry.files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def tasks_of(stage: str, told: Params) -> dict[str, Task]:
+    """What a stage would hand to its workers."""
+    caught: dict[str, Task] = {}
+
+    def catch(folder: Path, tasks: dict[str, Task], *_: Any, **__: Any) -> None:
+        caught.update(tasks)
+        raise Planned
+
+    original, index.process = index.process, catch
+    try:
+        run(stage, told)
+    except Planned:
+        pass
+    finally:
+        index.process = original
+    return caught
+
+
+# --- the report
+
+PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "crop": measure_crop,
+    "pack": measure_pack,
+    "loader": measure_loader,
+    "one": measure_one,
+    "memory": measure_memory,
+    "index": measure_index,
+}
+
+
+def table(name: str, report: dict[str, Any]) -> str:
+    rows = report if all(isinstance(row, dict) for row in report.values()) else {"": report}
+    heads = list(dict.fromkeys(head for row in rows.values() for head in row))
+    widths = [max(len(head), 9) + 3 for head in heads]
+    lines = [name.ljust(16) + "".join(head.rjust(width) for head, width in zip(heads, widths, strict=True))]
+    for row, cells in rows.items():
+        texts = [f"{cells[head]:g}" if head in cells else "" for head in heads]
+        lines.append(row.ljust(16) + "".join(text.rjust(width) for text, width in zip(texts, widths, strict=True)))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
