@@ -291,9 +291,9 @@ def measure_loader(told: argparse.Namespace) -> dict[str, float]:
 
     report: dict[str, float] = {}
     for workers in (0, WORKERS):
-        ours, usual = (
-            count / draw(pairs, workers) for pairs in (FramePairs(clips, "train", SIZE, seed=0), PillowPairs(clips))
-        )
+        copy = shutil.copy(clips.folder / str(SIZE) / store.DATABASE, f"usual{workers}.mdb")
+        both = FramePairs(clips, "train", SIZE, seed=0), PillowPairs(clips, copy)
+        ours, usual = (count / draw(pairs, workers) for pairs in both)
         report |= {f"ours, {workers} workers": round(ours, 1), f"Pillow, {workers} workers": round(usual, 1)}
         report[f"ratio, {workers} workers"] = round(ours / usual, 2)
     report["ratio to Pillow in the training's process"] = round(
@@ -305,8 +305,9 @@ def measure_loader(told: argparse.Namespace) -> dict[str, float]:
 class PillowPairs:
     """The same samples as `FramePairs`, by Pillow and torchvision, one read transaction a value."""
 
-    def __init__(self, clips: store.ClipStore) -> None:
-        self.path = str(clips.folder.resolve() / str(clips.size) / store.DATABASE)
+    def __init__(self, clips: store.ClipStore, path: str) -> None:
+        """path: a copy of the LMDB, as LMDB opens a file but once a process."""
+        self.path = path
         self.names = {clip: clips.length(clip) for clip in clips.clips("train")}
         self.environment: lmdb.Environment | None = None
 
@@ -315,9 +316,7 @@ class PillowPairs:
         from torchvision import transforms
 
         if self.environment is None:
-            copy = f"{self.path}.{os.getpid()}"  # LMDB opens a file once a process
-            os.link(self.path, copy)
-            self.environment = lmdb.open(copy, subdir=False, readonly=True, lock=False, readahead=False)
+            self.environment = lmdb.open(self.path, subdir=False, readonly=True, lock=False, readahead=False)
         rng = np.random.default_rng([0, number])
         clip = list(self.names)[rng.integers(len(self.names))]
         source, target = (int(frame) for frame in rng.choice(self.names[clip], 2, replace=False))
