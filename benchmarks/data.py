@@ -40,6 +40,7 @@ from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store
 from styleheat.clips.account import FOLDERS
 from styleheat.clips.index import Entry, Task
+from styleheat.constants import FPS
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import (
@@ -412,16 +413,25 @@ def measure_memory(told: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def repeat(path: Path, seconds: float) -> None:
-    """A 1080p film of so many seconds with sound: two seconds of it, their packets over and over."""
+    """A 1080p film of so many seconds with sound: a moment of it, its packets over and over.
+
+    48 frames last as long as 30 packets of sound; what the encoders add at the ends is left out.
+    """
     import av
 
-    short = write_film(path.with_suffix(".short.mp4"), 1920, 1080, 50)
+    moment = 48 / FPS
+    short = write_film(path.with_suffix(".short.mp4"), 1920, 1080, 48)
     with av.open(str(short)) as source, av.open(str(path), "w") as output:
         copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
         packets = [packet for packet in source.demux() if packet.size]
-        length = {number: round(2 / source.streams[number].time_base) for number in copies}
-        for turn in range(max(1, round(seconds / 2))):
+        length = {number: round(moment / source.streams[number].time_base) for number in copies}
+        begin: dict[int, int] = {}
+        for packet in packets:
+            begin.setdefault(packet.stream.index, packet.dts)
+        for turn in range(max(1, round(seconds / moment))):
             for packet in packets:
+                if packet.dts - begin[packet.stream.index] >= length[packet.stream.index]:
+                    continue
                 copy = av.Packet(bytes(packet))
                 number = packet.stream.index
                 copy.pts, copy.dts = packet.pts + turn * length[number], packet.dts + turn * length[number]
