@@ -40,6 +40,7 @@ from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store
 from styleheat.clips.account import FOLDERS
 from styleheat.clips.index import Entry, Task
+from styleheat.constants import FPS
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import (
@@ -291,9 +292,9 @@ def measure_loader(told: argparse.Namespace) -> dict[str, float]:
 
     report: dict[str, float] = {}
     for workers in (0, WORKERS):
-        ours, usual = (
-            count / draw(pairs, workers) for pairs in (FramePairs(clips, "train", SIZE, seed=0), PillowPairs(clips))
-        )
+        copy = shutil.copy(clips.folder / str(SIZE) / store.DATABASE, f"usual{workers}.mdb")
+        both = FramePairs(clips, "train", SIZE, seed=0), PillowPairs(clips, copy)
+        ours, usual = (count / draw(pairs, workers) for pairs in both)
         report |= {f"ours, {workers} workers": round(ours, 1), f"Pillow, {workers} workers": round(usual, 1)}
         report[f"ratio, {workers} workers"] = round(ours / usual, 2)
     report["ratio to Pillow in the training's process"] = round(
@@ -305,8 +306,9 @@ def measure_loader(told: argparse.Namespace) -> dict[str, float]:
 class PillowPairs:
     """The same samples as `FramePairs`, by Pillow and torchvision, one read transaction a value."""
 
-    def __init__(self, clips: store.ClipStore) -> None:
-        self.path = str(clips.folder.resolve() / str(clips.size) / store.DATABASE)
+    def __init__(self, clips: store.ClipStore, path: str) -> None:
+        """path: a copy of the LMDB, as LMDB opens a file but once a process."""
+        self.path = path
         self.names = {clip: clips.length(clip) for clip in clips.clips("train")}
         self.environment: lmdb.Environment | None = None
 
@@ -315,9 +317,7 @@ class PillowPairs:
         from torchvision import transforms
 
         if self.environment is None:
-            copy = f"{self.path}.{os.getpid()}"  # LMDB opens a file once a process
-            os.link(self.path, copy)
-            self.environment = lmdb.open(copy, subdir=False, readonly=True, lock=False, readahead=False)
+            self.environment = lmdb.open(self.path, subdir=False, readonly=True, lock=False, readahead=False)
         rng = np.random.default_rng([0, number])
         clip = list(self.names)[rng.integers(len(self.names))]
         source, target = (int(frame) for frame in rng.choice(self.names[clip], 2, replace=False))
@@ -413,16 +413,25 @@ def measure_memory(told: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def repeat(path: Path, seconds: float) -> None:
-    """A 1080p film of so many seconds with sound: two seconds of it, their packets over and over."""
+    """A 1080p film of so many seconds with sound: a moment of it, its packets over and over.
+
+    48 frames last as long as 30 packets of sound; what the encoders add at the ends is left out.
+    """
     import av
 
-    short = write_film(path.with_suffix(".short.mp4"), 1920, 1080, 50)
+    moment = 48 / FPS
+    short = write_film(path.with_suffix(".short.mp4"), 1920, 1080, 48)
     with av.open(str(short)) as source, av.open(str(path), "w") as output:
         copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
         packets = [packet for packet in source.demux() if packet.size]
-        length = {number: round(2 / source.streams[number].time_base) for number in copies}
-        for turn in range(max(1, round(seconds / 2))):
+        length = {number: round(moment / source.streams[number].time_base) for number in copies}
+        begin: dict[int, int] = {}
+        for packet in packets:
+            begin.setdefault(packet.stream.index, packet.dts)
+        for turn in range(max(1, round(seconds / moment))):
             for packet in packets:
+                if packet.dts - begin[packet.stream.index] >= length[packet.stream.index]:
+                    continue
                 copy = av.Packet(bytes(packet))
                 number = packet.stream.index
                 copy.pts, copy.dts = packet.pts + turn * length[number], packet.dts + turn * length[number]

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from styleheat.constants import FPS, MEL_BANDS, MEL_FPS, SAMPLE_RATE
 
@@ -31,7 +32,8 @@ def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
     -4 is 100 dB below the reference level.
     """
     columns = 1 + len(samples) // HOP
-    blocks = [_block(samples, first, min(first + BLOCK, columns)) for first in range(0, columns, BLOCK)]
+    with threadpool_limits(1, user_api="blas"):  # more threads add up in another order: other bytes
+        blocks = [_block(samples, first, min(first + BLOCK, columns)) for first in range(0, columns, BLOCK)]
     return np.concatenate(blocks, axis=1)
 
 

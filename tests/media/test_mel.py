@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.media.mel import mel_spectrogram, mel_windows
@@ -16,6 +17,16 @@ def test_a_column_for_each_hop(samples: int) -> None:
 
 def test_silence_is_the_floor() -> None:
     assert np.all(mel_spectrogram(np.zeros(8000, np.float32)) == -4)
+
+
+def test_the_number_of_threads_makes_no_difference() -> None:
+    """A set is packed by workers of one thread or of many; the bytes are the same."""
+    sound = np.random.default_rng(0).uniform(-0.3, 0.3, 18_000).astype(np.float32)
+    contents = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            contents.append(mel_spectrogram(sound).tobytes())
+    assert contents[0] == contents[1]
 
 
 def test_a_tone_lights_its_band() -> None:

@@ -255,8 +255,10 @@ def fill_up(old: Path, new: Path, folder: Path, stages: list[str]) -> dict[str, 
         mount.mkdir(parents=True)
         _mount(mount, "size=64m")
         project = between(old, new, stage, mount / "project")
-        used = sum(-(-path.stat().st_size // 4096) * 4096 for path in mount.rglob("*")) + 4096 * 16
-        _mount(mount, f"remount,size={used}")
+        shutil.rmtree(project / "data/vox" / FOLDERS[stage])  # which would make room when it is brought up to date
+        space = os.statvfs(mount)
+        used = (space.f_blocks - space.f_bfree) * space.f_frsize
+        _mount(mount, f"remount,size={used + 3 * space.f_frsize}")
         full = run(project, stage)
         _mount(mount, "remount,size=64m")
         again = run(project, stage)
