@@ -276,10 +276,12 @@ def pillow_loop(clip: Path, folder: Path, aligned: bool) -> None:
 
 
 def measure_loader(told: argparse.Namespace) -> dict[str, float]:
+    import torch
     from torch.utils.data import DataLoader
 
     from styleheat.clips.pairs import FramePairs
 
+    torch.set_num_threads(1)  # as DataLoader does in its workers
     for person in range(4):
         write_clip(str(person), told.frames, SIZE)
     run("pack", params())
