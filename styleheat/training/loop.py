@@ -135,7 +135,8 @@ def fit(
 
     dataset: maps any index >= 0 to a sample, always the same one; step s takes the indices s*batch to (s+1)*batch - 1
     (of all processes together).
-    scratch: folder of the checkpoint `last.pt`; a run that finds one goes on from it and ends as if never interrupted.
+    scratch: folder of the checkpoint `last.pt`; a run that finds one goes on from it and ends as if never interrupted,
+        unless it has more steps than are wanted now.
     curves: CSV of the losses, a row a step. samples: PNG that is renewed as training goes on.
     log: receives (losses, step) now and then. device: "cpu" forces the CPU, anything else is accelerate's choice.
     Raises InputError when a loss is no longer finite.
@@ -151,8 +152,9 @@ def fit(
     average = MovingAverage(model)
     rows: list[dict[str, float]] = []
     checkpoint = scratch / "last.pt"
-    start = _resume(checkpoint, recipe, optimizers, average, rows, accelerator) if checkpoint.exists() else 0
-    start = min(start, schedule.steps)
+    start = 0
+    if checkpoint.exists():
+        start = _resume(checkpoint, schedule.steps, recipe, optimizers, average, rows, accelerator)
 
     batches = _batches(dataset, schedule, start, accelerator, loader_workers)
     progress = tqdm(
@@ -256,13 +258,17 @@ def _save(
 
 def _resume(
     path: Path,
+    steps: int,
     recipe: Recipe,
     optimizers: dict[str, Any],
     average: MovingAverage,
     rows: list[dict[str, float]],
     accelerator: Accelerator,
 ) -> int:
+    """The step to go on from; 0, with nothing taken over, where the checkpoint is further than `steps`."""
     state = torch.load(path, map_location="cpu", weights_only=True)  # from where all is copied to its device
+    if state["step"] > steps:
+        return 0
     for key, player in recipe.players.items():
         accelerator.unwrap_model(player).load_state_dict(state["players"][key])
         optimizers[key].load_state_dict(state["optimizers"][key])

@@ -124,6 +124,13 @@ def test_more_steps_go_on_from_a_finished_run(tmp_path):
     assert longer.metrics() == run(tmp_path / "b", Toy()).metrics()
 
 
+def test_fewer_steps_begin_anew(tmp_path):
+    run(tmp_path / "a", Toy())
+    shorter = run(tmp_path / "a", Toy(), SCHEDULE.model_copy(update={"steps": 30}))
+    assert shorter.resumed_at == 0
+    assert shorter.metrics() == run(tmp_path / "b", Toy(), SCHEDULE.model_copy(update={"steps": 30})).metrics()
+
+
 @pytest.mark.timeout(600)
 def test_two_processes_go_on_where_they_stopped(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
