@@ -172,6 +172,7 @@ class Account:
         )
 
 
+@index.cycles_left_alone()
 def read_account(data: Path) -> Account:
     """The account of the set whose stages have filled the folders of `data` (`data/<set>`).
 

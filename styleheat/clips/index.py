@@ -13,6 +13,7 @@ process killed at any point loses the clips in hand and nothing else.
 import contextlib
 import errno
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -125,6 +126,22 @@ class Account:
             raise InputError(f"{what}: none of {self.asked} clips can be used: {reasons}")
 
 
+@contextlib.contextmanager
+def cycles_left_alone() -> Iterator[None]:
+    """Keep Python's collector of reference cycles from walking through a growing heap of entries, which have none.
+
+    It would double the time that a hundred thousand clips take.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@cycles_left_alone()
 def read(folder: str | Path) -> dict[str, Entry]:
     """The index of `folder`, clips sorted by name; empty where there is none. InputError when it is not an index."""
     path = Path(folder) / INDEX
@@ -136,6 +153,7 @@ def read(folder: str | Path) -> dict[str, Entry]:
         raise InputError(f"{path}: not an index of clips ({error}); remove the folder to make it anew") from error
 
 
+@cycles_left_alone()
 def outputs(folder: str | Path, suffix: str) -> dict[str, Output]:
     """The files with `suffix` (".mp4") that the index of `folder` lists, by clip name (the file's stem), sorted.
 
@@ -274,6 +292,7 @@ def _is_current(there: Set[str], entry: Entry | None, task: Task) -> bool:
     return entry.files.keys() <= there
 
 
+@cycles_left_alone()
 def _replay_journal(folder: Path, entries: dict[str, Entry]) -> None:
     """Bring `entries` up to what a killed run had done. Its last line may be torn; that clip is done again."""
     path = folder / JOURNAL
