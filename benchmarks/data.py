@@ -377,16 +377,22 @@ def measure_one(told: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 @contextlib.contextmanager
 def inside(name: str) -> Iterator[None]:
+    """Work in a folder of its own, with workers that were started there."""
+    from joblib.externals.loky import get_reusable_executor
+
     Path(name, "in").mkdir(parents=True)
     with contextlib.chdir(name):
+        get_reusable_executor().shutdown(wait=True)
+        warm_up()
         yield
 
 
 def multiply(count: int) -> None:
     """Give a project of one finished clip `count` of them: hard links, and entries of the indexes."""
-    name = "k0"
+    videos = index.read(Path("data/vox/videos"))
+    name = next(clip for clip, entry in videos.items() if entry.facts["split"] == "train")  # as nearly all will be
     for number in range(2, count):
-        os.link("in/k0.mp4", f"in/k{number}.mp4")
+        os.link(f"in/{name}.mp4", f"in/k{number}.mp4")
     for folder in ("videos", "clips", "landmarks", "coefficients"):
         data = Path("data/vox", folder)
         entries = index.read(data)
