@@ -172,6 +172,7 @@ class Account:
         )
 
 
+@index.cycles_left_alone()
 def read_account(data: Path) -> Account:
     """The account of the set whose stages have filled the folders of `data` (`data/<set>`).
 
@@ -185,7 +186,7 @@ def read_account(data: Path) -> Account:
         if clip in entries["pack"] and entries["pack"][clip].ok:
             for axis, counts in entry.facts["pose"].items():
                 pose[axis].update({int(angle): count for angle, count in counts.items()})
-    sizes = {folder: sum(_sizes(data / folder, entries[stage])) for stage, folder in FOLDERS.items()}
+    sizes = {folder: _size(data / folder, entries[stage]) for stage, folder in FOLDERS.items()}
     return Account(
         sorted(rows, key=lambda row: (row.video, row.clip)),
         len(entries["download"]),
@@ -282,10 +283,11 @@ def _with_duplicates(rows: list[Row], cropped: Mapping[str, index.Entry]) -> lis
     return [Row(**vars(row) | {"duplicate_of": copies[row.clip]}) if row.clip in copies else row for row in rows]
 
 
-def _sizes(folder: Path, entries: Mapping[str, index.Entry]) -> Iterator[int]:
-    for entry in entries.values():
-        yield from ((folder / name).stat().st_size for name in entry.files)
-    yield from (path.stat().st_size for path in folder.glob("*/data.mdb"))
+def _size(folder: Path, entries: Mapping[str, index.Entry]) -> int:
+    there = dict(index.listing(folder))
+    listed = [name for entry in entries.values() for name in entry.files]
+    listed += [name for name in there if name.endswith("/data.mdb")]
+    return sum(there[name].stat().st_size for name in listed)
 
 
 # --- the page
