@@ -20,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 
 from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store
@@ -132,13 +133,17 @@ def _child(project: Path, stages: tuple[str, ...], point: str | None, workers: i
     os.chdir(project)
     if point is not None:
         (_waits if point == "waits" else POINTS[point])()
-    for name in stages:
-        module = account if name == "account" else STAGES[name]
-        try:
+    try:
+        for name in stages:
+            module = account if name == "account" else STAGES[name]
             module.body(Stage(name, params(workers, backend), "vox"))
-        except InputError as error:
-            Path("said.txt").write_text(str(error))
-            sys.exit(1)
+    except InputError as error:
+        Path("said.txt").write_text(str(error))
+        sys.exit(1)
+    finally:
+        if workers > 1 and backend == "loky":
+            # A child of multiprocessing would wait for them to go by themselves, which takes five minutes.
+            get_reusable_executor().shutdown()
 
 
 # --- where to kill
