@@ -323,7 +323,8 @@ def memory(project: Repository, command: str) -> None:
 
 
 def data_benchmark(project: Repository, command: str) -> None:
-    """One part of it, on a small set."""
+    """One part of it, on a small set, with the real stages."""
+    shutil.copytree(ROOT / "stages", project.path / "stages", dirs_exist_ok=True)
     assert "landmarks" in shell(project, f"{command} --only index --indexed 20")
 
 
