@@ -26,14 +26,14 @@ def body(stage: Stage) -> None:
     Raises InputError, one line, for what can't be fetched, is not the file it should be, or has changed since its
     first use.
     """
-    from styleheat import checkpoints
-
     source, models = stage.params.weights.source, stage.params.weights.models
     if source == "none":
         with files.atomic(FOLDER) as made:
             made.mkdir()
             (made / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
         return
+    from styleheat import checkpoints  # after the common case, which needs no torch
+
     folder = opened(source)
     record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     used: dict[str, str] = {}
