@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from styleheat.constants import EXPRESSION, IDENTITY, LANDMARKS
 from styleheat.morphable import coefficients as layout
@@ -173,7 +174,10 @@ class FaceModel:
 
 @cache
 def face_model() -> FaceModel:
-    """The model, computed once a process (milliseconds) and always the same."""
+    """The model, computed once a process (milliseconds), and the same on every machine but for rounding errors.
+
+    Trained weights are only good for the directions that they were trained with.
+    """
     everywhere = np.arange(LANDMARKS)
     expression = {name: _without_motion(field, _STABLE) for name, field in _expression_fields().items()}
     identity = {name: _without_motion(field, everywhere, scale=True) for name, field in _identity_fields().items()}
@@ -402,15 +406,21 @@ def _harmonics(points: np.ndarray) -> list[tuple[np.ndarray, bool]]:
     laplacian = np.diag(weights.sum(0)) - weights
     swap = np.eye(len(points))[[place[int(MIRROR[point])] for point in points]]
 
+    # Each connected part (with its mirror image) by itself: all have a constant of frequency 0, and of vectors of one
+    # frequency a solver returns any mixture, another one on another kind of processor.
     found = []
-    for even in (True, False):
+    count, part_of = connected_components(weights + swap)
+    for part in range(count):
+        own = np.flatnonzero(part_of == part)
         # An orthonormal basis of the even or odd functions: the swap's eigenvectors of 1 or −1.
-        values, vectors = np.linalg.eigh(swap)
-        half = vectors[:, values > 0] if even else vectors[:, values < 0]
-        frequencies, inside = np.linalg.eigh(half.T @ laplacian @ half)
-        for frequency, vector in zip(frequencies, (half @ inside).T, strict=True):
-            vector = vector * np.sign(vector[np.argmax(np.abs(vector) > 0.9 * np.abs(vector).max())])
-            found.append((float(frequency), vector, even))
+        values, vectors = np.linalg.eigh(swap[np.ix_(own, own)])
+        for even in (True, False):
+            half = vectors[:, values > 0] if even else vectors[:, values < 0]
+            frequencies, inside = np.linalg.eigh(half.T @ laplacian[np.ix_(own, own)] @ half)
+            for frequency, vector in zip(frequencies, (half @ inside).T, strict=True):
+                whole = np.zeros(len(points))
+                whole[own] = vector * np.sign(vector[np.argmax(np.abs(vector) > 0.9 * np.abs(vector).max())])
+                found.append((round(float(frequency), 6), whole, even))
     found.sort(key=lambda item: item[0])
     return [(vector, even) for _, vector, even in found]
 

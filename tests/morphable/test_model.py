@@ -1,5 +1,10 @@
 """The face model: its conventions, its directions, and mirror images."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,6 +79,26 @@ def test_there_are_80_and_64_different_directions() -> None:
         size = np.sqrt((flat**2).mean(1))
         assert size.min() > 0.0005 and size.max() < 0.03, "units: a direction moves points by up to some hundredths"
     assert (len(MODEL.identity), len(MODEL.expression)) == (80, 64)
+
+
+@pytest.mark.parametrize("processor", ["Haswell", "Prescott"])
+def test_directions_are_the_same_on_every_processor(processor: str, tmp_path: Path) -> None:
+    """Weights know the directions that they were trained with; linear algebra has other code for other processors."""
+    script = "import sys, numpy as np; from styleheat.morphable.model import face_model as m; "
+    script += "np.savez(sys.argv[1], identity=m().identity, expression=m().expression)"
+    environment = {**os.environ, "OPENBLAS_CORETYPE": processor}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "made.npz")], env=environment, check=True)
+    made = np.load(tmp_path / "made.npz")
+    np.testing.assert_allclose(made["identity"], MODEL.identity, atol=1e-9)
+    np.testing.assert_allclose(made["expression"], MODEL.expression, atol=1e-9)
+
+
+def test_directions_are_those_of_the_shipped_weights() -> None:
+    """Fails when a direction changes: train models/embedded anew, then write down what this prints."""
+    look = np.random.default_rng(0).normal(size=(68, 3))
+    seen = np.concatenate([MODEL.identity, MODEL.expression]).reshape(144, -1) @ look.ravel()
+    path = Path(__file__).parent / "directions.txt"
+    np.testing.assert_allclose(seen, np.loadtxt(path), atol=1e-6, err_msg="\n".join(f"{value:.7f}" for value in seen))
 
 
 def test_expressions_leave_the_still_points_alone() -> None:
