@@ -39,7 +39,7 @@ LONGEST = 5.0
 """Length of a player's gradient, which is shortened to it: one bad batch must not undo hours of training."""
 
 LOG_EVERY = 10
-"""Steps between the points that are logged, each the mean of as many."""
+"""Steps between the points that are logged, each the mean of as many; fewer where a run has too few for a curve."""
 
 Batch = dict[str, Any]
 Losses = dict[str, Tensor]
@@ -166,6 +166,7 @@ def fit(
         disable=not accelerator.is_main_process,
         mininterval=1.0,
     )
+    log_every = min(LOG_EVERY, max(1, schedule.steps // 10))
     for step in progress:
         batch = next(batches)
         torch.manual_seed(int(files.fingerprint(seed, step, accelerator.process_index), 16) % 2**63)
@@ -175,8 +176,8 @@ def fit(
         rows.append({"step": step + 1, **{key: float(value) for key, value in losses.items()}})
         if not all(math.isfinite(value) for value in rows[-1].values()):
             raise InputError(f"params.yaml: {name}.lr: a loss is not finite at step {step + 1}; try a smaller lr")
-        if (step + 1) % LOG_EVERY == 0 or step + 1 == schedule.steps:
-            recent = _mean(rows[-LOG_EVERY:])
+        if (step + 1) % log_every == 0 or step + 1 == schedule.steps:
+            recent = _mean(rows[-log_every:])
             log(recent, step + 1)
             progress.set_postfix({key: f"{value:.3f}" for key, value in recent.items()}, refresh=False)
         if accelerator.is_main_process:
