@@ -40,7 +40,7 @@ from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store
 from styleheat.clips.account import FOLDERS
 from styleheat.clips.index import Entry, Task
-from styleheat.constants import FPS
+from styleheat.constants import FPS, LANDMARKS, PACKED_COEFFICIENTS
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import (
@@ -488,7 +488,11 @@ def measure_index(told: argparse.Namespace) -> dict[str, dict[str, float]]:
         record_all(folder, tasks, suffix)
         resumed = spent("resume", lambda stage=stage: run(stage, own))
         report[stage] = planned | resumed | spent("list", lambda f=folder, suffix=suffix: index.outputs(f, suffix))
-    index.write(folder_of(data, "pack"), {name: Entry("f") for name in names})
+    tasks = {}
+    planned = spent("plan", lambda: tasks.update(tasks_of("pack", own)))
+    pack_all(folder_of(data, "pack"), tasks, own)
+    resumed = spent("resume", lambda: run("pack", own))
+    report["pack"] = planned | resumed | spent("list", lambda: store.ClipStore(data / "lmdb", 128).clips("train"))
     report["account"] = spent("list", lambda: read_account(data).page("x"))
     return report
 
@@ -506,6 +510,27 @@ def record_all(folder: Path, tasks: dict[str, Task], suffix: str) -> None:
     touch(folder, made.values())
     with index._journal(folder) as record:
         record(made.items())
+
+
+def pack_all(folder: Path, tasks: dict[str, Task], told: Params) -> None:
+    """What `pack` leaves that is killed before it writes its index; each clip has one frame, of one pixel."""
+    pixel = store.encode_image(np.zeros((1, 1, 3), np.uint8))
+    path = folder / str(told.sets.vox.pack.size) / store.DATABASE
+    path.parent.mkdir()
+    with store._Writer(path) as writer:
+        for clip, task in tasks.items():
+            values = {
+                store.frame_key(clip, 0): pixel,
+                store.frame_key(clip, 0, aligned=True): pixel,
+                f"{clip}-coeff_3dmm": bytes(4 * PACKED_COEFFICIENTS),
+                f"{clip}-keypoint": bytes(8 * LANDMARKS),
+                f"{clip}-length": b"0000001",
+                f"{clip}-source": task.fingerprint.encode(),
+            }
+            writer.put((key.encode(), value) for key, value in values.items())
+        writer.put([(b"length", f"{len(tasks):07d}".encode())])
+    for split in store.SPLITS:
+        (folder / f"{split}_list.txt").write_text("".join(f"{clip}\n" for clip in tasks if split == "train"))
 
 
 def index_of_archive(clips: int) -> dict[str, float]:

@@ -111,6 +111,8 @@ class Crop(Section):
     min_frames: Count
     max_frames: Count
     """Frames at 25 a second; shorter clips are lost, longer ones become several."""
+    codec: Literal["h264", "png"]
+    """Of the clips' pictures: `h264`, or `png`, which loses nothing and takes 30 to 50 times the room."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Crop":

@@ -50,7 +50,7 @@ def of_data(*options: str) -> dict:
 
 def test_an_index_is_planned_listed_and_resumed() -> None:
     report = of_data("--only", "index", "--indexed", "50")["index"]
-    assert list(report) == ["download", "crop", "landmarks", "coefficients", "account"]
+    assert list(report) == ["download", "crop", "landmarks", "coefficients", "pack", "account"]
     assert all(seconds >= 0 for row in report.values() for seconds in row.values())
     assert "resume" in data.table("index", report).splitlines()[0]
 

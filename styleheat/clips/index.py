@@ -198,7 +198,7 @@ def process(
         _remove_half_written(folder)
         entries = read(folder)
         _replay_journal(folder, entries)
-        there = {name for name, _ in listing(folder)}
+        there = {name for name, item in listing(folder) if item.is_file()}
         todo = {clip: task for clip, task in tasks.items() if not _is_current(there, entries.get(clip), task)}
         outdated = {clip: entries.pop(clip) for clip in list(entries) if clip in todo or clip not in tasks}
 
@@ -255,7 +255,7 @@ def disk_full_said_clearly(folder: Path) -> Iterator[None]:
 
 
 def listing(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every file below a folder by its name relative to it (with "/").
+    """Every file below a folder by its name relative to it (with "/"), and every link, which may lead nowhere.
 
     Asking the system for each of a hundred thousand files, by a Path of its own, would take longer than all else.
     """
@@ -263,7 +263,7 @@ def listing(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[s
         for item in found:
             if item.is_dir(follow_symlinks=False):
                 yield from listing(folder, f"{prefix}{item.name}/")
-            elif item.is_file():
+            else:
                 yield prefix + item.name, item
 
 

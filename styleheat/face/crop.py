@@ -29,7 +29,7 @@ from styleheat.face.align import ffhq_box
 from styleheat.face.detect import overlap
 from styleheat.face.landmarks import MediaPipe
 from styleheat.media.audio import read_audio
-from styleheat.media.video import VideoInfo, VideoWriter, probe, read_frames
+from styleheat.media.video import Codec, VideoInfo, VideoWriter, probe, read_frames
 
 Method = Literal["tube", "ffhq", "ratio"]
 
@@ -130,12 +130,14 @@ def crop_video(
     min_size: int,
     min_frames: int,
     max_frames: int,
+    codec: Codec,
     finder: MediaPipe,
 ) -> Cropped:
     """Write the clips of a video into `folder`: size×size pixels, 25 frames a second, with their sound.
 
     min_size: of the crop, in pixels of the video; smaller ones are lost, not enlarged.
     min_frames, max_frames: at 25 frames a second. Longer stretches become several clips of nearly equal length.
+    codec: of the clips' pictures.
     finder: detects and tracks.
 
     Never raises for what is wrong with the video: a clip that can't be cut is a reason in the result. Where a video is
@@ -171,7 +173,7 @@ def crop_video(
             name = segment.clip if len(good) == 1 else f"{segment.clip}#{number:03d}"
             path = folder / f"{name}.mp4"
             try:
-                clips[name] = (_write(video, info, cut, path, size), round(cut.side))
+                clips[name] = (_write(video, info, cut, path, size, codec), round(cut.side))
             except InputError as error:
                 lost[segment.clip if len(cuts) == 1 else cut.part_of(segment)], detail = "unreadable", str(error)
             else:
@@ -324,14 +326,14 @@ def _square(looks: Sequence[_Look], method: Method, info: VideoInfo, ratio: floa
     return np.concatenate([centre - half, centre + half])
 
 
-def _write(video: Path, info: VideoInfo, cut: _Cut, path: Path, size: int) -> int:
+def _write(video: Path, info: VideoInfo, cut: _Cut, path: Path, size: int, codec: Codec) -> int:
     """Write one clip; returns its number of frames."""
     start, end = cut.first / FPS, cut.stop / FPS
     samples = read_audio(video, start=start, end=end) if info.has_audio else None
     x, y, side = _whole(cut.box)
     part = (max(x, 0), max(y, 0), min(x + side, info.width), min(y + side, info.height))
     inside = np.array([x, y, x + side, y + side]) - (part[0], part[1]) * 2
-    with VideoWriter(path, (size, size), samples=samples) as writer:
+    with VideoWriter(path, (size, size), samples=samples, codec=codec) as writer:
         for frame in read_frames(video, FPS, start, end, part=part):
             writer.write(cut_out(frame, inside, size))
     return writer.frames

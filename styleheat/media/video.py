@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import av
 import numpy as np
@@ -18,6 +19,9 @@ from styleheat import files
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.media.container import check_complete, opened, video_stream
+
+Codec = Literal["h264", "png"]
+"""What `VideoWriter` encodes pictures by."""
 
 BT601 = 6
 """H.273 code of the SMPTE 170M colours, written into our files: readers that ignore the tag assume it anyway."""
@@ -139,10 +143,10 @@ def read_frames(
 
 
 class VideoWriter:
-    """Write frames, and sound if given, as an H.264 (yuv420p) + AAC mp4 that players can start before it is whole.
+    """Write frames, and sound if given, as an mp4 that players can start before it is whole: H.264 (yuv420p) and AAC.
 
     Use as a context manager. The file appears under its name only when the block ends without an exception. Equal
-    frames and samples give equal bytes: the encoder runs on one thread. Sound longer than the frames is cut.
+    frames and samples give equal bytes. Sound longer than the frames is cut.
 
     Args:
         path: the .mp4 file.
@@ -151,6 +155,8 @@ class VideoWriter:
         samples: sound, (N,) float in [-1, 1], whole or in pieces (`audio.stream_audio`), or None for a silent film.
         sample_rate: of `samples`, in Hz.
         crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
+        codec: "h264", or "png": each frame a PNG picture, so that what is read is what was written. FFmpeg's tools and
+            libraries read such an mp4, few players do.
     """
 
     def __init__(
@@ -161,13 +167,14 @@ class VideoWriter:
         samples: np.ndarray | Iterable[np.ndarray] | None = None,
         sample_rate: int = SAMPLE_RATE,
         crf: int = 18,
+        codec: Codec = "h264",
     ) -> None:
         if size[0] % 2 or size[1] % 2 or min(size) < 2:
             raise InputError(
                 f"{path}: size {size[0]}x{size[1]} can't be written as video; width and height must be even"
             )
         self.path, self.size, self.fps = Path(path), size, Fraction(fps).limit_denominator(1001)
-        self.sample_rate, self.crf = sample_rate, crf
+        self.sample_rate, self.crf, self.codec = sample_rate, crf, codec
         self._sound = None if samples is None else iter([samples] if isinstance(samples, np.ndarray) else samples)
         self._unsent = np.zeros(0, np.float32)
         self.frames = 0
@@ -177,16 +184,21 @@ class VideoWriter:
             temporary = stack.enter_context(files.atomic(self.path))
             self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
             stack.callback(self._container.close)
-            self._video = self._container.add_stream(
-                "libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "medium"}
-            )
+            if self.codec == "png":
+                self._video = self._container.add_stream("png", rate=self.fps)
+                self._video.pix_fmt = "rgb24"
+            else:
+                # Equal bytes need one thread (below) and no `mbtree`: its AVX-512 code reads memory that nobody set.
+                options = {"crf": str(self.crf), "preset": "medium", "mbtree": "0"}
+                self._video = self._container.add_stream("libx264", rate=self.fps, options=options)
+                self._video.pix_fmt = "yuv420p"
             self._video.width, self._video.height = self.size
-            self._video.pix_fmt = "yuv420p"
             context = self._video.codec_context
             context.thread_count = 1
             context.time_base = 1 / self.fps
-            context.colorspace = context.color_primaries = context.color_trc = BT601
-            context.color_range = 1  # limited, 16…235
+            if self.codec == "h264":
+                context.colorspace = context.color_primaries = context.color_trc = BT601
+                context.color_range = 1  # limited, 16…235
             self._reformatter = VideoReformatter()
             if self._sound is not None:
                 self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout="mono")
@@ -198,14 +210,11 @@ class VideoWriter:
     def write(self, frame: np.ndarray) -> None:
         """Append a frame, (height, width, 3) uint8 RGB."""
         assert frame.dtype == np.uint8 and frame.shape == (self.size[1], self.size[0], 3), (frame.dtype, frame.shape)
-        picture = self._reformatter.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"),
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU601,
-            threads=1,
-        )
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
+        if self.codec == "h264":
+            picture = self._reformatter.reformat(picture, format="yuv420p", dst_colorspace=Colorspace.ITU601, threads=1)
+            picture.color_primaries = picture.color_trc = BT601
         picture.pts, picture.time_base = self.frames, 1 / self.fps
-        picture.color_primaries = picture.color_trc = BT601
         self.frames += 1
         self._container.mux(self._video.encode(picture))
         self._write_audio(until=self.frames / self.fps)

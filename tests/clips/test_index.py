@@ -260,6 +260,18 @@ def test_what_no_entry_lists_is_removed(tmp_path: Path) -> None:
     assert index.read(folder)["half"].reason == "damaged"
 
 
+def test_a_link_that_leads_nowhere_is_no_result(tmp_path: Path) -> None:
+    """A folder of links into a cache of which files were lost."""
+    folder = tmp_path / "out"
+    process(folder, tasks_of(folder, {"a": "a", "b": "b"}), write_text)
+    for name in ("a", "orphan"):
+        (folder / "train" / f"{name}.txt").unlink(missing_ok=True)
+        (folder / "train" / f"{name}.txt").symlink_to(tmp_path / "gone")
+    assert process(folder, tasks_of(folder, {"a": "a", "b": "b"}), write_text) == Account(2, 2, 1, {})
+    assert sorted(path.name for path in (folder / "train").iterdir()) == ["a.txt", "b.txt"]
+    assert (folder / "train" / "a.txt").read_text() == "a" and not (tmp_path / "gone").exists()
+
+
 def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / index.INDEX).write_text("{")
     with pytest.raises(InputError, match=r"index\.json: not an index"):

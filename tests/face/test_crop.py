@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from styleheat.face.align import ffhq_box
-from styleheat.face.crop import Cropped, Method, crop_video, read_segments
+from styleheat.face.crop import Cropped, Method, crop_video, cut_out, read_segments
 from styleheat.face.detect import overlap
 from styleheat.face.landmarks import MediaPipe
 from styleheat.media.audio import read_audio
@@ -37,8 +37,8 @@ def film(tmp_path: Path, astronaut: np.ndarray) -> Maker:
     return make
 
 
-def cut(video: Path, finder: MediaPipe, method: Method = "tube", **changes: int) -> Cropped:
-    settings = {"size": 128, "min_size": 100, "min_frames": 25, "max_frames": 1024} | changes
+def cut(video: Path, finder: MediaPipe, method: Method = "tube", **changes: Any) -> Cropped:
+    settings = {"size": 128, "min_size": 100, "min_frames": 25, "max_frames": 1024, "codec": "h264"} | changes
     return crop_video(video, video.parent.parent / "clips", method, finder=finder, **settings)
 
 
@@ -91,6 +91,15 @@ def test_what_lies_beyond_the_picture_is_mirrored(astronaut: np.ndarray, tmp_pat
     frame = next(read_frames(only_file(cropped)))
     assert frame[:, :3].std() > 10 and frame[:3].std() > 10  # no flat border
     assert len(finder.detect_all(frame)) == 1
+
+
+def test_png_clips_are_what_was_cut(film: Maker, finder: MediaPipe) -> None:
+    video = film([[100 + k] for k in range(30)])
+    segment = {"clip": "film", "start": 0, "end": None, "size": None, "crop": [90, 40, 350, 300], "face": None}
+    video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
+    path = only_file(cut(video, finder, codec="png"))
+    wanted = [cut_out(frame, np.array(segment["crop"]), 128) for frame in read_frames(video)]
+    assert len(wanted) == 30 and np.array_equal(list(read_frames(path)), wanted)
 
 
 def test_sound_stays_with_its_frames(film: Maker, finder: MediaPipe) -> None:
