@@ -195,7 +195,7 @@ def process(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with sole_owner(folder), disk_full_said_clearly(folder):
-        _remove_half_written(folder)
+        remove_half_written(folder)
         entries = read(folder)
         _replay_journal(folder, entries)
         there = {name for name, item in listing(folder) if item.is_file()}
@@ -267,7 +267,8 @@ def listing(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[s
                 yield prefix + item.name, item
 
 
-def _remove_half_written(folder: Path) -> None:
+def remove_half_written(folder: Path) -> None:
+    """Remove what a killed run was writing below a folder; only for who owns the folder."""
     for name, item in list(listing(folder)):
         if _TEMPORARY.fullmatch(item.name):
             (folder / name).unlink(missing_ok=True)

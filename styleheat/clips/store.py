@@ -29,6 +29,7 @@ import cv2
 import lmdb
 import numpy as np
 
+from styleheat.clips.index import remove_half_written
 from styleheat.constants import LANDMARKS, MEL_BANDS, PACKED_COEFFICIENTS
 from styleheat.errors import InputError
 from styleheat.files import atomic
@@ -155,8 +156,8 @@ def write_lmdb(folder: str | Path, size: int, splits: Mapping[str, str], shards:
     folder = Path(folder)
     path = _database(folder, size)
     clips = sorted(splits, key=lambda clip: f"{clip}-")
-    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):  # of a killed run
-        leftover.unlink()
+    if folder.exists():
+        remove_half_written(folder)
     if any(clip in shards for clip in clips) or not _holds_exactly(path, clips):
         with atomic(path) as temporary:
             with _Writer(temporary) as writer:

@@ -222,6 +222,10 @@ def _is_database(source: Path, target: Path) -> bool:
     return Path(target).name == store.DATABASE
 
 
+def _is_list(source: Path, target: Path) -> bool:
+    return Path(target).name.endswith("_list.txt")
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "before the folder is taken": _at(index, "sole_owner", after=False),
     "before the journal is read": _at(index, "_replay_journal", after=False),
@@ -243,6 +247,7 @@ PACK_POINTS: dict[str, Callable[[], None]] = {
     "the LMDB is written but not read back": _at(store, "_verify", after=False),
     "the LMDB is read back but has no name": _at(Path, "replace", after=False, when=_is_database),
     "the LMDB has its name, its lists are old": _at(Path, "replace", after=True, when=_is_database),
+    "the LMDB has its name, a list is written but has none": _at(Path, "replace", after=False, when=_is_list),
     "before the packed clips are let go": _at(Path, "unlink", after=False, when=lambda path, *_: path.suffix == ".zip"),
 }
 """Those of the second half of `pack`."""

@@ -27,11 +27,14 @@ SOON = {
 }
 """What the default suite tries with real stages; the rest is slow."""
 
+OUTDATED = {"what is outdated is forgotten but not removed", "one outdated clip is removed"}
+"""Points that `pack` never comes to: its packed clips wait elsewhere, and are gone when the LMDB is whole."""
+
 EVERY = [
     pytest.param(stage, point, marks=[] if (stage, point) in SOON else pytest.mark.slow)
     for stage in STAGES
     for point in POINTS
-    if stage == "pack" or point not in PACK_POINTS
+    if point not in (OUTDATED if stage == "pack" else PACK_POINTS)
 ]
 
 
