@@ -49,10 +49,15 @@ def empty(path: Path) -> None:
     path.touch()
 
 
-def truncated(path: Path) -> None:
+def truncated(path: Path, percent: int = 75) -> None:
+    """Its first picture takes half of the file."""
     whole = write_film(path.with_name("whole.tmp.mp4"), people()).read_bytes()
     path.with_name("whole.tmp.mp4").unlink()
-    path.write_bytes(whole[: len(whole) * 2 // 3])
+    path.write_bytes(whole[: len(whole) * percent // 100])
+
+
+def stump(path: Path) -> None:
+    truncated(path, percent=30)
 
 
 def text(path: Path) -> None:
@@ -128,7 +133,8 @@ def fine(path: Path) -> None:
 
 KINDS: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "empty.mp4": (empty, "download", "the file is empty"),
-    "truncated.mp4": (truncated, "download", "damaged"),
+    "truncated.mp4": (truncated, "download", "the file is cut off"),
+    "stump.mp4": (stump, "download", "damaged"),
     "text.mp4": (text, "download", "not a readable video or sound file"),
     "page.mp4": (page, "download", "not a readable video or sound file"),
     "still.mp4": (still, "download", "not a video or sound file"),
