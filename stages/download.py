@@ -10,7 +10,7 @@ from styleheat import sources
 from styleheat.clips import index
 from styleheat.clips.index import Outcome, Task
 from styleheat.files import fingerprint
-from styleheat.pipeline import Stage, main
+from styleheat.pipeline import SCRATCH, Stage, main, root
 
 VERSION = 1
 """To be raised when the same item would be stored otherwise."""
@@ -21,7 +21,8 @@ def body(stage: Stage) -> None:
     runtime = stage.params.runtime
     folder = Path("data") / stage.set / "videos"
     source = getattr(stage.params.sets, stage.set).source
-    items = sources.items(source, stage.set, stage.params.youtube)
+    notes = root() / SCRATCH / stage.title / "seen.json"
+    items = sources.items(source, stage.set, stage.params.youtube, notes)
     tasks = {}
     for item in items:
         facts = {"person": item.person, "split": item.split, "clips": item.clips}

@@ -12,12 +12,13 @@ from styleheat.sources.youtube import check_access
 __all__ = ["Item", "Split", "Unavailable", "items"]
 
 
-def items(source: Source, set_name: str, access: Youtube) -> list[Item]:
+def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[Item]:
     """The videos of a set, sorted by id, within `source.people`, `test_people` and `limit`.
 
     Faulty items, known not to be had, come on top of these, to be accounted for.
 
-    Lists only: no video is fetched before an item's `fetch` is called. `access` tells how YouTube is reached.
+    Lists only: no video is fetched before an item's `fetch` is called. `access` tells how YouTube is reached. `notes`
+    is a file to keep what a look at local videos told, for the next listing; it may be removed at any time.
     Raises `InputError` when the source's folder or lists are missing, or hold nothing to use.
     """
     folder = Path(source.path)
@@ -28,7 +29,7 @@ def items(source: Source, set_name: str, access: Youtube) -> list[Item]:
             from styleheat.sources import local
 
             assert source.test_people is not None
-            found = local.items(folder, source.test_people)
+            found = local.items(folder, source.test_people, notes)
         case "voxceleb":
             from styleheat.sources import voxceleb
 

@@ -9,13 +9,17 @@ some of their videos are held out instead, and of a single video its last third:
 sentences of a known face fare. Which people are held out depends on the names in the folder and nothing else.
 """
 
+import contextlib
+import json
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from styleheat.errors import InputError
-from styleheat.files import atomic, digest
+from styleheat.files import atomic, digest, write_json
 from styleheat.media.audio import read_audio
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.sources.item import Item, Split, faulty, safe_name, shuffled
@@ -33,19 +37,20 @@ HELD_OUT_PART = 1 / 3
 """Shares that are held out of a single person's videos, and of a single video: of a few seconds enough to judge by."""
 
 
-def items(folder: Path, test_people: int) -> list[Item]:
+def items(folder: Path, test_people: int, notes: Path) -> list[Item]:
     """The files of `folder`, at any depth; those that are no whole video fail when they are fetched.
 
-    test_people: people held out, at least one is left to train on.
+    test_people: people held out, at least one is left to train on. notes: a file that tells the next listing which
+        videos have been looked at: they are neither read nor hashed again unless they changed.
     Raises `InputError` when there is no such folder or not one video in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; put your videos there, or name another in source.path")
     names = _names(folder)
-    faults = {path: _fault(path) for path in names}
+    seen = _look(folder, names, notes)
     videos: dict[str, list[str]] = defaultdict(list)
     for path, name in names.items():
-        if faults[path] is None:
+        if seen[path][1] is None:
             videos[_person(name)].append(name)
     if not videos:
         kinds = " ".join(AS_THEY_ARE + REPACKED)
@@ -54,7 +59,7 @@ def items(folder: Path, test_people: int) -> list[Item]:
     held_out = _held_out(videos, test_people)
     found = []
     for path, name in names.items():
-        person, fault, content = _person(name), faults[path], digest(path)
+        person, (content, fault) = _person(name), seen[path]
         split: Split = "test" if name in held_out else "train"
         if fault is not None:
             found.append(faulty(name, person, ["local", path.suffix, content], fault))
@@ -92,6 +97,28 @@ def _names(folder: Path) -> dict[Path, str]:
 
 def _person(name: str) -> str:
     return name.split("#")[0]
+
+
+def _look(folder: Path, paths: Iterable[Path], notes: Path) -> dict[Path, tuple[str, InputError | None]]:
+    """The hash of each file's content, and why it can't be used, if so.
+
+    Whole videos are noted with their place on the disk, size and times: those of the last change can't be set back.
+    """
+    noted: dict[str, list[Any]] = {}
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        noted = json.loads(notes.read_text())
+    seen: dict[Path, tuple[str, InputError | None]] = {}
+    whole = {}
+    for path in paths:
+        status, name = path.stat(), path.relative_to(folder).as_posix()
+        state = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        known, content = noted.get(name, (None, ""))
+        seen[path] = (content, None) if known == state else (digest(path), _fault(path))
+        if seen[path][1] is None:
+            whole[name] = [state, seen[path][0]]
+    if whole != noted:
+        write_json(notes, whole)
+    return seen
 
 
 def _fault(path: Path) -> InputError | None:

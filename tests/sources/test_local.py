@@ -1,6 +1,7 @@
 """A folder of videos as a source."""
 
 import json
+import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from styleheat import files
 from styleheat.errors import InputError
 from styleheat.media.audio import read_audio
 from styleheat.media.video import probe, read_frames
@@ -21,14 +23,18 @@ def put(video: Path, *places: Path) -> None:
         shutil.copyfile(video, place)
 
 
+def listed(folder: Path, test_people: int = 1) -> list:
+    return local.items(folder, test_people, folder / ".seen.json")
+
+
 def by_id(folder: Path, test_people: int = 1) -> dict:
-    return {item.id: item for item in local.items(folder, test_people)}
+    return {item.id: item for item in listed(folder, test_people)}
 
 
 def test_people_are_named_by_folders_and_files(video, tmp_path):
     names = ["anna.mp4", "anna#kitchen.mov", "bert/walk.mp4", "bert/deep/er.m4v", "é.mp4", "a#b/c.mp4", "anna.m4v"]
     put(video, *(tmp_path / name for name in names))
-    people = {item.id: item.person for item in local.items(tmp_path, 1)}
+    people = {item.id: item.person for item in listed(tmp_path, 1)}
     assert people == {
         "anna#mp4": "anna",
         "anna": "anna",
@@ -42,21 +48,21 @@ def test_people_are_named_by_folders_and_files(video, tmp_path):
 
 def test_whole_people_are_held_out(video, tmp_path):
     put(video, *(tmp_path / f"person{k}" / f"{c}.mp4" for k in range(6) for c in range(2)))
-    found = local.items(tmp_path, test_people=2)
+    found = listed(tmp_path, test_people=2)
     test, train = ({item.person for item in found if item.split == split} for split in ("test", "train"))
     assert len(test) == 2 and len(train) == 4 and not test & train
     put(video, tmp_path / "person0" / "2.mp4")
-    assert {item.person for item in local.items(tmp_path, 2) if item.split == "test"} == test
+    assert {item.person for item in listed(tmp_path, 2) if item.split == "test"} == test
 
 
 def test_someone_is_left_to_train_on(video, tmp_path):
     put(video, tmp_path / "anna.mp4", tmp_path / "bert.mp4")
-    assert sorted(item.split for item in local.items(tmp_path, test_people=5)) == ["test", "train"]
+    assert sorted(item.split for item in listed(tmp_path, test_people=5)) == ["test", "train"]
 
 
 def test_of_one_person_some_videos_are_held_out(video, tmp_path):
     put(video, *(tmp_path / "anna" / f"{k}.mp4" for k in range(8)))
-    splits = [item.split for item in local.items(tmp_path, 1)]
+    splits = [item.split for item in listed(tmp_path, 1)]
     assert (splits.count("train"), splits.count("test")) == (6, 2)
 
 
@@ -104,7 +110,32 @@ def test_a_folder_without_videos_is_one_clear_line(empty, tmp_path):
     if empty == "only text":
         (folder / "notes.txt").write_text("hello")
     with pytest.raises(InputError, match=r"^[^\n]*videos: (no such folder|holds no video)[^\n]*; [^\n]+$"):
-        local.items(folder, 1)
+        listed(folder, 1)
+
+
+def test_only_new_and_changed_files_are_looked_at_again(video, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    put(video, folder / "anna.mp4", folder / "bert.mp4", folder / "cleo.mp4")
+    (folder / "text.mp4").write_text("no video")
+    first = by_id(folder)
+    looked_at = []
+    monkeypatch.setattr(local, "digest", lambda path: looked_at.append(path.name) or files.digest(path))
+    assert [item.key for item in by_id(folder).values()] == [item.key for item in first.values()]
+    assert looked_at == ["text.mp4"]
+
+    old = (folder / "bert.mp4").stat()
+    content = bytearray((folder / "bert.mp4").read_bytes())
+    content[-1] ^= 1
+    (folder / "bert.mp4").write_bytes(content)
+    os.utime(folder / "bert.mp4", ns=(old.st_atime_ns, old.st_mtime_ns))  # as `cp --preserve` would
+    put(video, folder / "dora.mp4")
+    looked_at.clear()
+    again = by_id(folder)
+    assert looked_at == ["bert.mp4", "dora.mp4", "text.mp4"]
+    assert again["bert"].key != first["bert"].key and again["anna"].key == first["anna"].key
+
+    (folder / ".seen.json").write_text('{"anna.mp4": [[1, 2')
+    assert by_id(folder)["anna"].key == first["anna"].key
 
 
 def test_mp4_is_copied_byte_for_byte(video, tmp_path):
