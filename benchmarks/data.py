@@ -79,7 +79,7 @@ def main() -> None:
     names = [told.only] if told.only else list(PARTS)
     report = {}
     for name in names:
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        with tempfile.TemporaryDirectory() as folder, working_in(folder):
             report[name] = PARTS[name](told)
     print(json.dumps(report, indent=2) if told.json else "\n\n".join(table(name, report[name]) for name in report))
 
@@ -102,6 +102,16 @@ def params(size: int = SIZE, packed: int | None = None) -> Params:
 def run(name: str, told: Params) -> None:
     module = account if name == "account" else STAGES[name]
     module.body(Stage(name, told, "vox"))
+
+
+@contextlib.contextmanager
+def working_in(folder: str) -> Iterator[None]:
+    """Be in a folder, and have joblib's workers start there anew: they stay where they were started."""
+    from joblib.externals.loky import get_reusable_executor
+
+    with contextlib.chdir(folder):
+        get_reusable_executor().shutdown(wait=True)
+        yield
 
 
 @functools.cache
@@ -377,12 +387,9 @@ def measure_one(told: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 @contextlib.contextmanager
 def inside(name: str) -> Iterator[None]:
-    """Work in a folder of its own, with workers that were started there."""
-    from joblib.externals.loky import get_reusable_executor
-
+    """Work in a folder of its own, with workers that have imported all."""
     Path(name, "in").mkdir(parents=True)
-    with contextlib.chdir(name):
-        get_reusable_executor().shutdown(wait=True)
+    with working_in(name):
         warm_up()
         yield
 

@@ -13,6 +13,9 @@ the share of the machine's peak. The peak is the best rate that torch's float32 
 counted as convolutions are defined, over what acts on the frame. Winograd's algorithm does with fewer multiplications,
 so the engine may exceed its share of a machine that computes as defined; the last column counts those that it really
 does.
+
+`--device cuda` measures a GPU. There the engine paints in half precision, the peak is that of convolutions in half
+precision, and the memory the GPU's.
 """
 
 import argparse
@@ -51,6 +54,7 @@ def main() -> None:
     parser.add_argument("--network", choices=[*NETWORKS, "all"], default="all")
     parser.add_argument("--frames", type=int, default=5, help="how many each path paints, after a first one")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--path", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     told = parser.parse_args()
@@ -59,22 +63,23 @@ def main() -> None:
     torch.set_num_threads(told.threads)
     torch.set_grad_enabled(False)
     if told.path:
-        print(json.dumps(measure(told.path[0], Path(told.path[1]), told.frames)))
+        print(json.dumps(measure(told.path[0], Path(told.path[1]), told.frames, told.device)))
         return
-    peak = convolution_peak()
+    peak = convolution_peak(told.device)
     networks = list(NETWORKS) if told.network == "all" else [told.network]
-    results = {name: compare(name, told.frames, told.threads, peak) for name in networks}
-    report = {"threads": told.threads, "peak_gflops": round(peak, 1), "networks": results}
+    results = {name: compare(name, told, peak) for name in networks}
+    report = {"device": told.device, "threads": told.threads, "peak_gflops": round(peak, 1), "networks": results}
     print(json.dumps(report, indent=2) if told.json else table(report))
 
 
-def compare(network: str, frames: int, threads: int, peak: float) -> dict[str, dict[str, Any]]:
+def compare(network: str, told: argparse.Namespace, peak: float) -> dict[str, dict[str, Any]]:
     """Every path's figures for one network; peak: GFLOP a second."""
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         draw_weights(network, Path(folder))
         for path in PATHS:
-            command = ["--path", path, folder, "--frames", str(frames), "--threads", str(threads)]
+            command = ["--path", path, folder, "--frames", str(told.frames), "--threads", str(told.threads)]
+            command += ["--device", told.device]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.inference", *command], stdout=subprocess.PIPE, check=True, text=True
             )
@@ -101,27 +106,29 @@ def draw_weights(network: str, folder: Path) -> None:
     save_model(folder, model, config, {})
 
 
-def measure(path: str, folder: Path, frames: int) -> dict[str, Any]:
+def measure(path: str, folder: Path, frames: int, device: str) -> dict[str, Any]:
     """One path's own figures; its frames stay in the folder."""
     begin = time.perf_counter()
-    model = load_styleheat(folder, "cpu") if path == "engine" else open_model(folder, StyleHEAT)
-    model.requires_grad_(False)
+    model = load_styleheat(folder, device) if path == "engine" else open_model(folder, StyleHEAT)
+    model.requires_grad_(False).to(device)
     generator = torch.Generator().manual_seed(SEED)
     size = model.config.input_size
     portrait = F.interpolate(torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1, (size, size), mode="bicubic")
-    windows = torch.randn(frames + 1, 1, model.config.motions, 27, generator=generator)
-    inversion = model.generator.invert(portrait.clamp(-1, 1))
+    windows = torch.randn(frames + 1, 1, model.config.motions, 27, generator=generator).to(device)
+    inversion = model.generator.invert(portrait.clamp(-1, 1).to(device))
     paint = painter(path, model, inversion)
     seconds, painted = [], []
     for window in windows:
         start = time.perf_counter()
-        image = paint(window)
+        image = paint(window).cpu()
         seconds.append(time.perf_counter() - start)
         painted.append(image)
         if len(painted) == 1:
             first = time.perf_counter() - begin
     np.save(folder / f"{path}.npy", torch.cat(painted).numpy())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # from kilobytes
+    if device == "cuda":
+        memory = torch.cuda.max_memory_allocated() / 2**30
     return {
         "seconds_per_frame": statistics.median(seconds[1:]),
         "seconds_to_first_frame": first,
@@ -135,7 +142,7 @@ def painter(path: str, model: StyleHEAT, inversion: Inversion) -> Callable[[Tens
     if path == "engine":
         return Engine(model, inversion).paint
     if path == "plain":
-        return lambda window: model(torch.empty(0), window, inversion).image
+        return lambda window: model(inversion.image, window, inversion).image
     reference.as_released(model)
     return lambda window: reference.paint(model, inversion, window)
 
@@ -171,22 +178,26 @@ def count(run: Callable[[], Any]) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def convolution_peak() -> float:
+def convolution_peak(device: str) -> float:
     """The best GFLOP a second of some large 3×3 convolutions."""
     best = 0.0
     for channels, size in ((512, 64), (256, 128), (128, 128), (64, 256)):
-        x = torch.randn(1, channels, size, size).contiguous(memory_format=torch.channels_last)
-        weight = torch.randn(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+        precision = torch.float16 if device == "cuda" else torch.float32
+        x = torch.randn(1, channels, size, size, dtype=precision, device=device)
+        weight = torch.randn(channels, channels, 3, 3, dtype=precision, device=device)
+        x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
         flop = 2 * channels**2 * 9 * size**2
         for _ in range(4):
             start = time.perf_counter()
             F.conv2d(x, weight, padding=1)
+            if device == "cuda":
+                torch.cuda.synchronize()
             best = max(best, flop / (time.perf_counter() - start) / 1e9)
     return best
 
 
 def table(report: dict[str, Any]) -> str:
-    lines = [f"{report['threads']} threads, convolutions reach {report['peak_gflops']:.0f} GFLOP/s"]
+    lines = [f"{report['device']}, {report['threads']} threads, convolutions reach {report['peak_gflops']:.0f} GFLOP/s"]
     for network, results in report["networks"].items():
         size = NETWORKS[network].image_size
         heads = ("s/frame", "ratio", "of peak", "memory", "first frame", "difference", "computed")

@@ -74,8 +74,8 @@ def _modulated(self: ModulatedConv2d, x: Tensor, style: Tensor) -> Tensor:
 
 def _styled(self: StyledConv, x: Tensor, style: Tensor) -> Tensor:
     x = self.conv(x, style)
-    noise = torch.zeros(1, 1, *x.shape[2:])
-    return self.activate(x + torch.zeros(1) * noise)
+    noise = x.new_zeros(1, 1, *x.shape[2:])
+    return self.activate(x + x.new_zeros(1) * noise)
 
 
 def _to_rgb(self: ToRGB, x: Tensor, style: Tensor, skip: Tensor | None = None) -> Tensor:

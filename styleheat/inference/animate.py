@@ -23,10 +23,10 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer
 
 BATCH = 4
-"""Frames painted at once: enough to keep a small network busy; larger batches cost memory and gain nothing on CPUs."""
+"""Frames painted at once: enough to keep a small network or a GPU busy; more costs memory and gains little."""
 
 BATCH_PIXELS = BATCH * 256 * 256
-"""Pixels painted at once, if a frame has no more: at 1024 pixels each further frame would take 0.6 GB."""
+"""Pixels painted at once on CPUs, if a frame has no more: at 1024 pixels each further frame would take 0.6 GB."""
 
 
 def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
@@ -61,7 +61,7 @@ def animate(
     engine = Engine(model, portrait.inversion)
     device = portrait.inversion.feature.device
     own = torch.from_numpy(portrait.descriptor)[None].to(device)
-    batch = min(BATCH, max(1, BATCH_PIXELS // model.config.image_size**2))
+    batch = BATCH if device.type == "cuda" else min(BATCH, max(1, BATCH_PIXELS // model.config.image_size**2))
     for start in range(0, len(descriptors), batch):
         chosen = range(start, min(start + batch, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
