@@ -1,5 +1,7 @@
 """Batches of images and windows: images as one picture to look at, how close they are, whose windows they have."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +19,11 @@ def to_uint8(images: Tensor) -> np.ndarray:
 def grid(*rows: Tensor) -> np.ndarray:
     """Rows of images (B, 3, H, W) in [-1, 1], each row a batch, as one uint8 picture (rows·H, B·W, 3)."""
     return np.concatenate([np.concatenate(list(to_uint8(row)), axis=1) for row in rows], axis=0)
+
+
+def in_parts(call: Callable[..., Tensor], *batches: Tensor, size: int) -> Tensor:
+    """What `call` makes of whole batches, made of `size` items at a time: judging needs no more memory than a step."""
+    return torch.cat([call(*parts) for parts in zip(*(batch.split(size) for batch in batches), strict=True)])
 
 
 def psnr(image: Tensor, target: Tensor) -> float:

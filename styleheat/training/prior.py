@@ -19,7 +19,7 @@ from styleheat.networks.layers import resize
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.params import TrainPrior
 from styleheat.training.losses import CriticPlayer, check_critic_batch, fooling_loss, perceptual_loss
-from styleheat.training.pictures import grid, psnr
+from styleheat.training.pictures import grid, in_parts, psnr
 
 COARSE = 0.5
 """Weight of the picture that the codes paint alone, beside 1 for the whole inversion's."""
@@ -35,7 +35,7 @@ class PriorRecipe:
         self, config: NetworkConfig, params: TrainPrior, prior: Inverter, critic: Discriminator, heldout: Tensor
     ) -> None:
         check_critic_batch("train_prior", params.losses.adversarial, params.batch)
-        self.model, self.heldout = prior, heldout
+        self.model, self.heldout, self.batch = prior, heldout, params.batch
         self.players: dict[str, nn.Module] = {"prior": PriorPlayer(prior, critic, params, config)}
         self.critic = CriticPlayer(critic, config.critic_size, params.losses.r1)
         if params.losses.adversarial:
@@ -45,11 +45,13 @@ class PriorRecipe:
         self.critic.step = step
 
     def validate(self) -> dict[str, float]:
-        made = self.model.reconstruct(self._heldout())
-        return {
-            "psnr": psnr(made.image, self._heldout()),
-            "psnr_codes_only": psnr(made.coarse, self._heldout()),
-        }
+        def reconstruct(frames: Tensor) -> Tensor:
+            made = self.model.reconstruct(frames)
+            return torch.stack([made.image, made.coarse], dim=1)
+
+        frames = self._heldout()
+        image, coarse = in_parts(reconstruct, frames, size=self.batch).unbind(1)
+        return {"psnr": psnr(image, frames), "psnr_codes_only": psnr(coarse, frames)}
 
     def sample(self) -> np.ndarray:
         """Rows: held-out frame, what its codes paint, its inversion, the inversion of a moved F."""

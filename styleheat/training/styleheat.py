@@ -16,7 +16,7 @@ from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Train
 from styleheat.training.losses import CriticPlayer, check_critic_batch, fooling_loss, perceptual_loss
-from styleheat.training.pictures import grid, middle, psnr
+from styleheat.training.pictures import grid, in_parts, middle, psnr
 from styleheat.training.regions import landmark_loss, local_loss, part_images, soft_mask
 
 
@@ -30,7 +30,7 @@ class StyleHEATRecipe:
         self, config: NetworkConfig, params: Train, model: StyleHEAT, critic: Discriminator, heldout: dict
     ) -> None:
         check_critic_batch("train", params.losses.adversarial, params.batch)
-        self.model, self.heldout = model, heldout
+        self.model, self.heldout, self.batch = model, heldout, params.batch
         model.generator.requires_grad_(params.tune_prior)
         model.generator.e4e_encoder.requires_grad_(False)
         self.player = StyleHEATPlayer(model, critic, params, config)
@@ -61,8 +61,11 @@ class StyleHEATRecipe:
         device = next(self.model.parameters()).device
         source, target = self.heldout["source"].to(device), self.heldout["target"].to(device)
         window = told(self.model, {key: self.heldout[key].to(device) for key in ("target_window", "source_window")})
-        frame = self.model(source, window, size=target.shape[-1])
-        return source, target, frame.image
+
+        def drive(source: Tensor, window: Tensor) -> Tensor:
+            return self.model(source, window, size=target.shape[-1]).image
+
+        return source, target, in_parts(drive, source, window, size=self.batch)
 
 
 class StyleHEATPlayer(nn.Module):

@@ -184,6 +184,21 @@ def test_styleheat_trains_warper_and_calibrator_and_leaves_the_prior():
         assert set(recipe.validate()) == {"psnr", "psnr_repeated_source", "psnr_mouth", "psnr_mouth_repeated_source"}
 
 
+@pytest.mark.parametrize("part", ["video_warper", "generator.stylegan"])
+def test_judging_paints_no_more_at_once_than_a_step(part: str):
+    model, seen = StyleHEAT(TINY), []
+    recipe = StyleHEATRecipe(TINY, TRAIN, model, Discriminator(TINY), pairs(9))
+    prior = PriorRecipe(TINY, PRIOR, model.generator, Discriminator(TINY), pairs(9)["source"])
+    model.get_submodule(part).register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    model.eval()
+    with torch.no_grad():
+        scores = recipe.validate(), prior.validate()
+        assert seen and set(seen) == {TRAIN.batch, 9 - 2 * TRAIN.batch}
+        recipe.batch = prior.batch = 9  # all at once gives the same
+        for once, parts in zip((recipe.validate(), prior.validate()), scores, strict=True):
+            assert once == pytest.approx(parts, abs=1e-3)
+
+
 def test_styleheat_may_tune_the_prior_but_not_its_codes():
     model = StyleHEAT(TINY)
     params = TRAIN.model_copy(update={"tune_prior": True})
