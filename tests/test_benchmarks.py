@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import data, inference, reference
+from benchmarks import data, inference, reference, training
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.layers import Blur, Upsample
 from styleheat.networks.stylegan2 import ModulatedConv2d
@@ -41,6 +41,16 @@ def test_one_run_prints_all_paths() -> None:
     assert results["plain"]["gflop_computed"] < results["reference"]["gflop_computed"]
     lines = inference.table(report).splitlines()
     assert len(lines) == 6 and f"{NETWORKS['embedded'].image_size} px" in lines[2]
+
+
+def test_trainings_are_measured_as_the_profile_has_them(tmp_path: Path) -> None:
+    full, embedded = (training.parameters(name, tmp_path) for name in ("full", "embedded"))
+    assert (full.network, full.train.batch, full.train.perceptual) == ("full", 4, "vgg19")
+    assert (embedded.network, embedded.train.perceptual) == ("embedded", "gradient")
+    row = training.measure("train", embedded, 1, tmp_path / "run")
+    assert row["batch"] == embedded.train.batch and row["seconds_per_step"] > 0
+    assert row["samples_per_second"] == pytest.approx(row["batch"] / row["seconds_per_step"], rel=0.05)
+    assert "seconds_per_step" in training.table({"train": row})
 
 
 def of_data(*options: str) -> dict:

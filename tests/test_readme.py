@@ -322,6 +322,13 @@ def memory(project: Repository, command: str) -> None:
     assert "difference" in shell(project, f"{command} --seconds 1")
 
 
+def training_benchmark(project: Repository, command: str) -> None:
+    """One training of the small size."""
+    small = command.replace("full", "embedded")
+    assert small != command
+    assert "seconds_per_step" in shell(project, f"{small} --only train_warper --steps 1")
+
+
 def data_benchmark(project: Repository, command: str) -> None:
     """One part of it, on a small set, with the real stages."""
     shutil.copytree(ROOT / "stages", project.path / "stages", dirs_exist_ok=True)
@@ -364,6 +371,7 @@ CHECKS: dict[str, Check] = {
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
     "python -m benchmarks.memory": memory,
+    "python -m benchmarks.training --network full": training_benchmark,
     "python -m benchmarks.data": data_benchmark,
 }
 
