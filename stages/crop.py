@@ -14,7 +14,7 @@ from styleheat.files import fingerprint
 from styleheat.params import Crop
 from styleheat.pipeline import Stage, main
 
-VERSION = 3
+VERSION = 4
 """To be raised when the same video would be cut otherwise."""
 
 

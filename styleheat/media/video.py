@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
@@ -98,8 +99,8 @@ def read_frames(
             whatever the file's own timing. None yields every frame of the file once.
         start, end: the range in seconds from the first frame; `round((end - start) · fps)` frames when the video
             lasts that long.
-        size: (width, height) to scale to; None keeps the file's.
-        part: (x0, y0, x1, y1) pixels of these frames to yield instead of the whole; the rest is not even converted.
+        part: (x0, y0, x1, y1) pixels to yield instead of the whole frame; the rest is not even converted.
+        size: (width, height) to scale to, frame or part; None keeps the file's.
 
     Raises InputError as `probe` does, before the first frame; or when the file turns out damaged on the way.
     """
@@ -264,19 +265,29 @@ class _Converter:
         self._cutter: _Cutter | None = None
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
-        as_it_is = not round(frame.rotation / 90) % 4 and (self.size or _shown_size(frame, self.stream)) == (
-            frame.width,
-            frame.height,
-        )
-        if not any(self.part) or not as_it_is or frame.format.name not in _PLAIN:
-            return np.ascontiguousarray(self._whole(frame)[self._inner])
+        if not any(self.part):
+            return np.ascontiguousarray(self._whole(frame, self.size))
+        as_it_is = not round(frame.rotation / 90) % 4 and _shown_size(frame, self.stream) == (frame.width, frame.height)
+        if not as_it_is or frame.format.name not in _PLAIN:
+            return self._scaled(self._whole(frame)[self._inner])
         if self._cutter is None or not self._cutter.fits(frame):
             self._cutter = _Cutter(frame, self.part)
-        return np.ascontiguousarray(self._whole(self._cutter.cut(frame))[self._cutter.inner])
+        cut = self._cutter.cut(frame)
+        if self._cutter.exact:
+            return np.ascontiguousarray(self._whole(cut, self.size))
+        return self._scaled(self._whole(cut)[self._cutter.inner])
 
-    def _whole(self, frame: VideoFrame) -> np.ndarray:
+    def _scaled(self, part: np.ndarray) -> np.ndarray:
+        """A part that could not be scaled while it was converted."""
+        height, width = part.shape[:2]
+        if self.size in (None, (width, height)):
+            return np.ascontiguousarray(part)
+        shrinks = self.size[0] * self.size[1] < width * height
+        return cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+    def _whole(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> np.ndarray:
         quarters = round(frame.rotation / 90) % 4
-        width, height = self.size or _shown_size(frame, self.stream)
+        width, height = size or _shown_size(frame, self.stream)
         if quarters % 2:
             width, height = height, width
         shrinks = width * height < frame.width * frame.height
@@ -299,7 +310,8 @@ _PLAIN = ("yuv420p", "yuvj420p")
 class _Cutter:
     """Cuts a part out of decoded frames before they are converted, without copying it.
 
-    part: (x0, y0, x1, y1). inner: the part within what `cut` returns, which begins at even pixels as chroma does.
+    part: (x0, y0, x1, y1). inner: the part within what `cut` returns, which begins and ends at even pixels as chroma
+    does. exact: it is all of that.
     """
 
     def __init__(self, frame: VideoFrame, part: tuple[int, int, int, int]) -> None:
@@ -307,6 +319,7 @@ class _Cutter:
         left, top = part[0] // 2 * 2, part[1] // 2 * 2
         right, bottom = min(frame.width, -(-part[2] // 2) * 2), min(frame.height, -(-part[3] // 2) * 2)
         self.inner = slice(part[1] - top, part[3] - top), slice(part[0] - left, part[2] - left)
+        self.exact = (left, top, right, bottom) == part
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)

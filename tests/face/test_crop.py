@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from styleheat.face.align import ffhq_box
-from styleheat.face.crop import Cropped, Method, crop_video, cut_out, read_segments
+from styleheat.face.crop import Cropped, Method, crop_video, cut_out, read_segments, to_cut
 from styleheat.face.detect import overlap
 from styleheat.face.landmarks import MediaPipe
 from styleheat.media.audio import read_audio
@@ -93,13 +93,34 @@ def test_what_lies_beyond_the_picture_is_mirrored(astronaut: np.ndarray, tmp_pat
     assert len(finder.detect_all(frame)) == 1
 
 
-def test_png_clips_are_what_was_cut(film: Maker, finder: MediaPipe) -> None:
-    video = film([[100 + k] for k in range(30)])
-    segment = {"clip": "film", "start": 0, "end": None, "size": None, "crop": [90, 40, 350, 300], "face": None}
-    video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
-    path = only_file(cut(video, finder, codec="png"))
-    wanted = [cut_out(frame, np.array(segment["crop"]), 128) for frame in read_frames(video)]
+@pytest.mark.parametrize("size", [132, 130])
+def test_png_clips_are_what_was_cut(size: int, film: Maker, finder: MediaPipe) -> None:
+    """A square not twice as large as the clip is cut out and scaled; another one is scaled while it is converted."""
+    video, box = film([[100 + k] for k in range(30)]), (90, 40, 350, 300)
+    write_sidecar(video, {"clip": "film", "crop": box})
+    path = only_file(cut(video, finder, size=size, codec="png"))
+    if size == 132:
+        wanted = [cut_out(frame, np.array(box), size) for frame in read_frames(video)]
+    else:
+        wanted = list(read_frames(video, part=box, size=(size, size)))
     assert len(wanted) == 30 and np.array_equal(list(read_frames(path)), wanted)
+
+
+@pytest.mark.parametrize("corner", [(200, 60), (201, 61), (400, 110)])
+def test_large_squares_are_cut_where_small_ones_are(corner: tuple[int, int], film: Maker, finder: MediaPipe) -> None:
+    """Three times as large as the clip, at even and odd pixels, and beyond the picture's edge: points fit the clip."""
+    x, y = corner
+    box, size = np.array([x, y, x + 241, y + 241]), 80
+    path = film([[x]] * 30)
+    write_sidecar(path, {"clip": "large", "crop": box.tolist()})
+    clip = only_file(cut(path, finder, size=size, codec="png"))
+    points = finder.landmarks(next(read_frames(path)))
+    frame = next(read_frames(clip))
+    wanted = cut_out(next(read_frames(path)), box, size)
+    assert np.abs(frame.astype(int) - wanted).mean() < 1.5
+    found = finder.landmarks(frame)
+    assert points is not None and found is not None
+    assert np.abs(found - to_cut(points, box, size)).mean() < 1.0
 
 
 def test_sound_stays_with_its_frames(film: Maker, finder: MediaPipe) -> None:

@@ -3,6 +3,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -162,6 +163,37 @@ def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotatio
         assert len(parts) == 3 and parts[0].flags.c_contiguous
         for whole, part in zip(wholes, parts, strict=True):
             np.testing.assert_array_equal(part, whole[y0:y1, x0:x1])
+
+
+@pytest.mark.parametrize("form", ["yuv420p", "yuv444p"])
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize("corner", [(0, 0), (20, 10), (21, 11)])
+def test_a_part_is_scaled_as_the_whole_shows_it(
+    form: str, rotation: int, corner: tuple[int, int], tmp_path: Path
+) -> None:
+    """Whether that is done while it is converted or afterwards; half a pixel off would be seen."""
+    size, side = 40, 140
+    path = tmp_path / "waves.mp4"
+    y, x = np.mgrid[:180, :200] / 7
+    waves = np.dstack([np.sin(x) * np.cos(y) * 90 + 128] * 3)  # grey: where chroma lies, scaling and not take otherwise
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, width=200, height=180, pix_fmt=form, options={"crf": "4"})
+        if rotation:
+            stream.set_display_rotation(rotation)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(waves.astype(np.uint8), "rgb24")))
+        container.mux(stream.encode(None))
+    (whole,) = read_frames(path)
+
+    def scaled(x0: int, y0: int) -> np.ndarray:
+        cut = whole[y0 : y0 + side, x0 : x0 + side]
+        return cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA).astype(int)
+
+    x0, y0 = corner
+    (made,) = read_frames(path, part=(x0, y0, x0 + side, y0 + side), size=(size, size))
+    assert made.shape == (size, size, 3)
+    error = np.abs(made - scaled(x0, y0)).mean()
+    beside = min(np.abs(made - scaled(x0 + dx, y0 + dy)).mean() for dx, dy in ((2, 0), (0, 2)))
+    assert error < 2 and beside > 3 * error
 
 
 def write_interlaced(path: Path, count: int, rotation: int = 0) -> Path:
