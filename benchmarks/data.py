@@ -5,7 +5,10 @@
     pack    frames a second of packing clips of twice the size into an LMDB, two workers, against Pillow frame by frame:
             bicubic and JPEG, one transaction a clip, as PIRenderer does it, and the aligned frames as FFHQ makes them
             with Pillow; then against the same loop without aligned frames, which is half of the work
-    loader  pairs a second by two workers, against a data set of the same pairs that decodes with Pillow
+    loader  samples a second by no worker and by two: pairs as train_warper and train read them, the latter with both
+            aligned frames, against a data set that decodes source, target and one aligned frame of every pair with
+            Pillow, to float32; and stretches of speech, against a data set that cuts them from the mel windows of
+            whole clips of 1024 frames
     one     what one more clip takes where a thousand are done, for each stage, against that clip alone
     memory  the peak of a process that crops a long 1080p video, at a tenth of the length and at the whole
     index   seconds to plan, list and resume each stage of a set of 150,000 clips
@@ -40,7 +43,7 @@ from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store
 from styleheat.clips.account import FOLDERS
 from styleheat.clips.index import Entry, Task
-from styleheat.constants import FPS, LANDMARKS, PACKED_COEFFICIENTS
+from styleheat.constants import FPS, LANDMARKS, MEL_BANDS, MEL_FPS, PACKED_COEFFICIENTS
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import (
@@ -284,39 +287,111 @@ def pillow_loop(clip: Path, folder: Path, aligned: bool) -> None:
 
 # --- loader
 
+ROUNDS = 3
+STRETCH = 33
+"""Frames of a sample of train_audio."""
 
-def measure_loader(told: argparse.Namespace) -> dict[str, float]:
+
+def measure_loader(told: argparse.Namespace) -> dict[str, dict[str, float]]:
     import torch
-    from torch.utils.data import DataLoader
 
-    from styleheat.clips.pairs import FramePairs
+    from styleheat.clips.pairs import FramePairs, SpeechClips
 
     torch.set_num_threads(1)  # as DataLoader does in its workers
     for person in range(4):
         write_clip(str(person), told.frames, SIZE)
     run("pack", params())
     clips = store.ClipStore("data/vox/lmdb", SIZE)
-    count, batch = 4 * told.frames, 16
+    speech = speech_clips(params().sets.hdtf.crop.max_frames)
+    windows = ("source", "target", "source_window", "target_window")
+    everything = (*windows, "source_landmarks", "target_landmarks", "source_align", "target_align")
 
-    def draw(pairs: Any, workers: int) -> float:
-        loader = DataLoader(pairs, batch, sampler=range(count), num_workers=workers)
-        return timed(lambda: [None for _ in loader])
+    def pairs(reads: tuple[str, ...], workers: int) -> dict[str, float]:
+        # LMDB opens a file but once a process.
+        copy = shutil.copy(clips.folder / str(SIZE) / store.DATABASE, f"usual{len(reads)}{workers}.mdb")
+        ours = FramePairs(clips, "train", SIZE, seed=0, reads=reads)
+        return compared(ours, PillowPairs(clips, copy), 4 * told.frames, workers, batch=16)
 
-    report: dict[str, float] = {}
+    def stretches(workers: int) -> dict[str, float]:
+        ours, usual = SpeechClips(speech, "train", STRETCH, seed=0), WholeClips(speech, "train", STRETCH, seed=0)
+        return compared(ours, usual, 512, workers, batch=64)
+
+    report: dict[str, dict[str, float]] = {"warper": {}, "StyleHEAT": {}, "speech": {}}
     for workers in (0, WORKERS):
-        copy = shutil.copy(clips.folder / str(SIZE) / store.DATABASE, f"usual{workers}.mdb")
-        both = FramePairs(clips, "train", SIZE, seed=0), PillowPairs(clips, copy)
-        ours, usual = (count / draw(pairs, workers) for pairs in both)
-        report |= {f"ours, {workers} workers": round(ours, 1), f"Pillow, {workers} workers": round(usual, 1)}
-        report[f"ratio, {workers} workers"] = round(ours / usual, 2)
-    report["ratio to Pillow in the training's process"] = round(
-        report[f"ours, {WORKERS} workers"] / report["Pillow, 0 workers"], 2
-    )
+        report["warper"] |= pairs(windows, workers)
+        report["StyleHEAT"] |= pairs(everything, workers)
+        report["speech"] |= stretches(workers)
     return report
 
 
+def compared(ours: Any, usual: Any, count: int, workers: int, batch: int) -> dict[str, float]:
+    """Samples a second of two data sets, and their ratio: medians of rounds in which they take turns."""
+    found = np.array([[rate(dataset, count, workers, batch) for dataset in (ours, usual)] for _ in range(ROUNDS)])
+    medians = np.median(found, axis=0)
+    names = ("ours", "usual", "ratio")
+    values = (round(medians[0], 1), round(medians[1], 1), round(medians[0] / medians[1], 2))
+    return {f"{name}, {workers} workers": float(value) for name, value in zip(names, values, strict=True)}
+
+
+def rate(dataset: Any, count: int, workers: int, batch: int) -> float:
+    """Samples a second, without the time that the workers take to start and to read a batch each."""
+    from torch.utils.data import DataLoader
+
+    first = max(workers, 1)
+    loader = iter(DataLoader(dataset, batch, sampler=range(first * batch + count), num_workers=workers))
+    for _ in range(first):
+        next(loader)
+    return count / timed(lambda: [None for _ in loader])
+
+
+def speech_clips(frames: int) -> store.ClipStore:
+    """Four clips with audio; their images are small, as train_audio reads none."""
+    rng = np.random.default_rng(0)
+    names, side = [f"{person}#" for person in range(4)], 16
+    for name in names:
+        with store.ShardWriter(Path(f"{name}.zip"), name) as shard:
+            image = np.zeros((side, side, 3), np.uint8)
+            for _ in range(frames):
+                shard.add_frame(image, image)
+            points = some_landmarks(SIZE) + rng.normal(size=(frames, LANDMARKS, 2))
+            mel = rng.normal(size=(MEL_BANDS, frames * MEL_FPS // FPS))
+            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, mel, source="made up")
+    store.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
+    return store.ClipStore("speech", side)
+
+
+class WholeClips:
+    """The same samples as `SpeechClips`, cut from what is computed of the whole clip."""
+
+    def __init__(self, clips: store.ClipStore, split: str, frames: int, *, seed: int) -> None:
+        self.clips, self.frames, self.seed = clips, frames, seed
+        self.names = {clip: clips.length(clip) for clip in clips.clips(split)}
+        self.persons = [store.person_of(clip) for clip in self.names]
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        import torch
+
+        from styleheat.media.mel import mel_windows
+        from styleheat.morphable.model import blink_track
+
+        rng = np.random.default_rng([self.seed, number])
+        clip = list(self.names)[rng.integers(len(self.names))]
+        start = int(rng.integers(self.names[clip] - self.frames + 1))
+        stretch = slice(start, start + self.frames)
+        mel = self.clips.mel(clip)
+        assert mel is not None
+        return {
+            "mel": torch.from_numpy(mel_windows(mel, self.names[clip])[stretch]),
+            "descriptors": torch.from_numpy(descriptor(self.clips.coefficients(clip))[stretch]),
+            "blink": torch.from_numpy(blink_track(self.clips.landmarks(clip))[stretch].astype(np.float32)),
+            "person": self.persons.index(store.person_of(clip)),
+            "clip": clip,
+        }
+
+
 class PillowPairs:
-    """The same samples as `FramePairs`, by Pillow and torchvision, one read transaction a value."""
+    """Pairs with all items but the target's aligned frame, by Pillow and torchvision: images as float32 in [-1, 1], one
+    read transaction a value."""
 
     def __init__(self, clips: store.ClipStore, path: str) -> None:
         """path: a copy of the LMDB, as LMDB opens a file but once a process."""

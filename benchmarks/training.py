@@ -3,13 +3,14 @@
 Sizes, batches and losses are those of params.yaml, or with `--network full` of profiles/full.yaml. Weights are drawn
 from a seed, VGG19's too, and so is one batch, which is seen in every step: what reading the LMDB costs is not measured.
 Printed are seconds a step (the median), samples a second, the hours that the profile's steps would take, and on GPUs
-the most memory that was allocated: while training, then while the held-out samples were judged. The critic's penalty
-comes every 16 steps.
+the most memory that was allocated: while training, then in validation. The discriminator's penalty comes every 16
+steps. `--set` changes parameters of the training, as `--set precision=bf16 checkpointing=true micro_batch=4`.
 """
 
 import argparse
 import itertools
 import json
+import resource
 import shutil
 import statistics
 import tempfile
@@ -18,12 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+import yaml
 from torch.utils.data import Dataset, default_collate
 
 from stages import profile
 from styleheat import checkpoints
+from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.inversion import Inverter
@@ -35,9 +37,10 @@ from styleheat.networks.warper import VideoWarper
 from styleheat.params import PARAMS_FILE, Params, check_params, read_yaml
 from styleheat.pipeline import Stage
 from styleheat.training.audio import FRAMES, AudioRecipe
+from styleheat.training.distributed import joined
+from styleheat.training.landmark_basis import LandmarkBasis
 from styleheat.training.loop import fit
 from styleheat.training.prior import PriorRecipe
-from styleheat.training.run import HELDOUT
 from styleheat.training.styleheat import StyleHEATRecipe
 from styleheat.training.warper import WarperRecipe
 
@@ -51,19 +54,20 @@ def main() -> None:
     parser.add_argument("--network", choices=list(NETWORKS), default="embedded")
     parser.add_argument("--only", choices=RECIPES, help="one training")
     parser.add_argument("--steps", type=int, default=34, help="that are measured, after two more")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of the trainings")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     told = parser.parse_args()
     if told.steps < 1:
         parser.error("--steps must be 1 or more")
     report = {}
     with tempfile.TemporaryDirectory() as folder:
-        params = parameters(told.network, Path(folder))
+        params = parameters(told.network, Path(folder), told.set)
         for name in [told.only] if told.only else RECIPES:
             report[name] = measure(name, params, told.steps, Path(folder, name))
     print(json.dumps(report, indent=2) if told.json else table(report))
 
 
-def parameters(network: str, folder: Path) -> Params:
+def parameters(network: str, folder: Path, changes: list[str]) -> Params:
     """Those of params.yaml, or of profiles/full.yaml over it, with weights for VGG19 where they are asked for."""
     path = Path(shutil.copy(ROOT / PARAMS_FILE, folder))
     if network == "full":
@@ -71,9 +75,18 @@ def parameters(network: str, folder: Path) -> Params:
     tree = read_yaml(path)
     torch.manual_seed(SEED)
     checkpoints.save_model(folder / "vgg19", Vgg19(), NETWORKS[network], {})
-    for name in ("train_prior", "train_warper", "train"):
-        tree[name]["perceptual_weights"] = str(folder / "vgg19")
+    for name in RECIPES:
+        tree[name] |= {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in changes)}
+        if name != "train_audio":
+            tree[name]["perceptual_weights"] = str(folder / "vgg19")
     return check_params(tree | {"network": network})
+
+
+class Silent:
+    """Takes what a training logs."""
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None: ...
+    def log_image(self, key: str, path: Path, step: int = 0) -> None: ...
 
 
 class Drawn(Dataset):
@@ -91,16 +104,18 @@ class Drawn(Dataset):
 
 def pair(size: int, aligned: int) -> dict[str, Any]:
     """A sample as `FramePairs` gives it."""
-    picture = lambda size: torch.rand(3, size, size) * 2 - 1  # noqa: E731
+    picture = lambda size: torch.randint(0, 256, (size, size, 3), dtype=torch.uint8)  # noqa: E731
     points = lambda: size * (0.2 + 0.6 * torch.rand(68, 2))  # noqa: E731
     return {
         "source": picture(size),
         "target": picture(size),
         "source_align": picture(aligned),
+        "target_align": picture(aligned),
         "source_window": torch.randn(73, 27),
         "target_window": torch.randn(73, 27),
         "source_landmarks": points(),
         "target_landmarks": points(),
+        "draw": int(torch.randint(2**62, ())),
     }
 
 
@@ -111,20 +126,20 @@ def speech() -> dict[str, Any]:
         "descriptors": torch.randn(FRAMES, 73),
         "blink": torch.rand(FRAMES),
         "person": 0,
+        "draw": int(torch.randint(2**62, ())),
     }
 
 
 def recipe_of(name: str, params: Params, config: NetworkConfig, heldout: dict[str, Any]) -> Any:
     match name:
         case "train_prior":
-            prior, critic = Inverter(config), Discriminator(config)
-            return PriorRecipe(config, params.train_prior, prior, critic, heldout["source"])
+            return PriorRecipe(config, params.train_prior, Inverter(config), Discriminator(config), heldout)
         case "train_warper":
-            return WarperRecipe(config, params.train_warper, VideoWarper(config), heldout)
+            return WarperRecipe(config, params.train_warper, VideoWarper(config), heldout, SEED)
         case "train":
-            model, critic = StyleHEAT(config), Discriminator(config)
-            return StyleHEATRecipe(config, params.train, model, critic, heldout)
-    return AudioRecipe(params.train_audio, Audio2Motion(config), heldout)
+            return StyleHEATRecipe(config, params.train, StyleHEAT(config), Discriminator(config), heldout)
+    basis = LandmarkBasis(face_model().mean, face_model().expression)
+    return AudioRecipe(params.train_audio, Audio2Motion(config), basis, heldout)
 
 
 def measure(name: str, params: Params, steps: int, folder: Path) -> dict[str, float]:
@@ -135,35 +150,37 @@ def measure(name: str, params: Params, steps: int, folder: Path) -> dict[str, fl
     size = {"train_prior": config.image_size, "train_warper": config.input_size}.get(name, pack.size)
     draw = speech if name == "train_audio" else lambda: pair(size, pack.align_size)
     torch.manual_seed(SEED)
-    recipe = recipe_of(name, params, config, default_collate([draw() for _ in range(HELDOUT)]))
-    for player in recipe.players.values():
-        channels_last(player)
+    recipe = recipe_of(name, params, config, default_collate([draw() for _ in range(settings.validate_samples)]))
+    for phase in recipe.phases.values():
+        channels_last(phase)
     begun: list[float] = []
     memory: list[float] = []
-    begin_step, sample = recipe.begin_step, recipe.sample
+    start_step, validate = recipe.start_step, recipe.validate
 
     def clock(step: int) -> None:
-        begin_step(step)
+        start_step(step)
         begun.append(time.perf_counter())
 
-    def look() -> np.ndarray:
+    def judge() -> dict[str, float]:
         memory.append(peak(device))
-        return sample()
+        return validate()
 
-    recipe.begin_step, recipe.sample = clock, look
+    recipe.start_step, recipe.validate = clock, judge
     peak(device)
-    fit(
-        recipe,
-        Drawn(draw, settings.batch),
-        settings.model_copy(update={"steps": steps + 2, "save_every": 10**9, "sample_every": 10**9}),
-        seed=SEED,
-        scratch=folder,
-        curves=folder / "curves.csv",
-        samples=folder / "samples.png",
-        device=device,
-        log=lambda losses, step: None,
-        name=name,
-    )
+    seldom = {"save_every": 10**9, "sample_every": 10**9, "validate_every": 10**9}
+    with joined(device) as world:
+        fit(
+            recipe,
+            Drawn(draw, settings.batch),
+            settings.model_copy(update={"steps": steps + 2, **seldom}),
+            world,
+            seed=SEED,
+            scratch=folder,
+            curves=folder / "curves.csv",
+            samples=folder / "samples.jpg",
+            log=Silent(),
+            name=name,
+        )
     memory.append(peak(device))
     step = statistics.median(after - before for before, after in itertools.pairwise(begun[1:]))
     return {
@@ -172,14 +189,14 @@ def measure(name: str, params: Params, steps: int, folder: Path) -> dict[str, fl
         "samples_per_second": round(settings.batch / step, 1),
         "hours": round(settings.steps * step / 3600, 1),
         "training_gb": memory[0],
-        "judging_gb": memory[1],
+        "validation_gb": memory[1],
     }
 
 
 def peak(device: str) -> float:
-    """GB allocated on a GPU at most since the last call; 0 on CPUs."""
+    """GB allocated on a GPU at most since the last call; on CPUs the most that this process ever had."""
     if not device.startswith("cuda"):
-        return 0.0
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
     torch.cuda.synchronize(device)
     most = torch.cuda.max_memory_allocated(device) / 1e9
     torch.cuda.reset_peak_memory_stats(device)

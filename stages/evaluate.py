@@ -11,6 +11,7 @@ FILMS = Path("data/evaluate")
 
 
 def body(stage: Stage) -> None:
+    from styleheat import checkpoints
     from styleheat.clips.store import ClipStore
     from styleheat.evaluation import protocols, report
     from styleheat.inference import animate
@@ -22,7 +23,8 @@ def body(stage: Stage) -> None:
     model = animate.load_styleheat(infer.models, device)
     audio_model = animate.load_audio2motion(infer.audio_models, device)
     store = ClipStore("data/hdtf/lmdb", stage.params.sets.hdtf.pack.size)
-    clips = protocols.read_clips(store, CLIPS, settings.clips, settings.seconds)
+    aligned = checkpoints.aligned_source(infer.models)
+    clips = protocols.read_clips(store, CLIPS, settings.clips, settings.seconds, aligned)
     examiner = protocols.Examiner(model, audio_model, reader, stage.params.seed)
     trials = examiner.run(clips)
 

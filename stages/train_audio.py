@@ -1,4 +1,4 @@
-"""Train the audio driver, speech to expression and head pose, on hdtf -> models/audio."""
+"""Train the audio driver, audio to expression and head pose, on hdtf -> models/audio."""
 
 from pathlib import Path
 
@@ -11,8 +11,10 @@ def train_audio(stage: Stage) -> None:
     from styleheat.networks.audio2motion import Audio2Motion
     from styleheat.training import run
     from styleheat.training.audio import FRAMES, AudioRecipe
+    from styleheat.training.landmark_basis import landmark_basis
 
     params, settings = stage.params, stage.params.train_audio
+    coefficients = params.sets.hdtf.coefficients
     store = ClipStore("data/hdtf/lmdb", params.sets.hdtf.pack.size)
 
     def speech(split: str) -> SpeechClips:
@@ -20,18 +22,19 @@ def train_audio(stage: Stage) -> None:
 
     def build() -> AudioRecipe:
         model = Audio2Motion(run.architecture(params))
-        run.begin(model, settings.init, part="audio2motion")
-        return AudioRecipe(settings, model, run.heldout(speech("test")))
+        run.load_init(model, settings.init, part="audio2motion")
+        basis = landmark_basis(coefficients.backend, coefficients.weights, store)
+        return AudioRecipe(settings, model, basis, run.heldout(speech("test"), settings.validate_samples))
 
     if not sounding(store, "train"):
-        # Films without sound teach no speech, and are no reason to stop a pipeline that can do without.
+        # Videos without sound teach no speech, and are no reason to stop a pipeline that can do without.
         model = Audio2Motion(run.architecture(params))
-        run.keep(
-            stage, settings, model, "audio2motion", "no clip of data/hdtf/lmdb has sound", out=Path("models/audio")
-        )
+        reason = "no clip of data/hdtf/lmdb has sound"
+        run.keep_init(stage, settings, model, "audio2motion", reason, out=Path("models/audio"))
         return
-    run.run(stage, settings, build, speech("train"), [store], starts=[settings.init], out=Path("models/audio"))
+    starts = [settings.init, coefficients.weights]
+    run.run(stage, settings, build, speech("train"), [store], starts=starts, out=Path("models/audio"))
 
 
 if __name__ == "__main__":
-    main(train_audio)
+    main(train_audio, processes=True)

@@ -1,4 +1,4 @@
-"""Train the video warper, which moves a picture by a window of coefficients, on vox -> models/warper."""
+"""Train the video warper, which moves an image by a window of coefficients, on vox -> models/warper."""
 
 from pathlib import Path
 
@@ -10,24 +10,23 @@ def train_warper(stage: Stage) -> None:
     from styleheat.clips.store import ClipStore
     from styleheat.networks.warper import VideoWarper
     from styleheat.training import run
-    from styleheat.training.warper import WarperRecipe
+    from styleheat.training.warper import READS, VALIDATION_READS, WarperRecipe
 
     params, settings = stage.params, stage.params.train_warper
     config = run.architecture(params)
     store = ClipStore("data/vox/lmdb", params.sets.vox.pack.size)
     mirror = params.sets.vox.coefficients.backend == "fit"
+    training = FramePairs(store, "train", config.input_size, seed=params.seed, reads=READS, mirror=mirror)
 
     def build() -> WarperRecipe:
         warper = VideoWarper(config)
-        if not run.begin(warper, settings.init, part="video_warper"):
-            warper.mapping_net.standardise(*pairs("train").descriptor_statistics())
-        return WarperRecipe(config, settings, warper, run.heldout(pairs("test")))
+        if not run.load_init(warper, settings.init, part="video_warper"):
+            warper.mapping_net.standardise(*training.descriptor_statistics())
+        pairs = FramePairs(store, "test", config.input_size, seed=params.seed, reads=VALIDATION_READS)
+        return WarperRecipe(config, settings, warper, run.heldout(pairs, settings.validate_samples), params.seed)
 
-    def pairs(split: str) -> FramePairs:
-        return FramePairs(store, split, config.input_size, seed=params.seed, mirror=mirror and split == "train")
-
-    run.run(stage, settings, build, pairs("train"), [store], starts=[settings.init], out=Path("models/warper"))
+    run.run(stage, settings, build, training, [store], starts=[settings.init], out=Path("models/warper"))
 
 
 if __name__ == "__main__":
-    main(train_warper)
+    main(train_warper, processes=True)

@@ -70,6 +70,13 @@ def read_config(folder: str | Path) -> tuple[NetworkConfig, dict[str, Any]]:
         raise InputError(f"{path}: not a model's config ({error}); train the model again or restore the file") from None
 
 
+def aligned_source(folder: str | Path) -> bool:
+    """Whether a StyleHEAT folder's model was trained on sources in FFHQ's alignment (`train.aligned_source`), as the
+    released one was."""
+    config, content = read_config(folder)
+    return bool(content.get("settings", {}).get("aligned_source", config.released))
+
+
 def load_model(folder: str | Path, module: nn.Module, prefix: str = "") -> None:
     """Fill a module with a model folder's weights, or with those under `prefix` ("generator." of a StyleHEAT folder).
 
@@ -154,7 +161,7 @@ HFGI = Released("hfgi.pth", "HFGI's aligner and residual encoder", STYLEHEAT_REL
 STYLEGAN = Released("StyleGAN_e4e.pth", "the StyleGAN2 generator of 1024 pixels", STYLEHEAT_RELEASE)
 VISUAL = Released("StyleHEAT_visual.pt", "the video warper and calibrator", STYLEHEAT_RELEASE)
 WARPER = Released("video_warper.pth", "the video warper before it was tuned with the calibrator", STYLEHEAT_RELEASE)
-CRITIC = Released("stylegan2_d_256.pth", "the StyleGAN2 discriminator of 256 pixels", STYLEHEAT_RELEASE)
+DISCRIMINATOR = Released("stylegan2_d_256.pth", "the StyleGAN2 discriminator of 256 pixels", STYLEHEAT_RELEASE)
 VGG19 = Released("vgg19-dcbb9e9d.pth", "VGG19 trained on ImageNet", "https://download.pytorch.org/models")
 SADTALKER = Released("SadTalker_V0.0.2_256.safetensors", "all networks of SadTalker", SADTALKER_RC_RELEASE)
 EXPRESSION = Released("auido2exp_00300-model.pth", "the expression network", SADTALKER_RELEASE)
@@ -298,11 +305,11 @@ def released_warper(folder: Path) -> State:
     return _section(folder, VISUAL, tuned, None, warper, "")
 
 
-def released_critic(folder: Path) -> State:
+def released_discriminator(folder: Path) -> State:
     """The tensors of a `Discriminator` of full size."""
     with torch.device("meta"):
-        critic = Discriminator(NETWORKS["full"])
-    return _section(folder, CRITIC, read_released(folder, CRITIC), None, critic, "")
+        discriminator = Discriminator(NETWORKS["full"])
+    return _section(folder, DISCRIMINATOR, read_released(folder, DISCRIMINATOR), None, discriminator, "")
 
 
 def released_vgg19(folder: Path) -> State:
@@ -375,7 +382,7 @@ RELEASED: Mapping[str, Callable[[Path], State]] = {
     "prior": released_prior,
     "styleheat": released_styleheat,
     "warper": released_warper,
-    "critic": released_critic,
+    "discriminator": released_discriminator,
     "vgg19": released_vgg19,
     "audio": released_audio,
     "editing": released_editing,
@@ -395,7 +402,7 @@ def released_files(name: str, folder: Path) -> tuple[Released, ...]:
     others: dict[str, tuple[Released, ...]] = {
         "prior": PRIOR_FILES,
         "styleheat": (*PRIOR_FILES, VISUAL),
-        "critic": (CRITIC,),
+        "discriminator": (DISCRIMINATOR,),
         "vgg19": (VGG19,),
         "editing": (AGE, HEAD_POSE, GANSPACE, PULSE),
     }

@@ -15,11 +15,12 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, sync: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends, remove it when the block raises.
 
     The temporary name keeps the suffix (writers choose formats by it) and never writes through a hard link, which
     would change the file inside DVC's cache too. A file or a whole folder may be written under the temporary name.
+    sync: what was written, and its name, are on the disk when this returns.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,9 +28,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     _remove(temporary)
     try:
         yield temporary
+        if sync:
+            _sync(temporary)
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
+        if sync:
+            _sync_one(path.parent)
     finally:
         _remove(temporary)
 
@@ -55,6 +60,20 @@ def fingerprint(*facts: Any) -> str:
     """16 hex digits that stand for JSON-able facts; equal facts give equal fingerprints on every machine."""
     text = json.dumps(facts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _sync(path: Path) -> None:
+    """Everything of a file or folder to the disk."""
+    for item in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        _sync_one(item)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -59,7 +59,12 @@ class Runtime(Section):
     backend: Literal["loky", "dask", "ray"]
     """Joblib's backend for them; dask and ray are the user's own clusters."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
-    """`auto` is the first GPU when there is one, else the CPU."""
+    """`auto` is the first GPU when there is one, else the CPU. `cuda:1` is that GPU alone."""
+    processes: Literal["auto"] | Count
+    """Processes of a training: `auto` is one for each GPU that `device` (`auto` or `cuda`) allows, else one. Losses and
+    weights are the same for any number of them. Ignored under `torchrun`, which starts its own."""
+    loader_workers: Literal["auto"] | Amount
+    """Processes that read samples for each process of a training; `auto` is `workers` with a GPU, else none."""
     timeout_s: Positive
     """Seconds one clip may take before it is recorded as lost."""
 
@@ -194,10 +199,26 @@ class Weights(Section):
     them under the same names, or a zip or tar archive of such a folder. What is fetched lies in data/sources/official.
     """
     models: Annotated[
-        list[Literal["styleheat", "audio", "prior", "warper", "critic", "vgg19", "editing", "deep3d"]],
+        list[Literal["styleheat", "audio", "prior", "warper", "discriminator", "vgg19", "editing", "deep3d"]],
         Field(min_length=1),
     ]
     """Which model folders are made in `models/official`; only the files that these need are read or fetched."""
+
+
+class Optimizer(Section):
+    """Constants of Adam and of what follows its steps. The reference's values: StyleHEAT's training configurations."""
+
+    beta1: Annotated[float, Field(ge=0, lt=1)]
+    beta2: Annotated[float, Field(ge=0, lt=1)]
+    """Decay of the moments (reference: 0.5, 0.999)."""
+    eps: Positive
+    """Added to the root of the second moment (reference: 1e-8)."""
+    lr_gamma: Annotated[float, Field(gt=0, le=1)]
+    """What the learning rate is multiplied by every `lr_every` steps (reference: 0.2)."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    """Decay of the exponential moving average of the weights (reference: 0.5^(32/10000) = 0.9977844)."""
+    max_grad_norm: Positive | None
+    """Gradients are clipped at this norm, each network's by itself; null: never (reference)."""
 
 
 class Training(Section):
@@ -206,23 +227,43 @@ class Training(Section):
     init: PathText
     """Folder of the model to start from; one without `model.safetensors` starts from scratch."""
     steps: Amount
-    """Optimiser steps; 0 takes `init` as it is. More steps than last time continue from where training stopped."""
+    """Updates of the weights; 0 takes `init` as it is. More steps than last time continue from where training stopped.
+    """
     batch: Count
-    """Items a step."""
+    """Samples of one update, of all processes together."""
+    micro_batch: Count | None
+    """Samples that a process computes at once, at most: it accumulates the gradients of its share of the batch over as
+    many passes as that takes. null: all of its share at once. Changes memory and speed, not the result."""
     lr: Positive
-    """Adam's learning rate (β 0.5, 0.999)."""
+    """Adam's learning rate (reference: 1e-4)."""
     equalised: Positive
-    """Learning rate of the equalised layers, as a multiple of `lr` (StyleHEAT: 1)."""
+    """Learning rate of the equalised layers, as a multiple of `lr` (reference: 1)."""
     lr_every: Count
-    """Every so many steps the learning rate becomes a fifth (StyleHEAT: 300,000)."""
+    """Steps between multiplications of the learning rate by `optimizer.lr_gamma` (reference: 300,000)."""
+    optimizer: Optimizer
+    precision: Literal["float32", "tf32", "bf16", "fp16"]
+    """Of the networks' convolutions and matrix products; geometry and losses are float32 always. `tf32` rounds the
+    inputs of float32 products to 10 bits on GPUs that can; `bf16` and `fp16` are autocast, the latter with scaled
+    gradients."""
+    checkpointing: bool
+    """Keep fewer activations and compute them again in the backward pass: less memory, about a third more time."""
+    compile: bool
+    """Compile the networks with torch.compile: some minutes at the start, then faster steps on GPUs."""
+    validate_every: Count
+    validate_samples: Count
+    """Steps between validations on held-out people, and the samples of each."""
+    score: str
+    """The validation score that decides which state is the best; which there are: docs/training.md."""
+    export: Literal["last", "best"]
+    """Which state becomes the stage's model."""
     sample_every: Count
     save_every: Count
-    """Steps between sample grids, and between the states that a killed run resumes from."""
+    """Steps between sample grids, and between checkpoints."""
 
 
 class ImageTraining(Training):
     perceptual: Literal["vgg19", "gradient"]
-    """The loss between pictures: VGG19's features, or without its weights a multi-scale L1 and gradient loss."""
+    """The loss between images: VGG19's features, or without its weights a multi-scale L1 and gradient loss."""
     perceptual_weights: PathText
     """Folder of VGG19's weights (`gradient` reads nothing: `models/none`)."""
 
@@ -236,11 +277,15 @@ class PriorLosses(Section):
 
 
 class TrainPrior(ImageTraining):
+    discriminator: PathText
+    """Folder of the discriminator to start from; one without `model.safetensors` starts from scratch."""
     losses: PriorLosses
 
 
 class TrainWarper(ImageTraining):
-    pass
+    mirrored: Annotated[float, Field(ge=0, le=1)]
+    """Share of the steps whose second half is the mirrored source, driven by the source's own window to become the
+    source, in place of the target driven to become the source (StyleHEAT: 0.5)."""
 
 
 class StyleHeatLosses(Section):
@@ -251,7 +296,7 @@ class StyleHeatLosses(Section):
     masked: Weight
     """Perceptual loss of the final picture under the soft mask."""
     style: Weight
-    """Share of the style (Gram) term in `masked`."""
+    """Weight of the style (Gram) term within `masked` and `outside`."""
     outside: Weight
     """Keeps the calibrator from changing what lies outside the mask."""
     adversarial: Weight
@@ -265,6 +310,11 @@ class StyleHeatLosses(Section):
 
 
 class Train(ImageTraining):
+    lr_warper: Weight
+    """Learning rate of the warper; `lr` is that of the calibrator (and of the prior, where it is trained too). 0 leaves
+    the warper as it is (StyleHEAT's configuration: 0.00002; its code: 0)."""
+    discriminator: PathText
+    """Folder of the discriminator to start from; one without `model.safetensors` starts from scratch."""
     aligned_source: bool
     """Invert the FFHQ-aligned source frame (as StyleHEAT does) instead of the clip's own crop."""
     tune_prior: bool

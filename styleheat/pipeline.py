@@ -1,29 +1,40 @@
 """What every stage shares: parameters in, seeds, scratch folder, tracking, metrics out, and errors a user can read.
 
 A stage module ends with `main(body)`, or `main(body, sets=True)` for those that work on one data set and are told which
-by `--set`. Run from the top of the repository, as DVC does: `python -m stages.crop --set vox`.
+by `--set`, or `main(body, processes=True)` for the trainings, which run as several processes where there are several
+GPUs. Run from the top of the repository, as DVC does: `python -m stages.crop --set vox`.
 """
 
 import argparse
+import contextlib
 import os
 import random
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
-from styleheat import files
+from styleheat import files, interrupts, launch
 from styleheat.errors import InputError
 from styleheat.params import Params, load_params
-from styleheat.tracking import MlflowTracker, Tracker
+from styleheat.tracking import MlflowTracker, Status, Tracker, dvc_process
 
 SCRATCH = ".work"
 """Git-ignored folder, unknown to DVC, for what a killed run needs to go on."""
 
-BOOKKEEPING = ("styleheat.params", "styleheat.pipeline", "styleheat.tracking")
+BOOKKEEPING = (
+    "styleheat.interrupts",
+    "styleheat.launch",
+    "styleheat.params",
+    "styleheat.pipeline",
+    "styleheat.tracking",
+)
 """Modules that change no number of a training: a run goes on after they changed."""
 
 
@@ -57,20 +68,23 @@ class Stage:
         return folder
 
     def device(self) -> str:
-        """The device of `runtime.device`: `cpu`, `cuda:0`, ... Also seeds torch, whose import is too slow for stages
-        that have no use for it. Raises InputError when the machine has no such device."""
+        """The device of `runtime.device`: `cpu`, `cuda:0`, ...; of several processes on one machine each has a GPU of
+        its own (`LOCAL_RANK`), unless one is named. Also seeds torch, whose import is too slow for stages that have no
+        use for it. Raises InputError when the machine has no such device."""
         import torch
 
         torch.manual_seed(self.params.seed)
         wanted = self.params.runtime.device
         if wanted == "auto":
-            return "cuda:0" if torch.cuda.is_available() else "cpu"
+            wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        if wanted == "cuda":
+            wanted = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         kind, _, number = wanted.partition(":")
-        if kind == "cuda" and torch.cuda.device_count() <= int(number or 0):
+        if kind == "cuda" and torch.cuda.device_count() <= int(number):
             raise InputError(f"params.yaml: runtime.device: no {wanted} here; cpu or auto would do")
         if kind == "mps" and not torch.backends.mps.is_available():
             raise InputError("params.yaml: runtime.device: no mps here; cpu or auto would do")
-        return "cuda:0" if wanted == "cuda" else wanted
+        return wanted
 
     def metrics_path(self, name: str | None = None) -> Path:
         """`metrics/train.json`, `metrics/vox/crop.json`; `name` in place of the stage's own."""
@@ -85,42 +99,71 @@ class Stage:
         self.tracker.log_metrics(numbers)
 
 
-def main(body: Callable[[Stage], None], *, sets: bool = False, arguments: Sequence[str] | None = None) -> None:
-    """Run a stage and leave the process: status 0, or 1 after one line that says what the user can mend."""
+def main(
+    body: Callable[[Stage], None],
+    *,
+    sets: bool = False,
+    processes: bool = False,
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Run a stage and leave the process: status 0; 1 after one line that says what the user can fix; 130 or 143 after
+    SIGINT or SIGTERM. processes: run it as `runtime.processes` processes."""
     name = _module_name(body)
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[body.__module__].__doc__)
     if sets:
         parser.add_argument("--set", required=True, choices=["vox", "hdtf"], help="the data set to work on")
     chosen = getattr(parser.parse_args(arguments), "set", None)
     title = f"{name}@{chosen}" if chosen else name
-    try:
-        params = load_params()
-    except InputError as error:
-        sys.exit(f"{title}: {error}")
-    random.seed(params.seed)
-    np.random.seed(params.seed)  # noqa: NPY002  for libraries that draw from it; our own code passes generators
+    # SIGTERM kills DVC, which doesn't pass it on. A training that went on alone would meet the next one in its folder.
+    above = psutil.Process().parent() if launch.launched() else dvc_process()
+    if above is not None:
+        interrupts.end_with(above)
     tracker = Tracker()
-    if os.environ.get("RANK", "0") == "0":  # of several processes of one training, the first keeps the records
-        telling = params.model_dump(exclude={"runtime", "youtube"})
-        tracker = MlflowTracker(root(), title, _own_params(params, name, chosen), flatten(telling))
-    stage = Stage(name, params, chosen, tracker)
-    try:
-        body(stage)
-    except InputError as error:
-        tracker.close("FAILED")
-        sys.exit(f"{title}: {error}")
-    except OSError as error:
-        tracker.close("FAILED")
-        if error.errno not in files.DISK_FULL:
-            raise
-        sys.exit(f"{title}: the disk is full; make room and run again, what is done is kept")
-    except KeyboardInterrupt:
-        tracker.close("KILLED")
-        sys.exit(130)
-    except BaseException:
-        tracker.close("FAILED")
-        raise
-    tracker.close("FINISHED")
+    with interrupts.raised():
+        try:
+            params = load_params()
+            count = launch.processes(params.runtime) if processes else 1
+            if count > 1:
+                sys.exit(launch.run(title, count))
+            random.seed(params.seed)
+            np.random.seed(params.seed)  # noqa: NPY002  for libraries that draw from it; our own code passes generators
+            if os.environ.get("RANK", "0") == "0":  # of several processes of one training, the first keeps the records
+                telling = params.model_dump(exclude={"runtime", "youtube"})
+                tracker = MlflowTracker(root(), title, _own_params(params, name, chosen), flatten(telling))
+            body(Stage(name, params, chosen, tracker))
+            _close(tracker, "FINISHED")
+        except BaseException as error:
+            ended, status, line = _outcome(error)
+            if line is not None:
+                launch.tell(f"{title}: {line}", status)
+            elif launch.launched():
+                # torch raises RuntimeError when another process is gone
+                launch.tell(traceback.format_exc().rstrip(), status, sure=not isinstance(error, RuntimeError))
+            _close(tracker, ended)
+            if line is None and not launch.launched():
+                raise
+            sys.exit(status)
+
+
+def _outcome(error: BaseException) -> tuple[Status, int, str | None]:
+    """How a stage that raised `error` ended, its exit status, and what the user should know, unless it is a defect of
+    the program."""
+    match error:
+        case KeyboardInterrupt():
+            number = error.signum if isinstance(error, interrupts.Interrupted) else signal.SIGINT
+            return "KILLED", 128 + number, "interrupted; run again to go on"
+        case InputError():
+            return "FAILED", 1, str(error)
+        case OSError() if error.errno in files.DISK_FULL:
+            return "FAILED", 1, "the disk is full; make room and run again, what is done is kept"
+        case _:
+            return "FAILED", 1, None
+
+
+def _close(tracker: Tracker, status: Status) -> None:
+    """End the tracker's run. A second signal from now on gives up the records that are not sent yet."""
+    with contextlib.suppress(KeyboardInterrupt), interrupts.deferred():
+        tracker.close(status)
 
 
 def root() -> Path:

@@ -3,9 +3,11 @@
 Each execution of the pipeline (a `dvc repro`, a `dvc exp run`, or one stage run by hand) is a parent run; each of its
 stages is a child run. Runs lie in `mlruns/mlflow.db` at the top of the repository unless `MLFLOW_TRACKING_URI` says
 otherwise. Records are sent by a thread of their own, so that a slow server never holds up the work; when the server is
-down that is said once, and the work goes on.
+down that is said once, and the work goes on. A training that goes on after a kill goes on in the same child run, and
+repeats no step that this has: steps since the last checkpoint are computed twice, but sent once.
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,8 +68,11 @@ class MlflowTracker(Tracker):
         self.prefix = stage.replace("@", "/") + "/"  # MLflow allows no @ in names of metrics
         self.note: Path | None = None
         self._began_ms = _now_ms()
+        self._execution = execution_of_process()  # now: DVC may be killed while the stage works
         self._client: Any = None
         self._parent = self._child = ""
+        self._last: dict[str, int] = {}  # the last step of each metric that a run gone on with has already
+        self._images: set[tuple[str, int]] = set()  # key and step of its images
         self._retry_at = 0.0
         self._complained = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -129,7 +134,7 @@ class MlflowTracker(Tracker):
     def _open(self) -> None:
         """Find or make the parent run and the child run. Raises whatever MLflow raises."""
         self._client, experiment = connect(self.root)
-        execution, name = execution_of_process()
+        execution, name = self._execution
         tags = {
             "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
             "dvc.exp_baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
@@ -146,12 +151,16 @@ class MlflowTracker(Tracker):
             self._parent = parent.info.run_id
             self._send_params(self._parent, self.all_params)
         tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent}
-        child = self._left_run() if self.note else None
-        if child is None:
+        left = self._left_run() if self.note else None
+        if left is None:
             run = self._client.create_run(experiment, self._began_ms, tags, f"{self.stage} {name}")
             child = run.info.run_id
             self._send_params(child, self.params)
         else:
+            child = left.info.run_id
+            self._last = {metric.key: metric.step for metric in left.data.to_proto().metrics}
+            self._images = set(self._left_images(child))
+            self._end_left_parent(left.data.tags["mlflow.parentRunId"])
             self._client.update_run(child, status="RUNNING", name=f"{self.stage} {name}")
             for key, value in tags.items():
                 self._client.set_tag(child, key, value)
@@ -159,8 +168,8 @@ class MlflowTracker(Tracker):
             files.write_json(self.note, {"run": child, "store": store_uri(self.root)})
         self._child = child
 
-    def _left_run(self) -> str | None:
-        """The run that `note` names, when it still exists in this store with the same parameters."""
+    def _left_run(self) -> Any:
+        """The run that `note` names, when it still exists in this store with the same parameters; else None."""
         import json
 
         from mlflow.exceptions import MlflowException
@@ -176,7 +185,22 @@ class MlflowTracker(Tracker):
         except MlflowException:
             return None
         same = run.data.params == {key: str(value) for key, value in self.params.items()}
-        return left["run"] if same and run.info.lifecycle_stage == "active" else None
+        return run if same and run.info.lifecycle_stage == "active" else None
+
+    def _left_images(self, run: str) -> Iterator[tuple[str, int]]:
+        """Key and step of the images that a run has, by the names that MLflow gives them."""
+        for item in self._client.list_artifacts(run, "images"):
+            named = re.match(r"images/(.+)[+%]step[+%](\d+)[+%]", item.path)  # older MLflow wrote %
+            if named:
+                yield named[1], int(named[2])
+
+    def _end_left_parent(self, run: str) -> None:
+        """End the parent run of a process that was killed before it could."""
+        from mlflow.exceptions import MlflowException
+
+        with contextlib.suppress(MlflowException):  # the run may be deleted
+            if run != self._parent and self._client.get_run(run).info.status == "RUNNING":
+                self._client.set_terminated(run, "KILLED")
 
     def _send_params(self, run: str, params: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
@@ -189,13 +213,18 @@ class MlflowTracker(Tracker):
         from mlflow.entities import Metric
 
         named = {re.sub(r"[^\w./ -]", "_", key): value for key, value in metrics.items()}  # others MLflow refuses
+        new = {key: float(value) for key, value in named.items() if step > self._last.get(key, -1)}
+        if not new:
+            return
         for run, prefix in ((self._child, ""), (self._parent, self.prefix)):
-            rows = [Metric(prefix + key, float(value), timestamp_ms, step) for key, value in named.items()]
+            rows = [Metric(prefix + key, value, timestamp_ms, step) for key, value in new.items()]
             self._client.log_batch(run, metrics=rows)
 
     def _send_image(self, key: str, path: Path, step: int) -> None:
         from PIL import Image
 
+        if (key, step) in self._images:
+            return
         with Image.open(path) as image:
             for run, prefix in ((self._child, ""), (self._parent, self.prefix)):
                 self._client.log_image(run, image, key=prefix.replace("/", "-") + key, step=step)
@@ -242,28 +271,36 @@ def connect(root: Path) -> tuple[Any, str]:
 def execution_of_process() -> tuple[str, str]:
     """What the stages of one execution have in common, and a name for people.
 
-    In an experiment of DVC it is the experiment's name. In `dvc repro` it is the process of DVC: the nearest ancestor
-    that has no `DVC_STAGE`, which DVC gives to each stage it starts. A stage run by hand is an execution of its own.
+    In an experiment of DVC it is the experiment's name; in `dvc repro` it is the process of DVC. A stage run by hand is
+    an execution of its own.
     """
     import psutil
 
     experiment = os.environ.get("DVC_EXP_NAME")
     if experiment:
         return f"exp {experiment} {os.environ.get('DVC_EXP_BASELINE_REV', '')}", experiment
-    process = psutil.Process()
-    kind = "by hand"
-    if "DVC_STAGE" in os.environ:
-        kind = "repro"
-        for ancestor in process.parents():
-            process = ancestor
-            try:
-                if "DVC_STAGE" not in process.environ():
-                    break
-            except psutil.Error:  # a process we may not look into is none of DVC's stages
-                break
+    dvc = dvc_process()
+    process = dvc or psutil.Process()
     started = process.create_time()
     key = f"{os.uname().nodename} {process.pid} {started:.2f}"
+    kind = "repro" if dvc else "by hand"
     return key, f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}"
+
+
+def dvc_process() -> Any:
+    """DVC's process (a `psutil.Process`), when this is one of its stages: the nearest ancestor that has no `DVC_STAGE`,
+    which DVC gives to each stage it starts. None for a stage run by hand, and in a container that DVC started."""
+    import psutil
+
+    if "DVC_STAGE" not in os.environ:
+        return None
+    for ancestor in psutil.Process().parents():
+        try:
+            if "DVC_STAGE" not in ancestor.environ():
+                return ancestor
+        except psutil.Error:  # a process we may not look into is none of DVC's stages
+            return ancestor
+    return None
 
 
 def _git(*arguments: str) -> str:

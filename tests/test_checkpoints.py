@@ -142,11 +142,11 @@ class TestReleasedFiles:
         assert one.keys() == two.keys() == model.state_dict().keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
 
-    def test_warper_and_critic(self, tmp_path: Path, tiny: NetworkConfig) -> None:
-        warper, critic = VideoWarper(tiny), Discriminator(tiny)
+    def test_warper_and_discriminator(self, tmp_path: Path, tiny: NetworkConfig) -> None:
+        warper, discriminator = VideoWarper(tiny), Discriminator(tiny)
         torch.save({"net_G_ema": warper.state_dict()}, tmp_path / "video_warper.pth")
-        torch.save(critic.state_dict(), tmp_path / "stylegan2_d_256.pth")
-        for name, kind, module in (("warper", VideoWarper, warper), ("critic", Discriminator, critic)):
+        torch.save(discriminator.state_dict(), tmp_path / "stylegan2_d_256.pth")
+        for name, kind, module in (("warper", VideoWarper, warper), ("discriminator", Discriminator, discriminator)):
             checkpoints.convert_released(name, tmp_path, tmp_path / name, {})
             assert same(module, checkpoints.open_model(tmp_path / name, kind))
 

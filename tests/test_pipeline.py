@@ -1,15 +1,19 @@
 """What stages share: errors a user can read, metrics, scratch folders."""
 
+import errno
 import json
+import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from styleheat import pipeline
+from styleheat import files, interrupts, pipeline
 from styleheat.errors import InputError
 from styleheat.params import load_params
 from styleheat.pipeline import Stage, flatten
@@ -63,21 +67,97 @@ def test_an_input_error_is_one_line_and_status_1(folder: Path, capsys: pytest.Ca
 
     with pytest.raises(SystemExit) as left:
         run(body, "--set", "hdtf", sets=True)
-    assert left.value.code == "crop@hdtf: portrait.png: no face in it; a picture of one face would do"
+    assert left.value.code == 1
+    assert capsys.readouterr().err == "crop@hdtf: portrait.png: no face in it; a picture of one face would do\n"
     assert Recorder.last.closed == ["FAILED"]
 
 
-def test_wrong_parameters_stop_before_the_work(folder: Path):
+def test_wrong_parameters_stop_before_the_work(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "params.yaml").write_text((folder / "params.yaml").read_text().replace("seed: 0", "sede: 0"))
     with pytest.raises(SystemExit) as left:
         run(lambda stage: pytest.fail("worked"))
-    assert str(left.value.code).startswith("crop: params.yaml: ")
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith("crop: params.yaml: ")
 
 
 def test_other_errors_keep_their_traceback(folder: Path):
     with pytest.raises(ZeroDivisionError):
         run(lambda stage: print(1 / 0))
     assert Recorder.last.closed == ["FAILED"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_as_killed(folder: Path, capsys: pytest.CaptureFixture[str], number: int, status: int):
+    handlers = [signal.getsignal(one) for one in interrupts.SIGNALS]
+    with pytest.raises(SystemExit) as left:
+        run(lambda stage: signal.raise_signal(number))
+    assert left.value.code == status
+    assert capsys.readouterr().err == "crop: interrupted; run again to go on\n"
+    assert Recorder.last.closed == ["KILLED"]
+    assert [signal.getsignal(one) for one in interrupts.SIGNALS] == handlers
+
+
+def test_a_full_disk_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):
+    def body(stage: Stage) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(SystemExit) as left:
+        run(body)
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith("crop: the disk is full;")
+    assert Recorder.last.closed == ["FAILED"]
+
+
+def test_a_signal_while_the_records_are_sent_does_not_lose_them(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    closed = []
+
+    def close(self: Recorder, status: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        closed.append(status)
+
+    monkeypatch.setattr(Recorder, "close", close)
+    run(lambda stage: None)
+    assert closed == ["FINISHED"]
+
+
+def test_a_deferred_signal_is_noted_and_a_second_one_raised(monkeypatch: pytest.MonkeyPatch):
+    now = 100.0
+    monkeypatch.setattr("styleheat.interrupts.time.monotonic", lambda: now)
+    with interrupts.raised():
+        with pytest.raises(interrupts.Interrupted) as raised, interrupts.deferred() as pending:
+            assert pending.signal is None
+            signal.raise_signal(signal.SIGTERM)
+            assert pending.signal == signal.SIGTERM
+            signal.raise_signal(signal.SIGTERM)  # the same request: Slurm signals each process, the launcher too
+            now += interrupts.REPEAT_S + 0.1
+            signal.raise_signal(signal.SIGINT)
+        assert raised.value.signum == signal.SIGINT and isinstance(raised.value, KeyboardInterrupt)
+        with pytest.raises(interrupts.Interrupted):  # what was before is back
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_an_ignored_signal_stays_ignored(monkeypatch: pytest.MonkeyPatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.raised(), interrupts.deferred() as pending:
+            signal.raise_signal(signal.SIGINT)
+            assert pending.signal is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone():
+    found = []
+
+    def work() -> None:
+        with interrupts.raised(), interrupts.deferred() as pending:
+            found.append((pending.signal, signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(None, signal.getsignal(signal.SIGTERM))]
 
 
 def test_a_set_must_be_one_of_two(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -135,3 +215,20 @@ def test_own_parameters_of_each_stage():
 
 def test_flatten():
     assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": [3]}) == {"a.b": 1, "a.c.d": 2, "e": [3]}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are read from /proc")
+@pytest.mark.parametrize("folder", [False, True])
+def test_synced_files_and_their_names_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool):
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").readlink().name))
+    with files.atomic(tmp_path / "state", sync=True) as temporary:
+        if folder:
+            temporary.mkdir()
+            (temporary / "a").write_text("a")
+        else:
+            temporary.write_text("a")
+    assert synced == [*(["a"] if folder else []), temporary.name, tmp_path.name]
+    with files.atomic(tmp_path / "metrics.json") as temporary:
+        temporary.write_text("{}")
+    assert len(synced) == 2 + folder

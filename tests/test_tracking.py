@@ -1,6 +1,7 @@
 """MLflow behind the tracker, with a real store."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -99,6 +100,84 @@ def test_a_killed_run_is_gone_on_with_and_a_finished_one_is_not(store: Path, mon
     finish(again)
     trained = [run for run in client.search_runs([experiment]) if run.data.tags.get("stage") == "train"]
     assert len(trained) == 2
+
+
+TRAINING = """
+import os, signal, sys, time
+from pathlib import Path
+from PIL import Image
+from styleheat import interrupts, pipeline
+from styleheat.pipeline import Stage, main
+
+ACTION = os.environ.get("ACTION")
+
+def train(stage: Stage) -> None:
+    stage.scratch("facts")
+    start = int(Path("checkpoint").read_text()) if Path("checkpoint").exists() else 0
+    for step in range(start + 1, 61):
+        stage.tracker.log_metrics({"loss": 1 / step, "lr/styleheat": 0.1, "images_per_second": 3.0}, step)
+        if step % 7 == 0:
+            stage.tracker.log_metrics({"validation/psnr": step / 2}, step)
+            Image.new("RGB", (8, 8), "red").save("samples.jpg")
+            stage.tracker.log_image("samples", Path("samples.jpg"), step)
+        if step % 10 == 0:
+            Path("checkpoint").write_text(str(step))
+        if step == 26 and ACTION:
+            while not stage.tracker._jobs.empty():
+                time.sleep(0.05)
+            os.kill(os.getpid(), getattr(signal, ACTION))
+            time.sleep(60)
+    stage.write_metrics({"psnr": 30.0})
+
+if __name__ == "__main__":
+    main(train)
+"""
+
+
+def histories(store: Path, run: str) -> dict[str, list[int]]:
+    """The steps of each metric in the order in which they were sent, and those of the images."""
+    client, _ = connect(store)
+    sent = {key: client.get_metric_history(run, key) for key in client.get_run(run).data.metrics}
+    steps = {key: [point.step for point in sorted(points, key=lambda p: p.timestamp)] for key, points in sent.items()}
+    images = [item.path for item in client.list_artifacts(run, "images") if item.path.endswith(".png")]
+    return steps | {"images": sorted(int(path.split("+step+")[1].split("+")[0]) for path in images)}
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "ended"), [("SIGKILL", -9, "RUNNING"), ("SIGTERM", 143, "KILLED"), ("SIGINT", 130, "KILLED")]
+)
+def test_a_training_that_goes_on_sends_no_point_twice(store: Path, action: str, status: int, ended: str):
+    (store / "training.py").write_text(TRAINING)
+    shutil.copy(ROOT / "params.yaml", store)
+    process = python("-m", "training", ACTION=action)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == status, said
+    assert said == ("" if status < 0 else "training: interrupted; run again to go on\n")
+    left = runs(store)
+    assert {run.info.status for run in left.values()} == {ended}
+
+    process = python("-m", "training", ACTION="")
+    _, said = process.communicate(timeout=300)
+    assert (process.returncode, said) == (0, "")
+    client, experiment = connect(store)
+    child = client.get_run(left["training"].info.run_id)
+    assert child.info.status == "FINISHED"
+    steps = histories(store, child.info.run_id)
+    every, some = list(range(1, 61)), list(range(7, 61, 7))
+    assert steps == {
+        "loss": every,
+        "lr/styleheat": every,
+        "images_per_second": every,
+        "validation/psnr": some,
+        "psnr": [0],
+        "images": some,
+    }
+    parent = child.data.tags["mlflow.parentRunId"]
+    assert parent != left[""].info.run_id and client.get_run(parent).info.status == "FINISHED"
+    assert histories(store, parent)["training/loss"] == list(range(27, 61))
+    assert histories(store, parent)["images"] == [step for step in some if step > 26]
+    assert client.get_run(left[""].info.run_id).info.status == "KILLED"
+    assert len(client.search_runs([experiment])) == 3
 
 
 STAGE = """

@@ -1,10 +1,14 @@
-"""What training draws from an LMDB: pairs of frames, and stretches of speech.
+"""What training draws from an LMDB: pairs of frames, and stretches of clips with audio.
 
-A data set here maps any index ≥ 0 to a sample, always the same one for a seed: a training that goes on at step s asks
-for the indices it would have asked for. Persons are drawn alike, however many clips they have.
+A data set here maps any index ≥ 0 to a sample, always the same one for a seed: a training that resumes at step s asks
+for the indices it would have asked for. All persons are drawn equally often, however many clips they have.
+
+Samples hold images as they are decoded, uint8 in HWC order: they take a quarter of the memory of float32 on their way
+from the loader's processes, and are converted on the training's device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -14,28 +18,43 @@ from torch.utils.data import Dataset
 
 from styleheat.clips.store import ClipStore, person_of
 from styleheat.errors import InputError
-from styleheat.media.mel import mel_windows
-from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, window
+from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, window_indices
 from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
+
+ITEMS = frozenset(f"{role}{item}" for role in ("source", "target") for item in ("", "_align", "_window", "_landmarks"))
+"""What can be read of a pair."""
+
+DRAWS = 1 << 62
+"""The item "draw" of a sample is below this."""
 
 
 class FramePairs(Dataset):
     """Two different frames of one clip, the source and the target.
 
-    A sample is a dict of
-    source, target: (3, H, H) float32 in [-1, 1], frames in the clip's own crop;
-    source_window, target_window: (73, 27) descriptors around them;
-    source_landmarks, target_landmarks: (68, 2) float32 in pixels of these;
-    source_align: (3, A, A), the source frame aligned as FFHQ's pictures are, of the size it was packed in;
-    clip: its name.
+    A sample is a dict of those of the following items that are read
+    source, target: uint8 RGB (H, H, 3), frames in the clip's own crop;
+    source_align, target_align: uint8 RGB (A, A, 3), the frames aligned as FFHQ's images are, in the size they were
+    packed in;
+    source_window, target_window: float32 (73, 27), the descriptors around them;
+    source_landmarks, target_landmarks: float32 (68, 2), in pixels of source and target;
+    and always
+    clip: its name;
+    draw: a random integer in [0, DRAWS), from which training derives what is random about this sample.
     """
 
-    def __init__(self, store: ClipStore, split: str, image_size: int, *, seed: int, mirror: bool = False) -> None:
-        """image_size: H; frames of another size are scaled. mirror: turn half of the pairs over, descriptors too,
-        which is right only for coefficients of our own face model (back end `fit`).
+    def __init__(
+        self, store: ClipStore, split: str, image_size: int, *, seed: int, reads: Iterable[str], mirror: bool = False
+    ) -> None:
+        """image_size: H; frames of another size are scaled. reads: the items of a sample, names from ITEMS; nothing
+        else is decoded or computed. mirror: mirror half of the pairs, descriptors too, which is right only for
+        coefficients of our own face model (back end `fit`).
 
-        Raises InputError when the split has no clip of two frames.
+        Raises InputError when the split has no clip of two frames, ValueError for an unknown item.
         """
+        self.reads = tuple(reads)
+        unknown = sorted(set(self.reads) - ITEMS)
+        if unknown:
+            raise ValueError(f"reads: {', '.join(unknown)}: no items of a pair; these are: {', '.join(sorted(ITEMS))}")
         self.store, self.image_size, self.seed, self.mirror = store, image_size, seed, mirror
         lengths = {clip: store.length(clip) for clip in store.clips(split)}
         self._draw = _ClipDraw(store, split, {clip: length for clip, length in lengths.items() if length >= 2})
@@ -51,29 +70,33 @@ class FramePairs(Dataset):
         clip = self._draw(rng)
         source, target = (int(frame) for frame in rng.choice(self._lengths[clip], 2, replace=False))
         mirrored = self.mirror and bool(rng.integers(2))
+        sample: dict[str, Any] = {"clip": clip, "draw": int(rng.integers(DRAWS))}
+        for name in self.reads:
+            role, _, item = name.partition("_")
+            frame = source if role == "source" else target
+            sample[name] = torch.from_numpy(self._read(item, clip, frame, mirrored))
+        return sample
 
-        descriptors = descriptor(self.store.coefficients(clip))
-        landmarks = self.store.landmarks(clip)[[source, target]] * np.float32(self.image_size / FRAME_SIZE)
+    def _read(self, item: str, clip: str, frame: int, mirrored: bool) -> np.ndarray:
+        """One item of a frame: "" is the frame itself."""
+        match item:
+            case "window":
+                return self._window(clip, frame, mirrored)
+            case "landmarks":
+                landmarks = self.store.landmarks(clip, slice(frame, frame + 1))[0]
+                landmarks *= np.float32(self.image_size / FRAME_SIZE)
+                return mirror_landmarks(landmarks, self.image_size) if mirrored else landmarks
+            case "align":
+                image = self.store.aligned(clip, frame)
+            case _:
+                image = _scale(self.store.frame(clip, frame), self.image_size)
+        return cv2.flip(image, 1) if mirrored else image
+
+    def _window(self, clip: str, frame: int, mirrored: bool) -> np.ndarray:
+        descriptors = descriptor(self.store.coefficients(clip, window_indices(frame, self._lengths[clip])))
         if mirrored:
             descriptors = face_model().mirror_descriptor(descriptors, self.store.size)
-            landmarks = mirror_landmarks(landmarks, self.image_size)
-        return {
-            "source": self._image(self.store.frame(clip, source), mirrored),
-            "target": self._image(self.store.frame(clip, target), mirrored),
-            "source_align": to_tensor(_flip(self.store.aligned(clip, source), mirrored)),
-            "source_window": _window(descriptors, source),
-            "target_window": _window(descriptors, target),
-            "source_landmarks": torch.from_numpy(landmarks[0]),
-            "target_landmarks": torch.from_numpy(landmarks[1]),
-            "clip": clip,
-        }
-
-    def _image(self, image: np.ndarray, mirrored: bool) -> torch.Tensor:
-        if image.shape[0] != self.image_size:
-            smaller = self.image_size < image.shape[0]
-            way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-            image = cv2.resize(image, (self.image_size, self.image_size), interpolation=way)
-        return to_tensor(_flip(image, mirrored))
+        return np.ascontiguousarray(descriptors.T)
 
 
 class Mixture(Dataset):
@@ -87,23 +110,24 @@ class Mixture(Dataset):
 
 
 def sounding(store: ClipStore, split: str) -> list[str]:
-    """The clips of a split that have sound."""
-    return [clip for clip in store.clips(split) if store.mel(clip) is not None]
+    """The clips of a split that have audio."""
+    return [clip for clip in store.clips(split) if store.has_audio(clip)]
 
 
 class SpeechClips(Dataset):
-    """Stretches of clips with sound, what is heard beside what the face does.
+    """Stretches of clips with audio: mel windows, and what the face does.
 
     A sample is a dict of
-    mel: (F, 1, 80, 16) float32, what each frame hears;
-    descriptors: (F, 73) float32; the first frame is the stretch's;
-    blink: (F,) float32, how far the eyes are closed, 0 to 1;
+    mel: float32 (F, 1, 80, 16), the mel window of each frame;
+    descriptors: float32 (F, 73); the first frame is the stretch's;
+    blink: float32 (F,), how far the eyes are closed, 0 to 1;
     person: the number of the person among the split's, for the style of movement;
-    clip: its name.
+    clip: its name;
+    draw: a random integer in [0, DRAWS), from which training derives what is random about this sample.
     """
 
     def __init__(self, store: ClipStore, split: str, frames: int, *, seed: int) -> None:
-        """frames: F. Raises InputError when the split has no clip with sound of so many frames."""
+        """frames: F. Raises InputError when the split has no clip with audio of so many frames."""
         self.store, self.frames, self.seed = store, frames, seed
         lengths = {clip: store.length(clip) for clip in sounding(store, split)}
         self._lengths = {clip: length for clip, length in lengths.items() if length >= frames}
@@ -114,6 +138,7 @@ class SpeechClips(Dataset):
                 f"{split}_list.txt {longest}; add videos in which people talk, with their sound"
             )
         self._draw = _ClipDraw(store, split, self._lengths)
+        self._numbers = {person: number for number, person in enumerate(self.persons)}
 
     @property
     def persons(self) -> list[str]:
@@ -123,18 +148,25 @@ class SpeechClips(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, index])
         clip = self._draw(rng)
-        length = self._lengths[clip]
-        start = int(rng.integers(length - self.frames + 1))
+        start = int(rng.integers(self._lengths[clip] - self.frames + 1))
         stretch = slice(start, start + self.frames)
-        mel = self.store.mel(clip)
-        assert mel is not None
         return {
-            "mel": torch.from_numpy(mel_windows(mel, length)[stretch]),
-            "descriptors": torch.from_numpy(descriptor(self.store.coefficients(clip))[stretch]),
-            "blink": torch.from_numpy(blink_track(self.store.landmarks(clip))[stretch].astype(np.float32)),
-            "person": self._draw.persons.index(person_of(clip)),
+            "mel": torch.from_numpy(self.store.mel_windows(clip, self.frames, first=start)),
+            "descriptors": torch.from_numpy(descriptor(self.store.coefficients(clip, stretch))),
+            "blink": torch.from_numpy(_blink_track(self.store, clip)[stretch].copy()),
+            "person": self._numbers[person_of(clip)],
             "clip": clip,
+            "draw": int(rng.integers(DRAWS)),
         }
+
+
+@lru_cache(maxsize=4096)
+def _blink_track(store: ClipStore, clip: str) -> np.ndarray:
+    """`blink_track` of a clip, float32 (T,).
+
+    Cached, as it depends on the eyes' usual opening in the whole clip: 4 bytes a frame, 16 MB for clips of 1024 frames.
+    """
+    return blink_track(store.landmarks(clip)).astype(np.float32)
 
 
 class _ClipDraw:
@@ -153,15 +185,9 @@ class _ClipDraw:
         return clips[rng.integers(len(clips))]
 
 
-def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """uint8 (H, W, 3) → float32 (3, H, W) in [-1, 1]."""
-    planes = np.stack(cv2.split(image))
-    return torch.from_numpy(planes).float().div_(127.5).sub_(1)
-
-
-def _flip(image: np.ndarray, mirrored: bool) -> np.ndarray:
-    return cv2.flip(image, 1) if mirrored else image
-
-
-def _window(descriptors: np.ndarray, frame: int) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(window(descriptors, frame)))
+def _scale(image: np.ndarray, size: int) -> np.ndarray:
+    """A square image scaled to `size` pixels."""
+    if image.shape[0] == size:
+        return image
+    way = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=way)

@@ -33,6 +33,7 @@ from styleheat.clips.index import remove_half_written
 from styleheat.constants import LANDMARKS, MEL_BANDS, PACKED_COEFFICIENTS
 from styleheat.errors import InputError
 from styleheat.files import atomic
+from styleheat.media.mel import mel_windows
 from styleheat.morphable.coefficients import FRAME_SIZE
 
 DATABASE = "data.mdb"
@@ -322,6 +323,10 @@ def _transaction(path: Path) -> lmdb.Transaction:
     return opened.transaction
 
 
+Frames = slice | np.ndarray
+"""Which frames of a clip: a slice, or their numbers."""
+
+
 class ClipStore:
     """Reads a set's LMDB. It may be pickled and forked: the file is opened in each process at the first read."""
 
@@ -349,18 +354,34 @@ class ClipStore:
         """uint8 RGB, aligned as FFHQ's pictures are."""
         return decode_image(self._value(frame_key(clip, frame, aligned=True)))
 
-    def coefficients(self, clip: str) -> np.ndarray:
-        """float32 (T, 260), packed."""
-        return np.frombuffer(self._value(f"{clip}-coeff_3dmm"), np.float32).reshape(-1, PACKED_COEFFICIENTS).copy()
+    def coefficients(self, clip: str, frames: Frames = slice(None)) -> np.ndarray:
+        """float32 (T, 260), packed; of these frames only."""
+        values = np.frombuffer(self._value(f"{clip}-coeff_3dmm"), np.float32)
+        return values.reshape(-1, PACKED_COEFFICIENTS)[frames].copy()
 
-    def landmarks(self, clip: str) -> np.ndarray:
-        """float32 (T, 68, 2), in pixels of the frame scaled to 256."""
-        return np.frombuffer(self._value(f"{clip}-keypoint"), np.float32).reshape(-1, LANDMARKS, 2).copy()
+    def landmarks(self, clip: str, frames: Frames = slice(None)) -> np.ndarray:
+        """float32 (T, 68, 2), in pixels of the frame scaled to 256; of these frames only."""
+        values = np.frombuffer(self._value(f"{clip}-keypoint"), np.float32)
+        return values.reshape(-1, LANDMARKS, 2)[frames].copy()
 
     def mel(self, clip: str) -> np.ndarray | None:
-        """float32 (80, M), or None for a clip without sound."""
-        value = _transaction(self._path).get(f"{clip}-mel".encode())
-        return None if value is None else np.frombuffer(value, np.float32).reshape(MEL_BANDS, -1).copy()
+        """float32 (80, M), or None for a clip without audio."""
+        return self._mel(clip).copy() if self.has_audio(clip) else None
+
+    def mel_windows(self, clip: str, frames: int, first: int = 0) -> np.ndarray:
+        """The mel windows of `frames` frames from frame `first` on, float32 (frames, 1, 80, 16), of a clip with audio.
+
+        Raises InputError for a clip without.
+        """
+        return mel_windows(self._mel(clip), frames, first)
+
+    def has_audio(self, clip: str) -> bool:
+        """Whether a clip has audio."""
+        return _transaction(self._path).get(f"{clip}-mel".encode()) is not None
+
+    def _mel(self, clip: str) -> np.ndarray:
+        """The spectrogram of a clip with audio, uncopied: a buffer that `_transaction` may close."""
+        return np.frombuffer(self._value(f"{clip}-mel"), np.float32).reshape(MEL_BANDS, -1)
 
     def _value(self, key: str) -> bytes | memoryview:
         return _get(_transaction(self._path), key)

@@ -42,7 +42,8 @@ EMBED_EVERY = 12
 class Clip:
     """A held-out clip, as training would see it.
 
-    frames: (T,S,S,3) uint8 at 25 fps. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz, or None.
+    frames: (T,S,S,3) uint8 at 25 fps. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz, or None. aligned:
+    (A,A,3) uint8, the first frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Clip:
     frames: np.ndarray
     descriptors: np.ndarray
     sound: np.ndarray | None
+    aligned: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,11 @@ class Trial:
     lags: np.ndarray
 
 
-def read_clips(store: ClipStore, folder: str | Path, count: int, seconds: float) -> list[Clip]:
+def read_clips(store: ClipStore, folder: str | Path, count: int, seconds: float, aligned: bool = False) -> list[Clip]:
     """Up to `count` held-out clips, the first `seconds` of each, of as many people as there are.
 
-    folder: of the clips' mp4 files, which have their sound. Raises InputError when nobody was held out.
+    folder: of the clips' mp4 files, which have their sound. aligned: with their first frames in FFHQ's alignment.
+    Raises InputError when nobody was held out.
     """
     by_person: dict[str, list[str]] = {}
     for name in sorted(store.clips("test")):
@@ -113,17 +116,18 @@ def read_clips(store: ClipStore, folder: str | Path, count: int, seconds: float)
     turns = [name for turn in zip_longest(*by_person.values()) for name in turn if name is not None]
     if not turns:
         raise InputError(f"{store.folder}/test_list.txt: no clip is held out; give the set test_people")
-    return [_read_clip(store, Path(folder), name, round(seconds * FPS)) for name in turns[:count]]
+    return [_read_clip(store, Path(folder), name, round(seconds * FPS), aligned) for name in turns[:count]]
 
 
-def _read_clip(store: ClipStore, folder: Path, name: str, frames: int) -> Clip:
+def _read_clip(store: ClipStore, folder: Path, name: str, frames: int, aligned: bool) -> Clip:
     length = min(frames, store.length(name))
     images = np.stack([store.frame(name, frame) for frame in range(length)])
     sound = None
     if store.mel(name) is not None:
         samples = read_audio(folder / f"{name}.mp4", end=length / FPS)
         sound = np.pad(samples, (0, max(0, round(length / FPS * SAMPLE_RATE) - len(samples))))
-    return Clip(name, person_of(name), images, descriptor(store.coefficients(name)[:length]), sound)
+    first = store.aligned(name, 0) if aligned else None
+    return Clip(name, person_of(name), images, descriptor(store.coefficients(name)[:length]), sound, first)
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,8 @@ class Examiner:
         return Seen(images, landmarks, descriptors, mouth, faces)
 
     def _drive(self, source: Clip, descriptors: np.ndarray) -> Seen:
-        portrait = prepare(source.frames[0], source.descriptors[0], self.model)
+        inverted = source.frames[0] if source.aligned is None else source.aligned
+        portrait = prepare(inverted, source.descriptors[0], self.model)
         return self.look(animate(self.model, portrait, descriptors, size=source.frames.shape[1]))
 
 

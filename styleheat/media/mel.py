@@ -60,11 +60,13 @@ def mel_filters() -> np.ndarray:
     return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=FFT, n_mels=MEL_BANDS, fmin=LOWEST_HZ, fmax=HIGHEST_HZ)
 
 
-def mel_windows(mel: np.ndarray, frames: int) -> np.ndarray:
-    """Mel spectrogram (80,M) -> what each video frame hears, (frames,1,80,16) float32.
+def mel_windows(mel: np.ndarray, frames: int, first: int = 0) -> np.ndarray:
+    """Mel spectrogram (80,M) float32 -> the windows of `frames` video frames from frame `first` on, (frames,1,80,16).
 
-    Frame i's window begins at its time less two frames; beyond the ends the first and last column repeat.
+    The window of frame i starts at the time of frame i - 2; beyond the ends of the spectrogram its first and last
+    columns repeat. Computes these windows only; the result shares no memory with `mel`.
     """
-    starts = [int(MEL_FPS * ((frame - LEAD) / FPS)) for frame in range(frames)]  # towards zero, as the reference
-    columns = np.clip(np.add.outer(starts, np.arange(WINDOW)), 0, mel.shape[1] - 1)  # (frames,16)
-    return mel[np.arange(len(mel))[:, None], columns[:, None, None]]
+    times = np.arange(first - LEAD, first + frames - LEAD) / FPS
+    starts = (MEL_FPS * times).astype(int)  # rounded towards zero, as the reference does
+    columns = np.add.outer(starts, np.arange(WINDOW))
+    return np.ascontiguousarray(mel.take(columns, axis=1, mode="clip").transpose(1, 0, 2))[:, None]

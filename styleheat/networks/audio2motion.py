@@ -70,10 +70,15 @@ def audio_encoder(widths: tuple[int, int, int, int, int]) -> nn.Sequential:
 
 
 def _encode(encoder: nn.Module, mels: Tensor) -> Tensor:
-    """(B,T,1,80,16) -> (B,T,E). A film's windows go through a few at a time; in training the batch norms need all."""
-    windows = mels.flatten(0, 1)
+    """(B,T,1,80,16) -> (B,T,E). A video's windows go through a few at a time; in training the batch norms need all.
+
+    Windows are ordered by frame, then by item, as the statistics over groups of items want (`training.norm`).
+    """
+    batch = len(mels)
+    windows = mels.transpose(0, 1).flatten(0, 1)
     parts = (windows,) if encoder.training else windows.split(WINDOWS_AT_ONCE)
-    return torch.cat([encoder(part).flatten(1) for part in parts]).unflatten(0, mels.shape[:2])
+    encoded = torch.cat([encoder(part).flatten(1) for part in parts])
+    return encoded.unflatten(0, (-1, batch)).transpose(0, 1)
 
 
 class ExpressionNet(nn.Module):

@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from styleheat.networks.precision import float32
 
+
+@float32
 def deformation(flow: Tensor) -> Tensor:
     """Flow (B,2,h,w) in pixels of its own grid -> sampling positions (B,h,w,2)."""
     height, width = flow.shape[-2:]
@@ -22,6 +25,7 @@ def deformation(flow: Tensor) -> Tensor:
     return torch.stack([x, y], dim=-1) + flow.permute(0, 2, 3, 1) * step
 
 
+@float32
 def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
     """Sample `source` (B,C,H,W) bilinearly at `positions` (B,h,w,2), which are first resized to H x W.
 
@@ -37,6 +41,7 @@ def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
     return F.grid_sample(source, positions, mode="bilinear", padding_mode=padding, align_corners=corners)
 
 
+@float32
 def origins(positions: Tensor, points: Tensor, size: int, released: bool = False) -> Tensor:
     """Where a map of the size of `positions` (B,h,h,2) that `warp` moves, and that paints pictures `size` pixels wide,
     has what these show at some points afterwards: (B,N,2) pixels (x, y) -> pixels. Differentiable in `positions`."""

@@ -4,9 +4,15 @@ Both are called alike: (image, target, mask=None), images (B,3,H,W) in [-1,1], m
 that multiplies both; they return a scalar.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from styleheat.networks.precision import float32
 
 VGG19 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)
 """Channels of VGG19's convolutions, 0 for a max pooling, without the last pooling (arXiv 1409.1556, column E)."""
@@ -54,12 +60,17 @@ def normalise(image: Tensor) -> Tensor:
 
 
 class PerceptualLoss(nn.Module):
-    """L1 between VGG19 features, summed over layers and scales; plus `style` times that of their Gram matrices."""
+    """L1 between VGG19 features, summed over layers and scales; plus `style` times that of their Gram matrices.
+
+    The gradient with respect to the image is computed with the value, one scale at a time (`eager`), so that the
+    features of one scale are in memory at once. It can't be differentiated twice.
+    """
 
     def __init__(self, vgg: Vgg19, style: float = 0.0, scales: int = SCALES) -> None:
         super().__init__()
         self.model, self.style, self.scales = vgg, style, scales
 
+    @float32
     def forward(self, image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             image, target = image * mask, target * mask
@@ -68,14 +79,47 @@ class PerceptualLoss(nn.Module):
         for scale in range(self.scales):
             if scale:
                 image, target = _halve(image), _halve(target)
-            features = self.model(image)
+            style = self.style if scale == 0 else 0.0  # the reference compares styles at full size only
             with torch.no_grad():
                 wanted = self.model(target)
-            for name, feature in features.items():
-                loss = loss + F.l1_loss(feature, wanted[name])
-                if self.style and scale == 0:  # the reference compares styles at full size only
-                    loss = loss + self.style * F.l1_loss(gram(feature), gram(wanted[name]))
+            loss = loss + eager(functools.partial(self._distance, wanted=wanted, style=style), image)
         return loss
+
+    def _distance(self, image: Tensor, wanted: dict[str, Tensor], style: float) -> Tensor:
+        loss = image.new_zeros(())
+        for name, feature in self.model(image).items():
+            loss = loss + F.l1_loss(feature, wanted[name])
+            if style:
+                loss = loss + style * F.l1_loss(gram(feature), gram(wanted[name]))
+        return loss
+
+
+def eager(loss: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    """`loss(image)`, a scalar, whose gradient with respect to `image` is computed now, which frees what it takes.
+
+    The result is differentiable once. Nothing but `image` receives a gradient.
+    """
+    if not (torch.is_grad_enabled() and image.requires_grad):
+        return loss(image)
+    with torch.enable_grad():
+        leaf = image.detach().requires_grad_()
+        value = loss(leaf)
+        (gradient,) = torch.autograd.grad(value, leaf)
+    return _Known.apply(image, value.detach(), gradient)
+
+
+class _Known(torch.autograd.Function):
+    """A scalar whose gradient with respect to `image` is known."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None]:
+        return outer * ctx.saved_tensors[0], None, None
 
 
 class GradientLoss(nn.Module):
@@ -85,6 +129,7 @@ class GradientLoss(nn.Module):
         super().__init__()
         self.scales = scales
 
+    @float32
     def forward(self, image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         difference = image - target
         if mask is not None:

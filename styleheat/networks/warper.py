@@ -13,6 +13,7 @@ from styleheat.constants import DESCRIPTOR, WINDOW_RADIUS
 from styleheat.networks import flow as flows
 from styleheat.networks.config import NetworkConfig
 from styleheat.networks.layers import AdaIN, LayerNorm2d, init_normal
+from styleheat.networks.precision import float32
 
 SLOPE = 0.1
 """Negative slope of the warper's and calibrator's plain leaky ReLU."""
@@ -56,6 +57,7 @@ class MappingNet(nn.Module):
             self.register_buffer("mean", torch.zeros(inputs, 1))
             self.register_buffer("deviation", torch.ones(inputs, 1))
         self.first = nn.Sequential(nn.Conv1d(inputs, width, kernel_size=7))
+        self.repeats = inputs // DESCRIPTOR
         for layer in range(self.LAYERS):
             convolution = nn.Conv1d(width, width, kernel_size=3, dilation=3)
             self.add_module(f"encoder{layer}", nn.Sequential(nn.LeakyReLU(SLOPE), convolution))
@@ -63,12 +65,23 @@ class MappingNet(nn.Module):
             # The convolutions and the mean blur over time what lips do in two frames.
             self.now = nn.Sequential(nn.Linear(inputs, width), nn.LeakyReLU(SLOPE), nn.Linear(width, width))
 
+    @torch.no_grad()
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
-        """From now on subtract `mean` (73,) from windows and divide by `deviation` (73,): those of training data."""
-        repeats = len(self.mean) // DESCRIPTOR
-        self.mean.copy_(mean.repeat(repeats)[:, None])
-        self.deviation.copy_(deviation.repeat(repeats)[:, None])
+        """Start from windows less `mean` (73,), over `deviation` (73,): those of training data.
 
+        The released network has no place to keep them. There they go into the first convolution, which has no padding:
+        it computes what it would compute from standardised windows.
+        """
+        mean, deviation = mean.repeat(self.repeats)[:, None], deviation.repeat(self.repeats)[:, None]
+        if self.standardised:
+            self.mean.copy_(mean)
+            self.deviation.copy_(deviation)
+            return
+        weight, bias = self.first[0].get_parameter("weight"), self.first[0].get_parameter("bias")
+        weight.div_(deviation)
+        bias.sub_((weight * mean).sum((1, 2)))
+
+    @float32  # crop offsets are of order 100, expressions of order 0.1
     def forward(self, window: Tensor) -> Tensor:
         if self.standardised:
             window = (window - self.mean) / self.deviation
@@ -175,7 +188,11 @@ class WarpingNet(nn.Module):
         nn.init.zeros_(last.weight)
 
     def forward(self, image: Tensor, descriptor: Tensor) -> Tensor:
-        return self.flow_out(self.hourglass(image, descriptor))
+        return self._flow(self.hourglass(image, descriptor))
+
+    @float32
+    def _flow(self, x: Tensor) -> Tensor:
+        return self.flow_out(x)
 
 
 class VideoWarper(nn.Module):

@@ -1,304 +1,336 @@
-"""One loop for every recipe: draw a batch, let each player step, log, sample, save; go on where a killed run stopped.
+"""The loop of every training: read a batch, compute each phase, update the weights, log, validate, save.
 
-A recipe is the part that differs (see `Recipe`). The loop owns optimisers, the moving average, the learning-rate steps,
-checkpoints and curves. Runs on one CPU, or on many GPUs under `accelerate launch`, which also sets mixed precision and
-gradient accumulation.
+A recipe is the part that differs (see `Recipe`). A step's losses, gradients and weights are the same for any number of
+processes and passes, and for a run that was interrupted.
 """
 
+import contextlib
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from styleheat import files
+from styleheat import files, interrupts
 from styleheat.errors import InputError
-from styleheat.networks.layers import EqualConv2d, EqualLinear
-from styleheat.networks.stylegan2 import ModulatedConv2d
 from styleheat.params import Training
-
-BETAS = (0.5, 0.999)
-"""Adam's moments in every recipe of the reference."""
-
-EMA_DECAY = 0.5 ** (32 / 10_000)
-"""Half the moving average's memory fades in 10,000 images seen 32 at a time, as in the reference's trainer."""
-
-EQUALISED = (EqualConv2d, EqualLinear, ModulatedConv2d)
-"""Layers whose weights have unit variance and are scaled down on use: a step of Adam changes what they do by less than
-that of a plain layer."""
-
-LONGEST = 5.0
-"""Length of a player's gradient, which is shortened to it: one bad batch must not undo hours of training."""
+from styleheat.training import batches, checkpoint, memory
+from styleheat.training.average import MovingAverage
+from styleheat.training.batches import Batch
+from styleheat.training.distributed import World
+from styleheat.training.images import write_samples
+from styleheat.training.meter import Meter, Row, mean_rows
+from styleheat.training.norm import group_batch_norms
+from styleheat.training.optimizer import PhaseOptimizer
+from styleheat.training.recipe import Recipe
+from styleheat.training.removed import freeze_removed_biases
 
 LOG_EVERY = 10
 """Steps between the points that are logged, each the mean of as many; fewer where a run has too few for a curve."""
 
-Batch = dict[str, Any]
-Losses = dict[str, Tensor]
+RECENT = 50
+"""Steps whose mean loss is the last one told."""
+
+CURVE_ROWS = 1000
+"""Rows of a curve at most, each the mean of as many steps as it stands for: git and plots stay light."""
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Recipe(Protocol):
-    """What is trained, by which losses, and how it is looked at.
+class Log(Protocol):
+    """Where a training is followed."""
 
-    model: the module that is saved in the end; its trainable parameters have a moving average, and each of them belongs
-    to a player.
-    players: modules that step in turn on each batch. `player(batch, seen) -> (losses, seen)`: a dict of scalar losses,
-    whose sum is minimised by the player's trainable parameters, and a dict of tensors for the players after it (the
-    generator's images for the discriminator). Parameters that a player must not train are no parameters of it, or
-    have `requires_grad` off.
-    """
-
-    @property
-    def model(self) -> nn.Module: ...
-
-    @property
-    def players(self) -> dict[str, nn.Module]: ...
-
-    def begin_step(self, step: int) -> None:
-        """Called before each step with its number from 0: for weights that change with time."""
-
-    def validate(self) -> dict[str, float]:
-        """Scores on held-out clips, of `model` as it is when called."""
-        ...
-
-    def sample(self) -> np.ndarray:
-        """A picture to look at, uint8 (H, W, 3)."""
-        ...
-
-
-DECAY = 0.2
-"""What the learning rate is multiplied by every `lr_every` steps."""
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None: ...
+    def log_image(self, key: str, path: Path, step: int = 0) -> None: ...
 
 
 @dataclass
 class Outcome:
-    """What a finished run leaves: scores of the averaged model, and the last losses averaged over up to 50 steps."""
+    """What a finished run leaves: scores of the exported model, and the last losses averaged over `RECENT` steps.
+
+    best: the best validation score and its step. resumed_at: the step that the run went on from, not compared.
+    """
 
     steps: int
     losses: dict[str, float]
     scores: dict[str, float]
+    best: dict[str, float]
     resumed_at: int = field(compare=False, default=0)
 
     def metrics(self) -> dict[str, Any]:
         """The part that two runs with one seed have in common."""
-        return {"steps": self.steps, "loss": self.losses, "heldout": self.scores}
-
-
-class MovingAverage:
-    """Exponential moving average of a module's trainable parameters; buffers are taken as they are."""
-
-    def __init__(self, module: nn.Module, decay: float = EMA_DECAY):
-        self.module, self.decay = module, decay
-        self.average = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
-
-    @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the parameters after step number `step`, from 0. The first hundreds of steps fade faster, or the
-        average would long hold what training began with."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        current = dict(self.module.named_parameters())
-        torch._foreach_lerp_(list(self.average.values()), [current[name] for name in self.average], weight=1 - decay)
-
-    @torch.no_grad()
-    def swap(self) -> None:
-        """Exchange the module's parameters and their averages."""
-        current = dict(self.module.named_parameters())
-        for name, average in self.average.items():
-            kept = average.clone()
-            average.copy_(current[name])
-            current[name].copy_(kept)
+        return {"steps": self.steps, "loss": self.losses, "heldout": self.scores, "best": self.best}
 
 
 def fit(
     recipe: Recipe,
     dataset: Dataset,
-    schedule: Training,
+    settings: Training,
+    world: World,
     *,
     seed: int,
     scratch: Path,
     curves: Path,
     samples: Path,
-    device: str,
-    log: Callable[[Mapping[str, float], int], None],
+    log: Log,
     name: str,
     loader_workers: int = 0,
 ) -> Outcome:
-    """Train `recipe` on `dataset` and leave the averaged weights in `recipe.model`.
+    """Train `recipe` on `dataset` and leave the exported weights in `recipe.model` of the first process.
 
-    dataset: maps any index >= 0 to a sample, always the same one; step s takes the indices s*batch to (s+1)*batch - 1
-    (of all processes together).
-    scratch: folder of the checkpoint `last.pt`; a run that finds one goes on from it and ends as if never interrupted,
-        unless it has more steps than are wanted now.
-    curves: CSV of the losses, a row a step. samples: PNG that is renewed as training goes on.
-    log: receives (losses, step) now and then. device: "cpu" forces the CPU, anything else is accelerate's choice.
-    Raises InputError when a loss is no longer finite.
+    dataset: maps any index >= 0 to a sample, always the same one; step s takes the indices s*batch to (s+1)*batch - 1.
+    scratch: folder of the checkpoints; a run that finds one goes on from it and ends as if never interrupted, unless it
+        has more steps than are wanted now.
+    curves: CSV of the losses. samples: JPEG that is renewed as training goes on. name: of the params group.
+
+    Raises InputError when a loss is not finite, when the batch can't be divided, or for damaged checkpoints, and
+    `interrupts.Interrupted` after SIGINT or SIGTERM, once the step in hand is done and saved.
     """
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads that no picture depends on
-    accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[unused])
-    model = recipe.model.to(accelerator.device)
-    optimizers = {}
-    for key, player in recipe.players.items():
-        adam = torch.optim.Adam(_groups(player, schedule.equalised), lr=schedule.lr, betas=BETAS)
-        player, optimizer = accelerator.prepare(player, adam)
-        recipe.players[key], optimizers[key] = player, optimizer
-    average = MovingAverage(model)
-    rows: list[dict[str, float]] = []
-    checkpoint = scratch / "last.pt"
-    start = 0
-    if checkpoint.exists():
-        start = _resume(checkpoint, schedule.steps, recipe, optimizers, average, rows, accelerator)
-
-    batches = _batches(dataset, schedule, start, accelerator, loader_workers)
+    run = _Run(recipe, settings, world, seed, scratch, name)
+    steps = range(run.start, settings.steps)
     progress = tqdm(
-        range(start, schedule.steps),
-        initial=start,
-        total=schedule.steps,
+        steps,
+        initial=run.start,
+        total=settings.steps,
         desc=name,
         unit="step",
-        disable=not accelerator.is_main_process,
+        disable=not world.first,
         mininterval=1.0,
     )
-    log_every = min(LOG_EVERY, max(1, schedule.steps // 10))
-    for step in progress:
-        batch = next(batches)
-        torch.manual_seed(int(files.fingerprint(seed, step, accelerator.process_index), 16) % 2**63)
-        recipe.begin_step(step)
-        losses = _step(recipe, optimizers, batch, schedule.lr * DECAY ** (step // schedule.lr_every), accelerator)
-        average.update(step)
-        rows.append({"step": step + 1, **{key: float(value) for key, value in losses.items()}})
-        if not all(math.isfinite(value) for value in rows[-1].values()):
-            raise InputError(f"params.yaml: {name}.lr: a loss is not finite at step {step + 1}; try a smaller lr")
-        if (step + 1) % log_every == 0 or step + 1 == schedule.steps:
-            recent = _mean(rows[-log_every:])
-            log(recent, step + 1)
-            progress.set_postfix({key: f"{value:.3f}" for key, value in recent.items()}, refresh=False)
-        if accelerator.is_main_process:
-            if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-                _save(checkpoint, recipe, optimizers, average, rows, step + 1, accelerator)
-            if (step + 1) % schedule.sample_every == 0 and step + 1 < schedule.steps:
-                average.swap()
-                _look(recipe, samples)
-                average.swap()
-    accelerator.wait_for_everyone()
-    average.swap()
-    model.eval()
-    if accelerator.is_main_process:
-        _look(recipe, samples)
-        _write_curves(curves, rows)
-    with torch.no_grad():
-        return Outcome(schedule.steps, _mean(rows[-50:]), recipe.validate(), start)
+    log_every = min(LOG_EVERY, max(1, settings.steps // 10))
+    reading = batches.load(dataset, run.division, world, steps, loader_workers)
+    with interrupts.deferred() as pending:
+        for step in progress:
+            run.step(step, reading)
+            done, last = step + 1, step + 1 == settings.steps
+            signal = world.largest(pending.signal or 0)
+            if done % log_every == 0 or last:
+                losses, others = run.point()
+                if world.first:
+                    points = losses | others | run.learning_rates()
+                    log.log_metrics({key: value for key, value in points.items() if math.isfinite(value)}, done)
+                progress.set_postfix({key: f"{value:.3f}" for key, value in losses.items()}, refresh=False)
+            began = time.perf_counter()
+            if done % settings.validate_every == 0 or last:
+                scores = run.validate(done)
+                if world.first:
+                    log.log_metrics({f"validation/{key}": value for key, value in scores.items()}, done)
+            if done % settings.sample_every == 0 or last:
+                run.show(samples)
+                if world.first:
+                    log.log_image("samples", samples, done)
+            if done % settings.save_every == 0 or last or signal:
+                run.save(done)
+            run.meter.paused(time.perf_counter() - began)
+            if signal:
+                raise interrupts.Interrupted(signal)
+    return run.finish(curves, samples)
 
 
-def _groups(player: nn.Module, equalised: float) -> list[dict[str, Any]]:
-    """What a player trains, for its optimiser: `multiple` is that of the learning rate."""
-    fast = {p for layer in player.modules() if isinstance(layer, EQUALISED) for p in layer.parameters(recurse=False)}
-    trainable = [p for p in player.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p not in fast], "multiple": 1.0},
-        {"params": [p for p in trainable if p in fast], "multiple": equalised},
-    ]
-    return [group for group in groups if group["params"]]
+class _Run:
+    """The state of a training: networks, optimisers, moving average, curves, and the best score so far."""
+
+    def __init__(self, recipe: Recipe, settings: Training, world: World, seed: int, scratch: Path, name: str) -> None:
+        self.recipe, self.settings, self.world = recipe, settings, world
+        self.seed, self.scratch, self.name = seed, scratch, name
+        self.division = batches.divide(name, settings.batch, settings.micro_batch, world.size, recipe.unit)
+        self.phases = recipe.phases
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
+        self.loss_names: set[str] = set()
+        _set_precision(settings.precision)
+        recipe.model.to(world.device)
+        for phase in self.phases.values():
+            phase.to(world.device)
+            world.copy_first(phase)
+        networks = nn.ModuleList([recipe.model, *self.phases.values()])
+        freeze_removed_biases(networks)
+        self.norms = group_batch_norms(networks)
+        if settings.checkpointing:
+            memory.checkpoint_blocks(networks)
+        if settings.compile:
+            memory.compile_blocks(networks)
+        self.optimizers = {
+            key: PhaseOptimizer(phase, settings, recipe.rates.get(key, {}), world) for key, phase in self.phases.items()
+        }
+        self.average = MovingAverage(recipe.model, settings.optimizer.ema_decay)
+        self.meter = Meter(world, name, [])
+        self.start = self._resume()
+
+    def step(self, step: int, reading: Iterator[Batch]) -> None:
+        """Compute step number `step`, from 0, and update the weights."""
+        torch.manual_seed(int(files.fingerprint(self.seed, step, self.world.rank), 16) % 2**63)
+        self.recipe.start_step(step)
+        self.recipe.model.train()
+        passes = self.division.passes
+        totals: dict[str, Tensor] = {}
+        clips: list[str] = []
+        for _ in range(passes):
+            began = time.perf_counter()
+            batch = next(reading)
+            self.meter.waited(time.perf_counter() - began)
+            clips += batch.get("clip", [])
+            for key, value in self._compute(batches.to_device(batch, self.world.device)).items():
+                totals[key] = totals.get(key, 0) + value / passes
+        for norm in self.norms:
+            norm.update(self.world)
+        for key, optimizer in self.optimizers.items():
+            totals[f"grad_norm/{key}"] = optimizer.step(step)
+        self.average.update(step)
+        self.meter.add(step + 1, totals, clips)
+
+    def _compute(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses and monitors of one pass, its gradients added to those of the step."""
+        samples, unit = self.division.samples, self.recipe.unit
+        for norm in self.norms:
+            norm.groups = 1 if samples % unit else samples // unit
+        outputs: dict[str, Tensor] = {}
+        values: dict[str, Tensor] = {}
+        precision = AUTOCAST.get(self.settings.precision)
+        for key, phase in self.phases.items():
+            with torch.autocast(self.world.device.type, precision, enabled=precision is not None):
+                computed = phase(batch, outputs)
+            outputs |= computed.outputs
+            loss = torch.stack([value.float() for value in computed.losses.values()]).sum()
+            self.optimizers[key].backward(loss / self.division.passes)
+            self.loss_names |= set(computed.losses)
+            values |= {part: value.detach() for part, value in (computed.losses | computed.monitors).items()}
+        return values
+
+    def learning_rates(self) -> dict[str, float]:
+        """By `lr/<phase>/<group>`."""
+        return {
+            "/".join(filter(None, ["lr", key, group])): rate
+            for key, optimizer in self.optimizers.items()
+            for group, rate in optimizer.learning_rates().items()
+        }
+
+    def point(self) -> tuple[Row, Row]:
+        """The next point of the curves: losses, and what else is told."""
+        losses, others = self.meter.point(self.loss_names, self.settings.batch)
+        self.rows.append(losses)
+        return {key: value for key, value in losses.items() if key not in ("step", "steps")}, others
+
+    def validate(self, done: int) -> dict[str, float]:
+        """Scores of the averaged weights after `done` steps; the best state so far is kept. On the first process."""
+        self.meter.read(self.loss_names)
+        if not self.world.first:
+            return {}
+        with self._averaged():
+            scores = self.recipe.validate()
+            score, key = self._score(scores), self.settings.score
+            if not self.best or (score > self.best[key] if key in self.recipe.higher else score < self.best[key]):
+                self.best = {key: score, "step": done}
+                checkpoint.save_best(self.scratch, self._shown())
+        self.scores = scores
+        return scores
+
+    def show(self, samples: Path) -> None:
+        """Write the sample grid of the averaged weights. On the first process."""
+        if self.world.first:
+            with self._averaged():
+                write_samples(samples, self.recipe.sample())
+
+    def save(self, done: int) -> None:
+        """Write a checkpoint after `done` steps. On the first process."""
+        self.meter.read(self.loss_names)
+        if self.world.first:
+            state = {
+                "rows": self.rows,
+                "interval": self.meter.rows,
+                "losses": sorted(self.loss_names),
+                "best": self.best,
+                "average": self.average.average,
+                "phases": {key: phase.state_dict() for key, phase in self.phases.items()},
+                "optimizers": {key: optimizer.state_dict() for key, optimizer in self.optimizers.items()},
+            }
+            checkpoint.save(self.scratch, done, state)
+
+    def finish(self, curves: Path, samples: Path) -> Outcome:
+        """Leave the exported weights in the recipe's model and write the curves. On the first process."""
+        settings = self.settings
+        if not self.world.first:
+            return Outcome(settings.steps, {}, {}, {}, self.start)
+        self.average.swap()
+        self.recipe.model.eval()
+        if settings.export == "best" and self.best:
+            self.recipe.model.load_state_dict(checkpoint.load_best(self.scratch), strict=False)
+            self.scores = {}
+        with torch.no_grad():
+            scores = self.scores or self.recipe.validate()
+            write_samples(samples, self.recipe.sample())
+        write_curves(curves, self.rows)
+        recent, steps = [], 0.0
+        for row in reversed(self.rows):
+            if steps < RECENT:
+                recent.append(row)
+                steps += row["steps"]
+        return Outcome(settings.steps, mean_rows(recent), scores, self.best, self.start)
+
+    def _resume(self) -> int:
+        """The step to go on from, 0 without a checkpoint."""
+        state = checkpoint.load_last(self.scratch, self.settings.steps)
+        if state is None:
+            return 0
+        for key, phase in self.phases.items():
+            phase.load_state_dict(state["phases"][key])
+            self.optimizers[key].load_state_dict(state["optimizers"][key])
+        for name, value in state["average"].items():
+            self.average.average[name].copy_(value)
+        self.rows, self.best, self.loss_names = state["rows"], state["best"], set(state["losses"])
+        self.meter.rows = state["interval"]
+        if self.world.first:
+            tqdm.write(f"going on from step {state['step']} ({self.scratch})")
+        return state["step"]
+
+    def _shown(self) -> dict[str, Tensor]:
+        """The model's weights that training changes, as they are now, and its buffers."""
+        model = self.recipe.model
+        parameters = {name: p for name, p in model.named_parameters() if name in self.average.average}
+        return {
+            name: t.detach() for name, t in (*parameters.items(), *model.named_buffers()) if name in model.state_dict()
+        }
+
+    def _score(self, scores: dict[str, float]) -> float:
+        if self.settings.score not in scores:
+            known = ", ".join(key for key in scores if not key.endswith("_repeated_source"))
+            raise InputError(f"params.yaml: {self.name}.score: no {self.settings.score} among the scores: {known}")
+        return scores[self.settings.score]
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model with its averaged weights, in eval mode and without gradients."""
+        self.average.swap()
+        self.recipe.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.average.swap()
 
 
-def _step(
-    recipe: Recipe, optimizers: dict[str, Any], batch: Batch, learning_rate: float, accelerator: Accelerator
-) -> Losses:
-    recipe.model.train()
-    losses: Losses = {}
-    seen: dict[str, Tensor] = {}
-    with accelerator.accumulate(*recipe.players.values()):
-        for key, player in recipe.players.items():
-            for group in optimizers[key].param_groups:
-                group["lr"] = learning_rate * group["multiple"]
-            parts, seen = player(batch, seen)
-            accelerator.backward(torch.stack(list(parts.values())).sum())
-            if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(player.parameters(), LONGEST)
-            optimizers[key].step()
-            optimizers[key].zero_grad(set_to_none=True)
-            losses |= {part: value.detach() for part, value in parts.items()}
-    return losses
-
-
-def _batches(
-    dataset: Dataset, schedule: Training, start: int, accelerator: Accelerator, workers: int
-) -> Iterator[Batch]:
-    batch = schedule.batch * accelerator.num_processes
-    indices = range(start * batch, schedule.steps * batch)
-    loader: DataLoader = DataLoader(dataset, schedule.batch, sampler=indices, num_workers=workers, drop_last=True)
-    return iter(accelerator.prepare(loader))
-
-
-def _save(
-    path: Path,
-    recipe: Recipe,
-    optimizers: dict[str, Any],
-    average: MovingAverage,
-    rows: list[dict[str, float]],
-    step: int,
-    accelerator: Accelerator,
-) -> None:
-    state = {
-        "step": step,
-        "rows": rows,
-        "average": average.average,
-        "players": {key: accelerator.unwrap_model(p).state_dict() for key, p in recipe.players.items()},
-        "optimizers": {key: optimizer.state_dict() for key, optimizer in optimizers.items()},
-    }
-    with files.atomic(path) as temporary:
-        torch.save(state, temporary)
-
-
-def _resume(
-    path: Path,
-    steps: int,
-    recipe: Recipe,
-    optimizers: dict[str, Any],
-    average: MovingAverage,
-    rows: list[dict[str, float]],
-    accelerator: Accelerator,
-) -> int:
-    """The step to go on from; 0, with nothing taken over, where the checkpoint is further than `steps`."""
-    state = torch.load(path, map_location="cpu", weights_only=True)  # from where all is copied to its device
-    if state["step"] > steps:
-        return 0
-    for key, player in recipe.players.items():
-        accelerator.unwrap_model(player).load_state_dict(state["players"][key])
-        optimizers[key].load_state_dict(state["optimizers"][key])
-    average.average = {name: value.to(accelerator.device) for name, value in state["average"].items()}
-    rows.extend(state["rows"])
-    tqdm.write(f"going on from step {state['step']} ({path})")
-    return state["step"]
-
-
-@torch.no_grad()
-def _look(recipe: Recipe, path: Path) -> None:
-    from styleheat.media.image import write_image
-
-    recipe.model.eval()
-    write_image(path, recipe.sample())
-
-
-def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
-    keys = [key for key in rows[-1] if key != "step"] if rows else []
-    return {key: sum(row.get(key, 0.0) for row in rows) / len(rows) for key in keys}
-
-
-def _write_curves(path: Path, rows: list[dict[str, float]]) -> None:
-    """At most 1,000 rows, each the mean of as many steps as it stands for: git and plots stay light."""
-    stride = max(1, math.ceil(len(rows) / 1000))
+def write_curves(path: Path, rows: list[Row]) -> None:
+    """At most `CURVE_ROWS` rows; one without steps has the head alone."""
+    stride = max(1, math.ceil(len(rows) / CURVE_ROWS))
     groups = [rows[i : i + stride] for i in range(0, len(rows), stride)]
     with files.atomic(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["step", *_mean(rows)], lineterminator="\n")
+        writer = csv.DictWriter(stream, ["step", *mean_rows(rows)], lineterminator="\n")
         writer.writeheader()
         for group in groups:
-            mean = {key: f"{value:.6g}" for key, value in _mean(group).items()}
-            writer.writerow({"step": int(group[-1]["step"]), **mean})
+            means = {key: f"{value:.6g}" for key, value in mean_rows(group).items()}
+            writer.writerow({"step": int(group[-1]["step"]), **means})
+
+
+def _set_precision(precision: str) -> None:
+    """Whether GPUs round the inputs of float32 products to TF32. Under bf16 and fp16 convolutions do, as those that
+    stay in float32 are the losses' (VGG19), and matrix products don't."""
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"

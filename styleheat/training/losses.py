@@ -10,16 +10,18 @@ from torch import Tensor, nn
 from styleheat import checkpoints
 from styleheat.errors import InputError
 from styleheat.networks.layers import resize
-from styleheat.networks.perceptual import GradientLoss, PerceptualLoss, Vgg19
+from styleheat.networks.perceptual import GradientLoss, PerceptualLoss, Vgg19, eager
+from styleheat.networks.precision import float32
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.params import ImageTraining
+from styleheat.training.recipe import Computed
 
 R1_EVERY = 16
 """Steps between gradient penalties, each that many times as strong (StyleGAN2's lazy regularisation)."""
 
 
 def perceptual_loss(params: ImageTraining, style: float = 0.0) -> nn.Module:
-    """The loss between pictures that params.yaml names: `vgg19` (with `style` times its style term) or `gradient`.
+    """The loss between images that params.yaml names: `vgg19` (with `style` times its style term) or `gradient`.
 
     Raises InputError when VGG19's weights are not in the folder `perceptual_weights`.
     """
@@ -40,35 +42,47 @@ def frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)
 
 
-def fooling_loss(critic: Discriminator, size: int, fake: Tensor) -> Tensor:
-    """Non-saturating generator loss: softplus(−logit), where the reference has the wrong sign."""
-    with frozen(critic):
-        return F.softplus(-critic(resize(fake, size))).mean()
+def generator_loss(discriminator: Discriminator, size: int, fake: Tensor) -> Tensor:
+    """Non-saturating generator loss: softplus(-logit), where the reference has the wrong sign."""
+
+    def loss(image: Tensor) -> Tensor:
+        return F.softplus(-discriminator(resize(image, size)).float()).mean()
+
+    with frozen(discriminator):
+        return eager(loss, fake)
 
 
-class CriticPlayer(nn.Module):
-    """The discriminator's side: logistic loss on the generator's `seen` real and fake images, with R1 on the real."""
+class DiscriminatorPhase(nn.Module):
+    """The discriminator's side: logistic loss on the images `real` and `fake` of the generator's phase, and R1 on the
+    real ones, in float32, every `R1_EVERY` steps."""
 
-    def __init__(self, critic: Discriminator, size: int, r1: float) -> None:
+    def __init__(self, discriminator: Discriminator, size: int, r1: float) -> None:
         super().__init__()
-        self.critic, self.size, self.r1, self.step = critic, size, r1, 0
+        self.discriminator, self.size, self.r1, self.step = discriminator, size, r1, 0
 
-    def forward(self, batch: dict, seen: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        real, fake = resize(seen["real"], self.size), resize(seen["fake"], self.size)
-        penalised = bool(self.r1) and self.step % R1_EVERY == 0
-        real = real.detach().requires_grad_(penalised)
-        logits = self.critic(real)
-        loss = F.softplus(-logits).mean() + F.softplus(self.critic(fake)).mean()
-        if penalised:
-            (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-            loss = loss + self.r1 / 2 * R1_EVERY * gradient.square().sum((1, 2, 3)).mean()
-        return {"critic": loss}, seen
+    def forward(self, batch: dict, outputs: dict[str, Tensor]) -> Computed:
+        real, fake = resize(outputs["real"], self.size), resize(outputs["fake"], self.size)
+        on_real, on_fake = self.discriminator(real).float(), self.discriminator(fake).float()
+        losses = {"discriminator": F.softplus(-on_real).mean() + F.softplus(on_fake).mean()}
+        if self.r1 and self.step % R1_EVERY == 0:
+            losses["r1"] = self.r1 / 2 * R1_EVERY * self.penalty(real)
+        return Computed(losses, monitors={"logit/real": on_real.mean(), "logit/fake": on_fake.mean()})
+
+    @float32
+    def penalty(self, real: Tensor) -> Tensor:
+        """Mean over images of the squared norm of the logit's gradient (arXiv 1801.04406)."""
+        real = real.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.discriminator(real).sum(), real, create_graph=True)
+        return gradient.square().sum((1, 2, 3)).mean()
 
 
-def check_critic_batch(name: str, adversarial: float, batch: int) -> None:
-    """Raise InputError when a discriminator is to see a batch that has no whole groups of four."""
-    if adversarial and batch % Discriminator.GROUP:
+def check_discriminator_batch(name: str, adversarial: float, batch: int, items: int) -> None:
+    """Raise InputError when the discriminator would see a batch that has no whole groups of four.
+
+    items: images for each of the `batch` samples of a step.
+    """
+    if adversarial and batch * items > Discriminator.GROUP and batch * items % Discriminator.GROUP:
         raise InputError(
-            f"params.yaml: {name}.batch: {batch} is not a multiple of {Discriminator.GROUP}, which the discriminator "
-            f"needs; or set {name}.losses.adversarial: 0"
+            f"params.yaml: {name}.batch: {batch} is not a multiple of {Discriminator.GROUP // items}, which the "
+            f"discriminator needs; or set {name}.losses.adversarial: 0"
         )

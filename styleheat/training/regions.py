@@ -9,19 +9,24 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from styleheat.networks import flow as flows
+from styleheat.networks.precision import float32
 from styleheat.networks.warper import Warp
 
 REFERENCE_SIZE = 512
 PARTS = {"mouth": (slice(48, 68), 8, 120), "eye_a": (slice(36, 42), 15, 80), "eye_b": (slice(42, 48), 15, 80)}
 """Landmarks of a part, margin around them, and side of the square the part is resampled to for the local loss."""
 NOSE = (slice(27, 36), 15)
+FACE = (slice(0, 68), 15, 256)
 
 
 def boxes(landmarks: Tensor, points: slice, margin: float, size: int) -> Tensor:
-    """Boxes [xmin, ymin, xmax, ymax] of whole pixels around `points` of landmarks (B, 68, 2) in an image of `size`."""
-    margin = margin * size / REFERENCE_SIZE
+    """Boxes [xmin, ymin, xmax, ymax] of whole pixels around `points` of landmarks (B, 68, 2) in an image of `size`.
+
+    Coordinates are cut to whole pixels before the margin is added, as the reference does.
+    """
+    margin = round(margin * size / REFERENCE_SIZE)
     part = landmarks[:, points]
-    return torch.cat([part.amin(1) - margin, part.amax(1) + margin], 1).trunc()  # (B, 4)
+    return torch.cat([part.amin(1).trunc() - margin, part.amax(1).trunc() + margin], 1)  # (B, 4)
 
 
 def part_boxes(landmarks: Tensor, size: int) -> dict[str, Tensor]:
@@ -30,8 +35,13 @@ def part_boxes(landmarks: Tensor, size: int) -> dict[str, Tensor]:
     return named | {"nose": boxes(landmarks, *NOSE, size)}
 
 
+@float32
 def soft_mask(landmarks: Tensor, size: int, floor: float) -> Tensor:
-    """(B, 1, size, size): 1 in the boxes of mouth, eyes and nose, `floor` elsewhere."""
+    """(B, 1, size, size): 1 in the boxes of mouth, eyes and nose, `floor` elsewhere.
+
+    Boxes are clipped at the border. The reference slices with their coordinates, so that a box across the left or upper
+    border is left out, or counts from the far side.
+    """
     at = torch.arange(size, device=landmarks.device)
     inside = torch.zeros(len(landmarks), size, size, dtype=torch.bool, device=landmarks.device)
     for box in part_boxes(landmarks, size).values():
@@ -41,23 +51,25 @@ def soft_mask(landmarks: Tensor, size: int, floor: float) -> Tensor:
     return torch.where(inside, 1.0, floor)[:, None]
 
 
-def part_images(image: Tensor, landmarks: Tensor) -> list[Tensor]:
-    """Mouth and eyes of image (B, 3, H, H), each resampled to a square (at H = 512: 120, 80 and 80 pixels)."""
+def part_image(image: Tensor, landmarks: Tensor, part: tuple[slice, int, int]) -> Tensor:
+    """A part of image (B, 3, H, H), `PARTS` or `FACE`, resampled to a square (its side at H = 512)."""
     size = image.shape[-1]
-    parts = []
-    for points, margin, side in PARTS.values():
-        box = boxes(landmarks, points, margin, size)
-        regions = torch.cat([torch.arange(len(box), device=box.device, dtype=box.dtype)[:, None], box], 1)
-        parts.append(roi_align(image, regions, max(8, round(side * size / REFERENCE_SIZE))))
-    return parts
+    points, margin, side = part
+    box = boxes(landmarks, points, margin, size)
+    regions = torch.cat([torch.arange(len(box), device=box.device, dtype=box.dtype)[:, None], box], 1)
+    return roi_align(image, regions, max(8, round(side * size / REFERENCE_SIZE)))
 
 
-def local_loss(image: Tensor, target: Tensor, landmarks: Tensor) -> Tensor:
-    """Sum over mouth and eyes of the mean absolute difference; landmarks (B, 68, 2): pixels of the target."""
-    pairs = zip(part_images(image, landmarks), part_images(target, landmarks), strict=True)
-    return torch.stack([(a - b).abs().mean() for a, b in pairs]).sum()
+@float32
+def local_losses(image: Tensor, target: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+    """Mean absolute difference in mouth and eyes; landmarks (B, 68, 2): pixels of the target."""
+    return {
+        name: (part_image(image, landmarks, part) - part_image(target, landmarks, part)).abs().mean()
+        for name, part in PARTS.items()
+    }
 
 
+@float32
 def landmark_loss(warp: Warp, source: Tensor, target: Tensor, size: int, released: bool) -> Tensor:
     """How far the flow misses the landmarks of source and target (B, 68, 2), pixels of images `size` wide: the mean
     absolute difference as a share of `size`.

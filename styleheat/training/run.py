@@ -1,6 +1,5 @@
 """What the four training stages share: where weights start from, what a run is known by, what it leaves."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,20 +14,31 @@ from tqdm import tqdm
 from styleheat import checkpoints, files
 from styleheat.clips.store import ClipStore, packed_sources
 from styleheat.errors import InputError
-from styleheat.media.image import write_image
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.layers import channels_last
+from styleheat.networks.stylegan2 import Discriminator
 from styleheat.params import Params, Training
-from styleheat.training.loop import Recipe, fit
+from styleheat.training import distributed
+from styleheat.training.images import write_samples
+from styleheat.training.loop import fit
+from styleheat.training.recipe import Recipe
 
-HELDOUT = 32
-"""Samples of held-out people that a recipe is judged on."""
+PACE = {
+    "steps",
+    "micro_batch",
+    "checkpointing",
+    "compile",
+    "validate_every",
+    "validate_samples",
+    "score",
+    "export",
+    "sample_every",
+    "save_every",
+}
+"""Parameters that don't change what a step computes: a run goes on when only they have changed."""
 
-PACE = {"steps", "sample_every", "save_every"}
-"""Parameters that don't change what a step does: a run goes on when only they have changed."""
 
-
-class Host(Protocol):
+class StageContext(Protocol):
     """The stage that trains (`pipeline.Stage`)."""
 
     @property
@@ -47,7 +57,7 @@ def architecture(params: Params) -> NetworkConfig:
     return NETWORKS[params.network]
 
 
-def begin(module: nn.Module, folder: str | Path, part: str) -> bool:
+def load_init(module: nn.Module, folder: str | Path, part: str) -> bool:
     """Fill a module from a model folder: a whole model's `part` ("generator"), or that part alone.
 
     Returns False, leaving the module as it is, for a folder without weights: training starts from scratch. Raises
@@ -62,13 +72,20 @@ def begin(module: nn.Module, folder: str | Path, part: str) -> bool:
     return True
 
 
-def heldout(dataset: Dataset, count: int = HELDOUT) -> dict[str, Any]:
+def discriminator(config: NetworkConfig, folder: str | Path) -> Discriminator:
+    """A discriminator with a model folder's weights, or fresh for a folder without."""
+    network = Discriminator(config)
+    load_init(network, folder, part="discriminator")
+    return network
+
+
+def heldout(dataset: Dataset, count: int) -> dict[str, Any]:
     """The first samples of a dataset as one batch."""
     return default_collate([dataset[i] for i in range(count)])
 
 
 def run(
-    host: Host,
+    stage: StageContext,
     settings: Training,
     build: Callable[[], Recipe],
     dataset: Dataset,
@@ -77,58 +94,60 @@ def run(
     starts: list[str],
     out: Path,
 ) -> None:
-    """Train, and leave `out` (model.safetensors, config.json), the stage's metrics, curves and sample picture.
+    """Train, and leave `out` (model.safetensors, config.json), the stage's metrics, curves and sample image.
 
-    build: makes the recipe; called once the seeds are set. stores: what `dataset` reads.
+    build: makes the recipe; called once the seeds are set, in each process. stores: what `dataset` reads.
     starts: folders of weights that training starts from.
     """
-    params = host.params
-    device = host.device()
+    params, runtime = stage.params, stage.params.runtime
+    device = stage.device()
     facts = {
-        "stage": host.name,
+        "stage": stage.name,
         "seed": params.seed,
         "settings": settings.model_dump(mode="json", exclude=PACE),
         "data": [files.fingerprint(packed_sources(store.folder, store.size)) for store in stores],
         "starts": [files.digest(folder) for folder in starts],
     }
-    recipe = build()
-    for module in recipe.players.values():
-        channels_last(module)
-    outcome = fit(
-        recipe,
-        dataset,
-        settings,
-        seed=params.seed,
-        scratch=host.scratch(files.fingerprint(facts, params.network)),
-        curves=Path("metrics", host.name, "curves.csv"),
-        samples=Path("metrics", host.name, "samples.png"),
-        device=device,
-        log=host.tracker.log_metrics,
-        name=host.name,
-        loader_workers=params.runtime.workers if device.startswith("cuda") else 0,
-    )
-    if os.environ.get("RANK", "0") != "0":
-        return  # of several processes, the first writes
-    shutil.rmtree(out, ignore_errors=True)
-    checkpoints.save_model(out, recipe.model, architecture(params), facts | {"steps": outcome.steps})
-    host.write_metrics(outcome.metrics())
-    host.tracker.log_image("samples", Path("metrics", host.name, "samples.png"), outcome.steps)
+    workers = runtime.loader_workers
+    if workers == "auto":
+        workers = runtime.workers if device.startswith("cuda") else 0
+    with distributed.joined(device) as world:
+        recipe = build()
+        for module in recipe.phases.values():
+            channels_last(module)
+        outcome = fit(
+            recipe,
+            dataset,
+            settings,
+            world,
+            seed=params.seed,
+            scratch=stage.scratch(files.fingerprint(facts, params.network)),
+            curves=Path("metrics", stage.name, "curves.csv"),
+            samples=Path("metrics", stage.name, "samples.jpg"),
+            log=stage.tracker,
+            name=stage.name,
+            loader_workers=workers,
+        )
+        if world.first:
+            shutil.rmtree(out, ignore_errors=True)
+            checkpoints.save_model(out, recipe.model, architecture(params), facts | {"steps": outcome.steps})
+            stage.write_metrics(outcome.metrics())
 
 
-def keep(host: Host, settings: Training, module: nn.Module, part: str, reason: str, *, out: Path) -> None:
-    """Leave the weights of `settings.init` as `out`, untrained for a `reason` that is told, and the declared results.
+def keep_init(stage: StageContext, settings: Training, module: nn.Module, part: str, reason: str, *, out: Path) -> None:
+    """Leave the weights of `settings.init` as `out`, untrained for a `reason` that is printed, and all results.
 
     Raises InputError when there are none to keep.
     """
-    if not begin(module, settings.init, part):
-        raise InputError(f"{reason}, and {host.name}.init in params.yaml has no weights to keep: {settings.init}")
-    tqdm.write(f"{host.name}: {reason}: the weights of {settings.init} are kept as they are")
+    if not load_init(module, settings.init, part):
+        raise InputError(f"{reason}, and {stage.name}.init in params.yaml has no weights to keep: {settings.init}")
+    tqdm.write(f"{stage.name}: {reason}: the weights of {settings.init} are kept as they are")
     shutil.rmtree(out, ignore_errors=True)
-    facts = {"stage": host.name, "kept": reason, "starts": [files.digest(settings.init)]}
-    checkpoints.save_model(out, module, architecture(host.params), facts)
-    results = Path("metrics", host.name)
+    facts = {"stage": stage.name, "kept": reason, "starts": [files.digest(settings.init)]}
+    checkpoints.save_model(out, module, architecture(stage.params), facts)
+    results = Path("metrics", stage.name)
     results.mkdir(parents=True, exist_ok=True)
     with files.atomic(results / "curves.csv") as temporary:
         temporary.write_text("step\n")
-    write_image(results / "samples.png", np.full((64, 64, 3), 255, np.uint8))  # blank: nothing was trained
-    host.write_metrics({"steps": 0})
+    write_samples(results / "samples.jpg", np.full((64, 64, 3), 255, np.uint8))  # blank: nothing was trained
+    stage.write_metrics({"steps": 0})

@@ -1,126 +1,166 @@
 """Recipe of StyleHEAT's stage two: warper and calibrator, through the prior, against the driving frame.
 
-The loss is the reference's with its faults mended: the adversarial term has the right sign, and the discriminator
-learns. A term of our own, `landmarks`, tells the flow where the points of the face are. The prior stays as it is,
-unless `tune_prior` lets its generator and its path to F learn along, for a prior so small that what it paints well
-depends on how F was moved; its W+ codes stay.
+Each pair is trained in both directions. The loss is the reference's with its faults fixed: the adversarial term has the
+right sign, and the discriminator learns. A term of our own, `landmarks`, holds the flow to the points of the face. The
+prior stays as it is, unless `tune_prior` lets its generator and its path to F learn along, for a prior so small that
+what it paints well depends on how F was moved; its W+ codes stay.
 """
 
-from typing import Any
-
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from styleheat.errors import InputError
 from styleheat.networks.config import NetworkConfig
+from styleheat.networks.layers import resize
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
+from styleheat.networks.warper import Warp
 from styleheat.params import Train
-from styleheat.training.losses import CriticPlayer, check_critic_batch, fooling_loss, perceptual_loss
-from styleheat.training.pictures import grid, in_parts, middle, psnr
-from styleheat.training.regions import landmark_loss, local_loss, part_images, soft_mask
+from styleheat.training.batches import Batch, split, to_device
+from styleheat.training.images import GRID_COLUMNS, gathered, grid, middle
+from styleheat.training.losses import DiscriminatorPhase, check_discriminator_batch, generator_loss, perceptual_loss
+from styleheat.training.norm import GROUP
+from styleheat.training.recipe import Computed
+from styleheat.training.regions import landmark_loss, local_losses, soft_mask
+from styleheat.training.scores import HIGHER, flow_scores, image_scores
+
+
+def reads(params: Train) -> tuple[str, ...]:
+    """What the loss reads of a pair."""
+    aligned = ("source_align", "target_align") if params.aligned_source else ()
+    pair = ("source", "target", "source_window", "target_window", "source_landmarks", "target_landmarks")
+    return (*pair, *aligned)
 
 
 class StyleHEATRecipe:
-    """Trains the warper and the calibrator of a `StyleHEAT`; `critic` with them when losses.adversarial is not zero.
+    """Trains the warper and the calibrator of a `StyleHEAT`; `discriminator` too when losses.adversarial is not 0.
 
-    heldout: a batch of pairs of people that are not trained on.
+    heldout: pairs of people that are not trained on, as the loader collates them. Raises InputError for parameters that
+    are impossible together.
     """
 
+    items, higher = 2, HIGHER
+
     def __init__(
-        self, config: NetworkConfig, params: Train, model: StyleHEAT, critic: Discriminator, heldout: dict
+        self, config: NetworkConfig, params: Train, model: StyleHEAT, discriminator: Discriminator, heldout: Batch
     ) -> None:
-        check_critic_batch("train", params.losses.adversarial, params.batch)
-        self.model, self.heldout, self.batch = model, heldout, params.batch
+        check_discriminator_batch("train", params.losses.adversarial, params.batch, self.items)
+        if params.aligned_source and params.losses.landmarks:
+            raise InputError(
+                f"params.yaml: train.losses.landmarks: {params.losses.landmarks:g}, but the landmarks of an aligned "
+                "source are not known (aligned_source); 0.0"
+            )
+        self.model, self.heldout, self.params = model, heldout, params
+        self.batch = 2 * (params.micro_batch or params.batch)
         model.generator.requires_grad_(params.tune_prior)
         model.generator.e4e_encoder.requires_grad_(False)
-        self.player = StyleHEATPlayer(model, critic, params, config)
-        self.players: dict[str, nn.Module] = {"styleheat": self.player}
-        self.critic = CriticPlayer(critic, config.critic_size, params.losses.r1)
+        model.video_warper.requires_grad_(params.lr_warper > 0)
+        self.phase = StyleHEATPhase(model, discriminator, params, config)
+        self.phases: dict[str, nn.Module] = {"styleheat": self.phase}
+        self.discriminator = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
         if params.losses.adversarial:
-            self.players["critic"] = self.critic
+            self.phases["discriminator"] = self.discriminator
+        self.rates = {"styleheat": {"video_warper": params.lr_warper}}
+        self.unit = GROUP // self.items if params.losses.adversarial or params.tune_prior else 1
 
-    def begin_step(self, step: int) -> None:
-        self.critic.step = self.player.step = step
+    def start_step(self, step: int) -> None:
+        self.discriminator.step = self.phase.step = step
 
     def validate(self) -> dict[str, float]:
-        source, target, made = self._drive()
-        landmarks = self.heldout["target_landmarks"].to(made.device)
-        mouth = [part_images(picture, landmarks)[0] for picture in (source, target, made)]
-        return {
-            "psnr": psnr(made, target),
-            "psnr_repeated_source": psnr(source, target),
-            "psnr_mouth": psnr(mouth[2], mouth[1]),
-            "psnr_mouth_repeated_source": psnr(mouth[0], mouth[1]),
-        }
+        driven = self._drive()
+        source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
+        scores = image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
+        motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
+        flow = flow_scores(motion, driven["source_landmarks"], landmarks, target.shape[-1], self.model.config.released)
+        if self.params.aligned_source:  # whose landmarks are not known
+            return scores | {"flow": flow["flow"]}
+        return scores | flow
 
     def sample(self) -> np.ndarray:
-        """Rows: source, target, source driven."""
-        return grid(*(row[:8] for row in self._drive()))
+        """Rows: source as it was inverted, target, source driven."""
+        driven = self._drive(GRID_COLUMNS)
+        return grid(*(driven[key] for key in ("input", "target", "made")))
 
-    def _drive(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _drive(self, count: int | None = None) -> dict[str, Tensor]:
+        """The first held-out pairs on the device with what is made of them, computed in parts."""
         device = next(self.model.parameters()).device
-        source, target = self.heldout["source"].to(device), self.heldout["target"].to(device)
-        window = told(self.model, {key: self.heldout[key].to(device) for key in ("target_window", "source_window")})
+        heldout = {key: value[:count] for key, value in self.heldout.items()}
+        return gathered(self._drive_part(to_device(part, device)) for part in split(heldout, self.batch))
 
-        def drive(source: Tensor, window: Tensor) -> Tensor:
-            return self.model(source, window, size=target.shape[-1]).image
+    def _drive_part(self, pairs: Batch) -> dict[str, Tensor]:
+        source, target = pairs["source"], pairs["target"]
+        inverted = pairs["source_align"] if self.params.aligned_source else source
+        window = self.model.video_warper.told(pairs["target_window"], middle(pairs["source_window"]))
+        frame = self.model(inverted, window, size=target.shape[-1])
+        landmarks = {key: pairs[key] for key in ("source_landmarks", "target_landmarks")}
+        made = {"source": source, "target": target, "made": frame.image, "input": resize(inverted, target.shape[-1])}
+        return made | vars(frame.motion) | landmarks
 
-        return source, target, in_parts(drive, source, window, size=self.batch)
 
-
-class StyleHEATPlayer(nn.Module):
+class StyleHEATPhase(nn.Module):
     """Batch of pairs -> losses of warper and calibrator, and of the prior if it learns along."""
 
-    def __init__(self, model: StyleHEAT, critic: Discriminator, params: Train, config: NetworkConfig) -> None:
+    def __init__(self, model: StyleHEAT, discriminator: Discriminator, params: Train, config: NetworkConfig) -> None:
         super().__init__()
-        self.video_warper, self.calibrator = model.video_warper, model.calibrator  # what this player trains
+        self.video_warper, self.calibrator = model.video_warper, model.calibrator  # what this phase trains
         if params.tune_prior:
             self.generator = model.generator
         self.params, self.config, self.step = params, config, 0
-        losses = params.losses
-        self._judges: list[Any] = [
-            model,
-            critic,
-            perceptual_loss(params),
-            perceptual_loss(params, losses.style),
-        ]
+        # In tuples: not this phase's to train.
+        self._networks = model, discriminator
+        self._losses = perceptual_loss(params), perceptual_loss(params, params.losses.style)
 
-    def forward(self, batch: dict, seen: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        model, critic, perceptual, with_style = self._judges
-        target, landmarks, weights = batch["target"], batch["target_landmarks"], self.params.losses
-        perceptual.to(target.device), with_style.to(target.device)
+    @property
+    def perceptual(self) -> nn.Module:
+        """The loss without its style term, on the model's device."""
+        return self._losses[0].to(next(self.calibrator.parameters()).device)
+
+    @property
+    def perceptual_with_style(self) -> nn.Module:
+        return self._losses[1].to(next(self.calibrator.parameters()).device)
+
+    def forward(self, batch: Batch, outputs: dict[str, Tensor]) -> Computed:
+        (model, discriminator), params, weights = self._networks, self.params, self.params.losses
+        perceptual, with_style = self.perceptual, self.perceptual_with_style
         # The running statistics follow a path to F that learns, or train_prior would go on from others than it has.
-        model.generator.train(self.params.tune_prior)
+        model.generator.train(params.tune_prior)
         model.generator.e4e_encoder.eval()
-        both = weights.warped > 0 or weights.outside > 0
-        source = batch["source_align" if self.params.aligned_source else "source"]
-        inversion = model.generator.invert_to_learn(source) if self.params.tune_prior else None
-        frame = model(source, told(model, batch), inversion, size=target.shape[-1], warped_image=both)
+
+        def both(first: str, second: str) -> Tensor:
+            return torch.cat([batch[first], batch[second]])
+
+        source = both("source_align", "target_align") if params.aligned_source else both("source", "target")
+        window = self.video_warper.told(
+            both("target_window", "source_window"), middle(both("source_window", "target_window"))
+        )
+        target, landmarks = both("target", "source"), both("target_landmarks", "source_landmarks")
+        size = target.shape[-1]
+        inversion = model.generator.invert_to_learn(source) if params.tune_prior else None
+        paints_warped = weights.warped > 0 or weights.outside > 0
+        frame = model(source, window, inversion, size=size, warped_image=paints_warped)
         painted, warped = frame.image, frame.warped_image
 
-        mask = soft_mask(landmarks, target.shape[-1], self._outside())
+        mask = soft_mask(landmarks, size, self._outside())
+        local = torch.stack(list(local_losses(painted, target, landmarks).values())).sum()
         losses = {
             "masked": weights.masked * with_style(painted, target, mask),
-            "local": weights.local * local_loss(painted, target, landmarks),
+            "local": weights.local * local,
         }
+        monitors: dict[str, Tensor] = {"flow": frame.motion.flow.detach().norm(dim=1).mean()}
         if weights.landmarks:
-            missed = landmark_loss(
-                frame.motion, batch["source_landmarks"], landmarks, target.shape[-1], self.config.released
-            )
+            own = both("source_landmarks", "target_landmarks")
+            missed = landmark_loss(frame.motion, own, landmarks, size, self.config.released)
             losses["landmarks"] = weights.landmarks * missed
         if weights.warped:
             losses["warped"] = weights.warped * perceptual(warped, target)
         if weights.outside:
-            losses["outside"] = weights.outside * perceptual(painted, warped.detach(), 1 - mask)
+            losses["outside"] = weights.outside * with_style(painted, warped.detach(), 1 - mask)
         if weights.adversarial:
-            losses["adversarial"] = weights.adversarial * fooling_loss(critic, self.config.critic_size, painted)
-        return losses, {"real": target, "fake": painted.detach()}
+            loss = generator_loss(discriminator, self.config.critic_size, painted)
+            losses["adversarial"] = weights.adversarial * loss
+        return Computed(losses, {"real": target, "fake": painted.detach()}, monitors)
 
     def _outside(self) -> float:
         """The soft mask's value outside the boxes at this step."""
         return [floor for since, floor in self.params.mask_outside if since <= self.step][-1]
-
-
-def told(model: StyleHEAT, batch: dict) -> Tensor:
-    """The windows of a batch's targets as the warper takes them."""
-    return model.video_warper.told(batch["target_window"], middle(batch["source_window"]))

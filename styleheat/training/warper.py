@@ -4,52 +4,101 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from styleheat.errors import InputError
 from styleheat.networks.config import NetworkConfig
 from styleheat.networks.layers import resize
-from styleheat.networks.warper import VideoWarper
+from styleheat.networks.warper import VideoWarper, Warp
 from styleheat.params import TrainWarper
+from styleheat.training.batches import Batch, split, to_device
+from styleheat.training.images import GRID_COLUMNS, gathered, grid, middle
 from styleheat.training.losses import perceptual_loss
-from styleheat.training.pictures import grid, middle, psnr
+from styleheat.training.recipe import Computed
+from styleheat.training.scores import HIGHER, flow_scores, image_scores
+
+READS = ("source", "target", "source_window", "target_window")
+"""What the loss reads of a pair; validation reads landmarks too."""
+VALIDATION_READS = (*READS, "source_landmarks", "target_landmarks")
 
 
 class WarperRecipe:
-    """Trains a `VideoWarper` on pairs of frames. heldout: a batch of pairs of people that are not trained on."""
+    """Trains a `VideoWarper` on pairs of frames, each in both directions.
 
-    def __init__(self, config: NetworkConfig, params: TrainWarper, warper: VideoWarper, heldout: dict) -> None:
+    heldout: pairs of people that are not trained on, as the loader collates them. Raises InputError for a share of
+    mirrored steps that the network can't take.
+    """
+
+    items, unit, higher = 2, 1, HIGHER
+
+    def __init__(self, config: NetworkConfig, params: TrainWarper, warper: VideoWarper, heldout: Batch, seed: int):
+        if params.mirrored and config.sees_source:
+            raise InputError(
+                f"params.yaml: train_warper.mirrored: {params.mirrored:g}, but this network takes the source's "
+                "coefficients, and a mirrored source has none; 0.0"
+            )
         self.model, self.config, self.heldout = warper, config, heldout
-        self.players: dict[str, nn.Module] = {"warper": WarperPlayer(warper, params, config)}
+        self.batch = params.micro_batch or params.batch
+        self.phase = WarperPhase(warper, params, config, seed)
+        self.phases: dict[str, nn.Module] = {"warper": self.phase}
+        self.rates: dict[str, dict[str, float]] = {}
 
-    def begin_step(self, step: int) -> None:
-        pass
+    def start_step(self, step: int) -> None:
+        self.phase.step = step
 
     def validate(self) -> dict[str, float]:
-        source, target, moved = self._move()
-        return {"psnr": psnr(moved, target), "psnr_repeated_source": psnr(source, target)}
+        driven = self._drive()
+        source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
+        scores = image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
+        motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
+        size, released = source.shape[-1], self.config.released
+        return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, released)
 
     def sample(self) -> np.ndarray:
         """Rows: source, target, source moved."""
-        return grid(*(row[:8] for row in self._move()))
+        driven = self._drive()
+        return grid(*(driven[key][:GRID_COLUMNS] for key in ("source", "target", "made")))
 
-    def _move(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _drive(self) -> dict[str, Tensor]:
+        """The held-out pairs on the device with what is made of them, computed in parts."""
         device = next(self.model.parameters()).device
-        source, target = (resize(self.heldout[key].to(device), self.config.input_size) for key in ("source", "target"))
-        windows = [self.heldout[key].to(device) for key in ("target_window", "source_window")]
-        motion = self.model(source, self.model.told(windows[0], middle(windows[1])))
-        return source, target, self.model.move(source, motion)
+        return gathered(self._drive_part(to_device(part, device)) for part in split(self.heldout, self.batch))
+
+    def _drive_part(self, pairs: Batch) -> dict[str, Tensor]:
+        source = resize(pairs["source"], self.config.input_size)
+        target = resize(pairs["target"], self.config.input_size)
+        window = self.model.told(pairs["target_window"], middle(pairs["source_window"]))
+        motion = self.model(source, window)
+        landmarks = {key: pairs[key] for key in ("source_landmarks", "target_landmarks")}
+        made = {"source": source, "target": target, "made": self.model.move(source, motion)}
+        return made | vars(motion) | landmarks
 
 
-class WarperPlayer(nn.Module):
-    """Batch of pairs -> losses of moving each frame of a pair to the other, as the reference does."""
+class WarperPhase(nn.Module):
+    """Batch of pairs -> loss of moving each frame of a pair to the other.
 
-    def __init__(self, warper: VideoWarper, params: TrainWarper, config: NetworkConfig) -> None:
+    In a share of the steps (`mirrored`), chosen by the seed and the same on all processes, the second half of the
+    inputs is the source mirrored left to right in place of the target. It is driven as before, by the source's window,
+    and has to become the source (StyleHEAT, `video_warper_trainer.py`).
+    """
+
+    def __init__(self, warper: VideoWarper, params: TrainWarper, config: NetworkConfig, seed: int) -> None:
         super().__init__()
-        self.warper, self.size = warper, config.input_size
-        self._judge = [perceptual_loss(params)]
+        self.warper, self.size, self.mirrored = warper, config.input_size, params.mirrored
+        self.seed, self.step = seed, 0
+        self._perceptual = [perceptual_loss(params)]  # in a list: not this phase's to train
 
-    def forward(self, batch: dict, seen: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        frames = [resize(batch[key], self.size) for key in ("source", "target")]
-        source, target = torch.cat(frames), torch.cat(frames[::-1])
+    @property
+    def perceptual(self) -> nn.Module:
+        """The loss, on the warper's device."""
+        return self._perceptual[0].to(next(self.warper.parameters()).device)
+
+    def forward(self, batch: Batch, outputs: dict[str, Tensor]) -> Computed:
+        source, target = (resize(batch[key], self.size) for key in ("source", "target"))
         there, here = batch["target_window"], batch["source_window"]
+        second = source.flip(3) if self._mirrors() else target
         window = self.warper.told(torch.cat([there, here]), torch.cat([middle(here), middle(there)]))
-        moved = self.warper.move(source, self.warper(source, window))
-        return {"perceptual": self._judge[0].to(moved.device)(moved, target)}, {}
+        inputs = torch.cat([source, second])
+        moved = self.warper.move(inputs, self.warper(inputs, window))
+        return Computed({"perceptual": self.perceptual(moved, torch.cat([target, source]))})
+
+    def _mirrors(self) -> bool:
+        return bool(np.random.default_rng([self.seed, self.step]).random() < self.mirrored)

@@ -1,7 +1,8 @@
-"""What training draws: right, the same for a seed, persons alike, mirrored consistently."""
+"""What training draws: right, only what is read, the same for a seed, persons alike, mirrored consistently."""
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,22 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from styleheat.clips.pairs import FramePairs, SpeechClips, sounding, to_tensor
-from styleheat.clips.store import ClipStore, person_of
+from styleheat.clips.pairs import DRAWS, ITEMS, FramePairs, SpeechClips, sounding
+from styleheat.clips.store import ClipStore, ShardWriter, person_of, write_lmdb
 from styleheat.errors import InputError
+from styleheat.media.mel import mel_windows
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.model import face_model, mirror_landmarks
-from tests.clips.samples import ALIGNED, SIZE
+from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
+from tests.clips.samples import ALIGNED, SIZE, picture
 
 
 @pytest.fixture(scope="module")
 def store(lmdb_folder: Path) -> ClipStore:
     return ClipStore(lmdb_folder, SIZE)
+
+
+def pairs_of(store: ClipStore, size: int = SIZE, seed: int = 0, reads: Iterable[str] = ITEMS, **told) -> FramePairs:
+    return FramePairs(store, "train", size, seed=seed, reads=reads, **told)
 
 
 def frame_of(window: torch.Tensor) -> int:
@@ -29,30 +35,69 @@ def frame_of(window: torch.Tensor) -> int:
 
 def test_a_pair_is_two_frames_of_one_clip_with_all_that_belongs_to_them(store: ClipStore) -> None:
     for index in range(20):
-        pair = FramePairs(store, "train", SIZE, seed=0)[index]
+        pair = pairs_of(store)[index]
+        assert set(pair) == {*ITEMS, "clip", "draw"} and 0 <= pair["draw"] < DRAWS
         clip, source, target = pair["clip"], frame_of(pair["source_window"]), frame_of(pair["target_window"])
         assert source != target
-        assert torch.equal(pair["source"], to_tensor(store.frame(clip, source)))
-        assert torch.equal(pair["target"], to_tensor(store.frame(clip, target)))
-        assert torch.equal(pair["source_align"], to_tensor(store.aligned(clip, source)))
-        expected = layout.window(layout.descriptor(store.coefficients(clip)), target)
-        np.testing.assert_array_equal(pair["target_window"], expected)
         for name, frame in (("source", source), ("target", target)):
+            np.testing.assert_array_equal(pair[name], store.frame(clip, frame))
+            np.testing.assert_array_equal(pair[f"{name}_align"], store.aligned(clip, frame))
+            expected = layout.window(layout.descriptor(store.coefficients(clip)), frame)
+            np.testing.assert_array_equal(pair[f"{name}_window"], expected)
             np.testing.assert_allclose(pair[f"{name}_landmarks"], store.landmarks(clip)[frame] * SIZE / 256)
-        assert pair["source"].min() >= -1 and pair["source"].max() <= 1 and pair["source"].dtype == torch.float32
+            assert pair[name].dtype == pair[f"{name}_align"].dtype == torch.uint8
+            assert pair[f"{name}_window"].dtype == pair[f"{name}_landmarks"].dtype == torch.float32
+
+
+def test_a_sample_holds_what_is_read_and_nothing_else_is_decoded(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pairs_of(store, mirror=True)
+    samples = [whole[index] for index in range(10)]
+    for method in ("frame", "aligned", "landmarks"):
+        monkeypatch.delattr(ClipStore, method)
+    some = pairs_of(store, reads=["target_window"], mirror=True)
+    for index, sample in enumerate(samples):
+        assert set(some[index]) == {"target_window", "clip", "draw"}
+        assert torch.equal(some[index]["target_window"], sample["target_window"])
+        assert some[index]["clip"] == sample["clip"] and some[index]["draw"] == sample["draw"]
+
+
+def test_an_unknown_item_is_refused(store: ClipStore) -> None:
+    with pytest.raises(ValueError, match=r"reads: source_mask, target_: no items of a pair; these are: source, "):
+        pairs_of(store, reads=["source", "target_", "source_mask"])
+
+
+def test_each_sample_has_a_random_number_of_its_own(store: ClipStore) -> None:
+    pairs, speech = pairs_of(store, reads=[]), SpeechClips(store, "train", frames=15, seed=0)
+    for dataset in (pairs, speech):
+        assert len({dataset[index]["draw"] for index in range(50)}) == 50
+
+
+def test_pairs_of_a_seed_stay_what_they_were(store: ClipStore) -> None:
+    """Numbers of a run before items could be chosen: what was trained on these pairs can be resumed."""
+    plain, mirrored = pairs_of(store, seed=7), pairs_of(store, seed=7, mirror=True)
+    for index, expected in enumerate(
+        [("bob#a", 12, 17, True), ("bob#a", 2, 16, False), ("ann#a", 13, 4, True), ("bob#a", 17, 10, False)]
+    ):
+        pair = plain[index]
+        turned = not torch.equal(pair["source"], mirrored[index]["source"])
+        frames = frame_of(pair["source_window"]), frame_of(pair["target_window"])
+        assert (pair["clip"], *frames, turned) == expected
 
 
 def test_the_same_seed_and_index_give_the_same_pair(store: ClipStore) -> None:
-    one, same, other = (FramePairs(store, "train", SIZE, seed=seed, mirror=True) for seed in (1, 1, 2))
+    one, same, other = (pairs_of(store, seed=seed, mirror=True) for seed in (1, 1, 2))
     later = [one[index] for index in range(50)][30:]
     resumed = [same[index] for index in range(30, 50)]
-    assert all(torch.equal(a[key], b[key]) for a, b in zip(later, resumed, strict=True) for key in a if key != "clip")
+    for a, b in zip(later, resumed, strict=True):
+        assert all(torch.equal(a[key], b[key]) for key in ITEMS) and (a["clip"], a["draw"]) == (b["clip"], b["draw"])
     assert any(not torch.equal(one[index]["source"], other[index]["source"]) for index in range(10))
 
 
 def test_persons_are_drawn_alike(store: ClipStore) -> None:
     """Ann has two clips, Bob has two, of more frames; the untitled Bob and bob#a are one person."""
-    pairs = FramePairs(store, "train", SIZE, seed=0)
+    pairs = pairs_of(store, reads=[])
     drawn = Counter(pairs[index]["clip"] for index in range(400))
     persons = Counter(
         {person: sum(n for clip, n in drawn.items() if person_of(clip) == person) for person in ("ann", "bob")}
@@ -62,8 +107,7 @@ def test_persons_are_drawn_alike(store: ClipStore) -> None:
 
 
 def test_half_of_the_pairs_are_mirrored_altogether(store: ClipStore) -> None:
-    plain = FramePairs(store, "train", SIZE, seed=0)
-    mirrored = FramePairs(store, "train", SIZE, seed=0, mirror=True)
+    plain, mirrored = pairs_of(store), pairs_of(store, mirror=True)
     turned = 0
     for index in range(60):
         a, b = plain[index], mirrored[index]
@@ -71,29 +115,31 @@ def test_half_of_the_pairs_are_mirrored_altogether(store: ClipStore) -> None:
             assert torch.equal(a["target_window"], b["target_window"])
             continue
         turned += 1
-        for key in ("source", "target", "source_align"):
-            assert torch.equal(a[key].flip(2), b[key])
-        expected = face_model().mirror_descriptor(a["target_window"].numpy().T, SIZE).T
-        np.testing.assert_allclose(b["target_window"], expected)
+        for key in ("source", "target", "source_align", "target_align"):
+            assert torch.equal(a[key].flip(1), b[key])
+        for key in ("source_window", "target_window"):
+            expected = face_model().mirror_descriptor(a[key].numpy().T, SIZE).T
+            np.testing.assert_allclose(b[key], expected)
         for key in ("source_landmarks", "target_landmarks"):
             np.testing.assert_allclose(b[key], mirror_landmarks(a[key].numpy(), SIZE), atol=1e-4)
     assert 15 < turned < 45
 
 
-def test_other_image_sizes_scale_pictures_and_landmarks(store: ClipStore) -> None:
-    pair, native = (FramePairs(store, "train", size, seed=0)[3] for size in (SIZE // 2, SIZE))
-    assert pair["source"].shape == (3, SIZE // 2, SIZE // 2) and pair["source_align"].shape == (3, ALIGNED, ALIGNED)
+def test_other_image_sizes_scale_images_and_landmarks(store: ClipStore) -> None:
+    pair, native = (pairs_of(store, size)[3] for size in (SIZE // 2, SIZE))
+    assert pair["source"].shape == (SIZE // 2, SIZE // 2, 3) and pair["source_align"].shape == (ALIGNED, ALIGNED, 3)
     np.testing.assert_allclose(pair["target_landmarks"] * 2, native["target_landmarks"], rtol=1e-6)
 
 
 def test_loader_workers_give_what_one_process_gives(store: ClipStore) -> None:
-    pairs = FramePairs(store, "train", SIZE, seed=0)
+    pairs = pairs_of(store)
     pairs[0]  # the parent has the file open when it forks
     alone, shared = (list(DataLoader(pairs, 4, sampler=range(8), num_workers=n)) for n in (0, 2))
-    assert all(torch.equal(a["source"], b["source"]) for a, b in zip(alone, shared, strict=True))
+    for a, b in zip(alone, shared, strict=True):
+        assert all(torch.equal(a[key], b[key]) for key in (*ITEMS, "draw")) and a["clip"] == b["clip"]
 
 
-def test_speech_comes_with_what_is_heard(store: ClipStore) -> None:
+def test_speech_comes_with_its_mel_windows(store: ClipStore) -> None:
     clips = SpeechClips(store, "train", frames=15, seed=0)
     assert clips.persons == ["ann", "bob"]
     for index in range(20):
@@ -106,20 +152,52 @@ def test_speech_comes_with_what_is_heard(store: ClipStore) -> None:
         assert sample["blink"].min() >= 0 and sample["blink"].max() <= 1
 
 
+def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> None:
+    """The whole clip decides how far the eyes usually open, and what is beyond the ends of a stretch is not cut off."""
+    rng, length = np.random.default_rng(0), 40
+    with ShardWriter(tmp_path / "shard.zip", "ann#a") as shard:
+        for frame in range(length):
+            shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
+        coefficients, landmarks = rng.normal(size=(length, 260)), rng.normal(size=(length, 68, 2))
+        shard.finish(coefficients, landmarks, rng.normal(size=(80, 129)), source="made up")
+    write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
+    store = ClipStore(tmp_path / "lmdb", SIZE)
+    mel = store.mel("ann#a")
+    assert mel is not None
+    descriptors = layout.descriptor(store.coefficients("ann#a"))
+    blink = blink_track(store.landmarks("ann#a")).astype(np.float32)
+    windows = mel_windows(mel, length)
+    clips, starts = SpeechClips(store, "train", frames=15, seed=0), set()
+    for index in range(30):
+        sample = clips[index]
+        start = int(np.flatnonzero((descriptors == sample["descriptors"][0].numpy()).all(1))[0])
+        starts.add(start)
+        for name, whole in (("mel", windows), ("descriptors", descriptors), ("blink", blink)):
+            np.testing.assert_array_equal(sample[name].numpy(), whole[start : start + 15], strict=True)
+    assert len(starts) > 10
+
+
+def test_a_changed_sample_changes_no_other(store: ClipStore) -> None:
+    clips = SpeechClips(store, "train", frames=12, seed=0)
+    before = clips[0]["blink"].clone()
+    clips[0]["blink"].add_(1)
+    assert torch.equal(clips[0]["blink"], before)
+
+
 def test_too_few_frames_are_one_clear_line(store: ClipStore) -> None:
     with pytest.raises(InputError, match=r"1000 frames or more.* train_list\.txt the longest clip with sound has \d+;"):
         SpeechClips(store, "train", frames=1000, seed=0)
 
 
 def test_a_set_without_sound_is_one_clear_line(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ClipStore, "mel", lambda store, clip: None)
+    monkeypatch.setattr(ClipStore, "has_audio", lambda store, clip: False)
     assert sounding(store, "train") == []
     with pytest.raises(InputError, match=r"no clip has sound; add videos in which people talk"):
         SpeechClips(store, "train", frames=10, seed=0)
 
 
 def test_a_pair_takes_a_few_milliseconds(store: ClipStore) -> None:
-    pairs = FramePairs(store, "train", SIZE, seed=0, mirror=True)
+    pairs = pairs_of(store, mirror=True)
     pairs[0]
     start = time.process_time()
     for index in range(100):

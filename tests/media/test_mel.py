@@ -48,6 +48,16 @@ def test_windows_follow_the_sound() -> None:
     assert sorted(heard) == list(range(29, 34))
 
 
+@pytest.mark.parametrize("columns", [1, 5, 200])
+def test_windows_of_a_stretch_are_those_of_the_whole(columns: int) -> None:
+    mel = np.random.default_rng(0).normal(size=(80, columns)).astype(np.float32)
+    whole = mel_windows(mel, 60)
+    for first, frames in ((0, 1), (0, 5), (7, 33), (59, 1)):
+        stretch = mel_windows(mel, frames, first)
+        np.testing.assert_array_equal(stretch, whole[first : first + frames])
+        assert stretch.dtype == np.float32 and not np.shares_memory(stretch, mel)
+
+
 def test_ends_repeat() -> None:
     mel = np.tile(np.arange(20, dtype=np.float32), (80, 1))
     windows = mel_windows(mel, 10)

@@ -54,7 +54,7 @@ def test_every_file_at_full_size(golden: Callable[[str], Golden], fill: ModuleTy
         "prior": Inverter,
         "styleheat": StyleHEAT,
         "warper": VideoWarper,
-        "critic": Discriminator,
+        "discriminator": Discriminator,
         "vgg19": lambda config: Vgg19(),
         "audio": Audio2Motion,
         "editing": Editing,

@@ -33,7 +33,7 @@ def own(module: nn.Module) -> dict[str, tuple[int, ...]]:
 def full() -> dict[str, nn.Module]:
     with torch.device("meta"):
         model, audio = StyleHEAT(FULL), Audio2Motion(FULL)
-        critic, vgg = Discriminator(FULL), Vgg19()
+        discriminator, vgg = Discriminator(FULL), Vgg19()
     return {
         "e4e": model.generator.e4e_encoder.encoder,
         "aligner": model.generator.hfgi_aligner,
@@ -41,7 +41,7 @@ def full() -> dict[str, nn.Module]:
         "stylegan": model.generator.stylegan,
         "warper": model.video_warper,
         "model": model,
-        "critic": critic,
+        "discriminator": discriminator,
         "vgg": vgg,
         "expression": audio.audio2exp,
         "pose": audio.audio2pose,
@@ -56,7 +56,7 @@ def full() -> dict[str, nn.Module]:
         ("residual", "hfgi.pth", "encoder/"),
         ("stylegan", "StyleGAN_e4e.pth", ""),
         ("warper", "video_warper.pth", "net_G_ema/"),
-        ("critic", "stylegan2_d_256.pth", ""),
+        ("discriminator", "stylegan2_d_256.pth", ""),
         ("expression", "auido2exp_00300-model.pth", "model/"),
         ("pose", "auido2pose_00140-model.pth", "model/"),
     ],

@@ -1,118 +1,75 @@
 """The four recipes on tiny networks: each trains what it should and nothing else, by losses that mean something."""
 
-import dataclasses
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from styleheat.constants import DESCRIPTOR, EXPRESSION, WINDOW
+from styleheat.constants import EXPRESSION
 from styleheat.errors import InputError
-from styleheat.networks.audio2motion import Audio2Motion
-from styleheat.networks.config import NETWORKS
+from styleheat.morphable.model import face_model
+from styleheat.networks import flow as flows
 from styleheat.networks.inversion import Inverter
+from styleheat.networks.perceptual import GradientLoss, PerceptualLoss, Vgg19, eager
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
-from styleheat.params import AudioLosses, PriorLosses, StyleHeatLosses, Train, TrainAudio, TrainPrior, TrainWarper
+from styleheat.networks.warper import VideoWarper
 from styleheat.training import losses, run
-from styleheat.training.audio import FRAMES, AudioRecipe
-from styleheat.training.prior import PriorRecipe, random_motion
-from styleheat.training.styleheat import StyleHEATRecipe
-from styleheat.training.warper import WarperRecipe
+from styleheat.training.batches import divide, split, to_device
+from styleheat.training.prior import random_motion
+from styleheat.training.regions import local_losses
+from styleheat.training.removed import removed_biases
+from tests.training.tiny import (
+    ALONE,
+    AUDIO,
+    PRIOR,
+    SIZE,
+    TINY,
+    TINY_RELEASED,
+    TRAIN,
+    WARPER,
+    Pairs,
+    Speech,
+    batch_of,
+    build,
+    train,
+)
 
-TINY = dataclasses.replace(
-    NETWORKS["embedded"],
-    image_size=32,
-    input_size=32,
-    feature_size=8,
-    channels=(8, 8, 8, 8),
-    warper_base=4,
-    warper_max=16,
-    warper_down=3,
-    calibrator_width=8,
-    critic_size=32,
-    critic_channels=(8, 8, 8, 8),
-)
-COMMON = {
-    "init": "models/scratch",
-    "steps": 1,
-    "batch": 4,
-    "lr": 0.001,
-    "equalised": 1.0,
-    "lr_every": 1000,
-    "sample_every": 10,
-    "save_every": 10,
-}
-IMAGES = COMMON | {"perceptual": "gradient", "perceptual_weights": "models/none"}
-PRIOR = TrainPrior(**IMAGES, losses=PriorLosses(l1=1.0, perceptual=1.0, adversarial=0.1, r1=10.0))
-TRAIN = Train(
-    **IMAGES,
-    tune_prior=False,
-    aligned_source=False,
-    mask_outside=[(0, 0.2), (2, 0.05)],
-    losses=StyleHeatLosses(
-        warped=0.02, masked=0.2, style=250.0, outside=0.01, adversarial=0.1, local=2.0, landmarks=0.0, r1=10.0
-    ),
-)
-AUDIO = TrainAudio(
-    **COMMON,
-    losses=AudioLosses(expression=1.0, velocity=1.0, lips=1.0, reconstruction=1.0, divergence=1.0, motion=0.7),
-)
+ALL = [PRIOR, WARPER, TRAIN, TRAIN.model_copy(update={"tune_prior": True}), AUDIO]
 
 
 @pytest.fixture(autouse=True)
-def seed():
+def seed() -> None:
     torch.manual_seed(0)
 
 
-def pairs(count: int = 4) -> dict:
-    """Two frames of a moving blob each, with landmarks that make sense of the boxes."""
-    at = torch.linspace(-1, 1, 32)
-
-    def blob(x: torch.Tensor) -> torch.Tensor:
-        bump = torch.exp(-((at[None, None, :] - x[:, None, None]) ** 2 + at[None, :, None] ** 2) / 0.1)
-        return (2 * bump - 1)[:, None].expand(-1, 3, -1, -1).contiguous()
-
-    source, target = torch.rand(count) - 0.5, torch.rand(count) - 0.5
-    window = torch.zeros(count, DESCRIPTOR, WINDOW)
-    return {
-        "source": blob(source),
-        "target": blob(target),
-        "source_align": blob(torch.zeros(count)),
-        "source_window": window + source[:, None, None],
-        "target_window": window + target[:, None, None],
-        "source_landmarks": 8 + 16 * torch.rand(count, 68, 2),
-        "target_landmarks": 8 + 16 * torch.rand(count, 68, 2),
-        "clip": ["clip"] * count,
-    }
+def pairs(count: int = 4) -> dict[str, Any]:
+    return to_device(batch_of(Pairs(), count), ALONE.device)
 
 
-def speech(count: int = 4) -> dict:
-    return {
-        "mel": torch.randn(count, FRAMES, 1, 80, 16),
-        "descriptors": torch.randn(count, FRAMES, DESCRIPTOR),
-        "blink": torch.rand(count, FRAMES),
-        "person": torch.arange(count),
-        "clip": ["clip"] * count,
-    }
+def speech(count: int = 4) -> dict[str, Any]:
+    return to_device(batch_of(Speech(), count), ALONE.device)
 
 
-def play(recipe, batch: dict, lr: float = 0.01) -> dict[str, float]:
-    """One step of every player, as the loop makes it."""
+def play(recipe: Any, batch: dict[str, Any], lr: float = 0.01) -> dict[str, float]:
+    """One step of every phase."""
     recipe.model.train()
-    told, seen = {}, {}
-    for player in recipe.players.values():
-        optimizer = torch.optim.SGD([p for p in player.parameters() if p.requires_grad], lr)
-        parts, seen = player(batch, seen)
-        torch.stack(list(parts.values())).sum().backward()
+    values, outputs = {}, {}
+    for phase in recipe.phases.values():
+        optimizer = torch.optim.SGD([p for p in phase.parameters() if p.requires_grad], lr)
+        computed = phase(batch, outputs)
+        outputs |= computed.outputs
+        torch.stack(list(computed.losses.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
-        told |= {key: float(value.detach()) for key, value in parts.items()}
-    return told
+        values |= {key: float(value.detach()) for key, value in computed.losses.items()}
+    return values
 
 
 def changed(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
-    """First two parts of the names of parameters that are no longer what they were."""
+    """First parts of the names of parameters that are no longer what they were."""
     now = dict(module.named_parameters())
     return {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
 
@@ -121,88 +78,148 @@ def copied(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
 
 
-def test_prior_trains_all_its_parts_and_the_critic():
-    prior, critic = Inverter(TINY), Discriminator(TINY)
-    recipe = PriorRecipe(TINY, PRIOR, prior, critic, pairs(8)["source"])
-    before, critic_before = copied(prior), copied(critic)
-    told = play(recipe, pairs())
-    assert set(told) == {"l1", "perceptual", "coarse", "adversarial", "critic"}
+def test_prior_trains_all_its_parts_and_the_discriminator() -> None:
+    recipe = build(PRIOR)
+    prior, discriminator = recipe.model, recipe.discriminator.discriminator
+    before, discriminator_before = copied(prior), copied(discriminator)
+    assert set(play(recipe, pairs())) == {"l1", "perceptual", "coarse", "adversarial", "discriminator", "r1"}
     assert changed(before, prior) == {"e4e_encoder", "hfgi_aligner", "hfgi_encoder", "stylegan"}
-    assert changed(critic_before, critic)
+    assert changed(discriminator_before, discriminator)
     with torch.no_grad():
-        assert set(recipe.validate()) == {"psnr", "psnr_codes_only"}
-        assert recipe.sample().shape == (4 * 32, 8 * 32, 3)
+        assert set(recipe.validate()) == {"psnr", "psnr_codes_only", "ssim"}
+        assert recipe.sample().shape == (4 * SIZE, 4 * SIZE, 3)
 
 
-def test_without_an_adversarial_loss_there_is_no_critic():
-    params = PRIOR.model_copy(update={"losses": PriorLosses(l1=1.0, perceptual=1.0, adversarial=0.0, r1=10.0)})
-    recipe = PriorRecipe(TINY, params, Inverter(TINY), Discriminator(TINY), pairs()["source"])
-    assert set(recipe.players) == {"prior"}
+def test_without_an_adversarial_loss_there_is_no_discriminator() -> None:
+    recipe = build(PRIOR.model_copy(update={"losses": PRIOR.losses.model_copy(update={"adversarial": 0.0})}))
+    assert set(recipe.phases) == {"prior"}
     assert "adversarial" not in play(recipe, pairs())
 
 
-def test_random_motion_is_a_moderate_and_smooth_warp():
-    positions = random_motion(64, 16, torch.Generator().manual_seed(0))
+def test_random_motion_is_a_moderate_and_smooth_warp_of_each_draw() -> None:
+    draws = torch.arange(64)
+    positions = random_motion(draws, 16)
     assert positions.shape == (64, 16, 16, 2)
-    still = random_motion(64, 16, torch.Generator().manual_seed(0)).mean(0)  # the mean of many is about the identity
-    at = torch.linspace(-1, 1, 16)
-    assert (still - torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)).abs().max() < 0.15
+    at = torch.linspace(-1, 1, 16)  # the mean of many is about the identity
+    assert (positions.mean(0) - torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)).abs().max() < 0.15
     assert (positions[:, 1:] - positions[:, :-1]).abs().max() < 0.6
+    torch.testing.assert_close(random_motion(draws[10:12], 16), positions[10:12])
 
 
-def test_the_warper_learns_to_follow_its_window():
-    from styleheat.networks.warper import VideoWarper
-
-    warper = VideoWarper(TINY)
-    recipe = WarperRecipe(TINY, TrainWarper(**IMAGES), warper, pairs(24))
-    optimizer = torch.optim.Adam(warper.parameters(), 3e-3, betas=(0.5, 0.999))
+def test_the_warper_learns_to_follow_its_window() -> None:
+    recipe = build(WARPER)
+    optimizer = torch.optim.Adam(recipe.model.parameters(), 3e-3, betas=(0.5, 0.999))
     with torch.no_grad():
         start = recipe.validate()
-    for _ in range(200):
-        parts, _ = recipe.players["warper"](pairs(8), {})
-        parts["perceptual"].backward()
+    for step in range(200):
+        batch = to_device(torch.utils.data.default_collate([Pairs()[8 * step + k] for k in range(8)]), ALONE.device)
+        recipe.phase(batch, {}).losses["perceptual"].backward()
         optimizer.step()
         optimizer.zero_grad()
     with torch.no_grad():
         end = recipe.validate()
     assert start["psnr"] == pytest.approx(start["psnr_repeated_source"], abs=0.5)  # it starts from no motion
     assert end["psnr"] > start["psnr"] + 3
-    assert recipe.sample().shape == (3 * 32, 8 * 32, 3)
+    assert end["flow"] > start["flow"] and end["perceptual"] < start["perceptual"]
+    assert recipe.sample().shape == (3 * SIZE, 4 * SIZE, 3)
 
 
-def test_styleheat_trains_warper_and_calibrator_and_leaves_the_prior():
-    model, critic = StyleHEAT(TINY), Discriminator(TINY)
-    recipe = StyleHEATRecipe(TINY, TRAIN, model, critic, pairs(8))
+def test_a_mirrored_source_takes_the_targets_place_in_a_share_of_the_steps() -> None:
+    recipe = build(WARPER.model_copy(update={"mirrored": 0.5}), TINY_RELEASED)
+    seen: list[torch.Tensor] = []
+    recipe.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    batch, mirrored = pairs(), 0
+    for step in range(40):
+        recipe.start_step(step)
+        recipe.phase(batch, {})
+        second = seen[-1][4:]
+        assert torch.equal(seen[-1][:4], batch["source"])
+        mirrored += torch.equal(second, batch["source"].flip(3))
+        assert torch.equal(second, batch["target"]) or torch.equal(second, batch["source"].flip(3))
+    assert 10 < mirrored < 30
+    with pytest.raises(InputError, match=r"train_warper\.mirrored: 0\.5, but this network takes the source's"):
+        build(WARPER.model_copy(update={"mirrored": 0.5}), TINY)
+
+
+def test_styleheat_trains_warper_and_calibrator_and_leaves_the_prior() -> None:
+    recipe = build(TRAIN)
+    model = recipe.model
     before, buffers = copied(model), {name: value.clone() for name, value in model.generator.named_buffers()}
     for _ in range(2):  # heads that start at zero pass no gradient on in the first step
-        told = play(recipe, pairs())
-    assert set(told) == {"masked", "local", "warped", "outside", "adversarial", "critic"}
+        values = play(recipe, pairs())
+    assert set(values) == {"masked", "local", "warped", "outside", "adversarial", "discriminator", "r1"}
     assert changed(before, model) == {"video_warper", "calibrator"}
     for name, value in model.generator.named_buffers():  # running statistics of its batch norms
         assert torch.equal(value, buffers[name]), name
     with torch.no_grad():
-        assert set(recipe.validate()) == {"psnr", "psnr_repeated_source", "psnr_mouth", "psnr_mouth_repeated_source"}
+        scores = recipe.validate()
+    names = {"psnr", "psnr_face", "psnr_mouth", "ssim", "perceptual", "landmarks"}
+    assert set(scores) == names | {f"{name}_repeated_source" for name in names} | {"flow"}
+
+
+def test_both_directions_of_a_pair_are_trained() -> None:
+    recipe = build(TRAIN)
+    batch = pairs(2)
+    turned = {
+        key: batch[key.replace("source", "x").replace("target", "source").replace("x", "target")] for key in batch
+    }
+    with torch.no_grad():
+        here, there = (recipe.phase(each, {}).losses for each in (batch, turned))
+    for key in here:
+        torch.testing.assert_close(here[key], there[key], msg=key)
+    assert len(recipe.phase(batch, {}).outputs["fake"]) == 4
+
+
+def test_the_warper_may_be_left_as_it_is() -> None:
+    recipe = build(TRAIN.model_copy(update={"lr_warper": 0.0}))
+    before = copied(recipe.model)
+    for _ in range(2):
+        play(recipe, pairs())
+    assert changed(before, recipe.model) == {"calibrator"}
+
+
+def test_an_aligned_source_is_inverted_in_training_validation_and_samples() -> None:
+    recipe = build(TRAIN.model_copy(update={"aligned_source": True}))
+    seen: list[torch.Tensor] = []
+    recipe.model.generator.invert = spy(recipe.model.generator.invert, seen)
+    batch = pairs()
+    recipe.phase(batch, {})
+    assert torch.equal(seen[0], torch.cat([batch["source_align"], batch["target_align"]]))
+    with torch.no_grad():
+        scores = recipe.validate()
+        recipe.sample()
+    assert all(torch.equal(images, batch["source_align"]) for images in seen[1:]) and len(seen) == 3
+    assert "landmarks" not in scores and "flow" in scores
+
+
+def spy(function: Any, seen: list[torch.Tensor]) -> Any:
+    def call(image: torch.Tensor) -> Any:
+        seen.append(image)
+        return function(image)
+
+    return call
 
 
 @pytest.mark.parametrize("part", ["video_warper", "generator.stylegan"])
-def test_judging_paints_no_more_at_once_than_a_step(part: str):
-    model, seen = StyleHEAT(TINY), []
-    recipe = StyleHEATRecipe(TINY, TRAIN, model, Discriminator(TINY), pairs(9))
-    prior = PriorRecipe(TINY, PRIOR, model.generator, Discriminator(TINY), pairs(9)["source"])
-    model.get_submodule(part).register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    model.eval()
+def test_validation_paints_no_more_at_once_than_a_step(part: str) -> None:
+    recipe, prior = build(TRAIN), build(PRIOR)
+    recipe.heldout = prior.heldout = batch_of(Pairs(), 9)
+    seen: list[int] = []
+    for model in (recipe.model, nn.ModuleDict({"generator": prior.model})):
+        if part.split(".")[0] in dict(model.named_children()):
+            model.get_submodule(part).register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    recipe.model.eval(), prior.model.eval()
     with torch.no_grad():
         scores = recipe.validate(), prior.validate()
-        assert seen and set(seen) == {TRAIN.batch, 9 - 2 * TRAIN.batch}
+        assert seen and max(seen) <= 2 * TRAIN.batch
         recipe.batch = prior.batch = 9  # all at once gives the same
         for once, parts in zip((recipe.validate(), prior.validate()), scores, strict=True):
             assert once == pytest.approx(parts, abs=1e-3)
 
 
-def test_styleheat_may_tune_the_prior_but_not_its_codes():
-    model = StyleHEAT(TINY)
-    params = TRAIN.model_copy(update={"tune_prior": True})
-    recipe = StyleHEATRecipe(TINY, params, model, Discriminator(TINY), pairs(8))
+def test_styleheat_may_tune_the_prior_but_not_its_codes() -> None:
+    recipe = build(TRAIN.model_copy(update={"tune_prior": True}))
+    model = recipe.model
     before, prior = copied(model), copied(model.generator)
     statistics = {name: value.clone() for name, value in model.generator.named_buffers() if "running" in name}
     for _ in range(2):
@@ -214,81 +231,82 @@ def test_styleheat_may_tune_the_prior_but_not_its_codes():
     assert followed == {"hfgi_aligner", "hfgi_encoder"}
 
 
-def test_landmarks_teach_the_flow_alone():
-    losses = TRAIN.losses.model_copy(update={"landmarks": 20.0})
-    model = StyleHEAT(TINY)
-    recipe = StyleHEATRecipe(TINY, TRAIN.model_copy(update={"losses": losses}), model, Discriminator(TINY), pairs(8))
-    parts, _ = recipe.players["styleheat"](pairs(), {})
-    parts["landmarks"].backward()
-    taught = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+def test_landmarks_teach_the_flow_alone() -> None:
+    weights = TRAIN.losses.model_copy(update={"landmarks": 20.0})
+    recipe = build(TRAIN.model_copy(update={"losses": weights}))
+    recipe.phase(pairs(), {}).losses["landmarks"].backward()
+    taught = {name.split(".")[0] for name, p in recipe.model.named_parameters() if p.grad is not None and p.grad.any()}
     assert taught == {"video_warper"}
+    with pytest.raises(InputError, match=r"train\.losses\.landmarks: 20, but the landmarks of an aligned source"):
+        build(TRAIN.model_copy(update={"losses": weights, "aligned_source": True}))
 
 
-def test_the_soft_mask_falls_with_the_steps():
-    recipe = StyleHEATRecipe(TINY, TRAIN, StyleHEAT(TINY), Discriminator(TINY), pairs(8))
+def test_the_soft_mask_falls_with_the_steps() -> None:
+    recipe = build(TRAIN)
     floors = []
     for step in range(4):
-        recipe.begin_step(step)
-        floors.append(recipe.player._outside())
+        recipe.start_step(step)
+        floors.append(recipe.phase._outside())
     assert floors == [0.2, 0.2, 0.05, 0.05]
 
 
-def test_a_discriminator_needs_whole_groups():
-    params = TRAIN.model_copy(update={"batch": 6})
-    with pytest.raises(InputError, match=r"train\.batch: 6 is not a multiple of 4"):
-        StyleHEATRecipe(TINY, params, StyleHEAT(TINY), Discriminator(TINY), pairs(8))
+def test_a_discriminator_needs_whole_groups() -> None:
+    with pytest.raises(InputError, match=r"train\.batch: 7 is not a multiple of 2"):
+        build(TRAIN.model_copy(update={"batch": 7}))
+    with pytest.raises(InputError, match=r"train_prior\.batch: 6 is not a multiple of 4"):
+        build(PRIOR.model_copy(update={"batch": 6}))
 
 
-def test_fooling_and_criticising_pull_against_each_other():
-    """The critic's loss falls as it tells real from fake; the generator's falls as the critic takes fake for real."""
-    critic = Discriminator(TINY)
-    real, fake = pairs(8)["source"], -pairs(8)["source"]
-    player = losses.CriticPlayer(critic, TINY.critic_size, r1=1.0)
-    optimizer = torch.optim.Adam(critic.parameters(), 2e-3)
+def test_generator_and_discriminator_pull_against_each_other() -> None:
+    """The discriminator's loss falls as it tells real from fake; the generator's falls as fake is taken for real."""
+    discriminator = Discriminator(TINY)
+    real = pairs(8)["source"]
+    fake = -real
+    phase = losses.DiscriminatorPhase(discriminator, TINY.critic_size, r1=1.0)
+    optimizer = torch.optim.Adam(discriminator.parameters(), 2e-3)
     first = fooled = None
     for step in range(40):
-        player.step = step
-        parts, _ = player({}, {"real": real, "fake": fake})
-        first = first or float(parts["critic"].detach())
-        fooled = fooled or float(losses.fooling_loss(critic, TINY.critic_size, fake))
-        parts["critic"].backward()
+        phase.step = step
+        found = phase({}, {"real": real, "fake": fake}).losses
+        first = first or float(found["discriminator"].detach())
+        fooled = fooled or float(losses.generator_loss(discriminator, TINY.critic_size, fake))
+        torch.stack(list(found.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
-    player.step = 1  # a step without the penalty
-    assert float(player({}, {"real": real, "fake": fake})[0]["critic"].detach()) < 0.5 * first
-    assert float(losses.fooling_loss(critic, TINY.critic_size, fake)) > 2 * fooled
+    phase.step = 1  # a step without the penalty
+    computed = phase({}, {"real": real, "fake": fake})
+    assert set(computed.losses) == {"discriminator"} and float(computed.losses["discriminator"].detach()) < 0.5 * first
+    assert computed.monitors["logit/real"] > computed.monitors["logit/fake"]
+    assert float(losses.generator_loss(discriminator, TINY.critic_size, fake)) > 2 * fooled
     moved = fake.clone().requires_grad_()
-    losses.fooling_loss(critic, TINY.critic_size, moved).backward()
-    assert all(p.grad is None for p in critic.parameters())  # nothing gathers in the critic
+    losses.generator_loss(discriminator, TINY.critic_size, moved).backward()
+    assert all(p.grad is None for p in discriminator.parameters())  # nothing gathers in the discriminator
     closer = (moved - 0.5 * moved.grad / moved.grad.abs().max()).detach()
-    assert critic(closer).mean() > critic(fake).mean()
+    assert discriminator(closer).mean() > discriminator(fake).mean()
 
 
-def test_audio_players_train_their_own_parts():
-    model = Audio2Motion(NETWORKS["embedded"])
-    recipe = AudioRecipe(AUDIO, model, speech(4))
-    before = copied(model.audio2pose)
-    told = play(recipe, speech())
-    assert set(told) == {"expression", "velocity", "lips", "pose", "divergence", "motion", "motion_critic"}
-    assert changed(before, model.audio2pose) == {"audio_encoder", "netG", "netD_motion"}
+def test_audio_phases_train_their_own_parts() -> None:
+    recipe = build(AUDIO)
+    before = copied(recipe.model.audio2pose)
+    values = play(recipe, speech())
+    wanted = {"expression", "velocity", "lips", "pose", "divergence", "motion", "motion_discriminator"}
+    assert set(values) == wanted
+    assert changed(before, recipe.model.audio2pose) == {"audio_encoder", "netG", "netD_motion"}
     with torch.no_grad():
         assert set(recipe.validate()) == {"expression_l1", "expression_l1_first_frame", "mouth_correlation"}
         assert recipe.sample().shape[2] == 3
 
 
-def test_the_lips_loss_sees_lips_alone():
-    from styleheat.morphable.model import face_model
-
-    model = Audio2Motion(NETWORKS["embedded"])
-    player = AudioRecipe(AUDIO, model, speech(2)).players["expression"]
+def test_the_lips_loss_sees_lips_alone() -> None:
+    phase = build(AUDIO).phases["expression"]
     names = face_model().expression_names
     jaw, brow = (
         torch.eye(EXPRESSION)[names.index(name)] for name in ("jaw_open", next(n for n in names if "brow" in n))
     )
-    assert (jaw @ player.lips).abs().sum() > 20 * (brow @ player.lips).abs().sum()
+    assert (jaw @ phase.lips).abs().sum() > 20 * (brow @ phase.lips).abs().sum()
 
 
-def test_training_begins_from_a_whole_model_a_part_or_nothing(tmp_path):
+def test_training_begins_from_a_whole_model_a_part_or_nothing(tmp_path: Path) -> None:
     from styleheat import checkpoints
 
     model = StyleHEAT(TINY)
@@ -297,11 +315,154 @@ def test_training_begins_from_a_whole_model_a_part_or_nothing(tmp_path):
     (tmp_path / "nothing").mkdir()
     for folder in ("whole", "part"):
         fresh = Inverter(TINY)
-        assert run.begin(fresh, tmp_path / folder, part="generator")
+        assert run.load_init(fresh, tmp_path / folder, part="generator")
         assert changed(copied(model.generator), fresh) == set()
     fresh = Inverter(TINY)
     before = copied(fresh)
-    assert not run.begin(fresh, tmp_path / "nothing", part="generator")
+    assert not run.load_init(fresh, tmp_path / "nothing", part="generator")
     assert changed(before, fresh) == set()
     with pytest.raises(InputError, match="does not fit"):
-        run.begin(Discriminator(TINY), tmp_path / "part", part="generator")
+        run.load_init(Discriminator(TINY), tmp_path / "part", part="generator")
+
+
+def test_the_discriminator_begins_from_its_folder(tmp_path: Path) -> None:
+    from styleheat import checkpoints
+
+    given = Discriminator(TINY)
+    checkpoints.save_model(tmp_path, given, TINY, {})
+    assert changed(copied(given), run.discriminator(TINY, tmp_path)) == set()
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
+def test_checkpointing_changes_no_number(settings: Any, tmp_path: Path) -> None:
+    states = []
+    for name, checkpointing in (("plain", False), ("checkpointed", True)):
+        chosen = settings.model_copy(update={"steps": 2, "checkpointing": checkpointing})
+        recipe = build(chosen)
+        outcome = train(recipe, chosen, tmp_path / name)
+        states.append((outcome.losses, recipe.model.state_dict()))
+    assert states[1][0] == pytest.approx(states[0][0], rel=1e-5)
+    for name, tensor in states[0][1].items():
+        torch.testing.assert_close(states[1][1][name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_an_eager_loss_has_the_gradient_of_the_plain_one() -> None:
+    image = torch.randn(2, 3, 8, 8, requires_grad=True)
+    plain = (3 * image.square().mean()).clone()
+    (wanted,) = torch.autograd.grad(5 * plain, image)
+    value = eager(lambda x: 3 * x.square().mean(), image)
+    (found,) = torch.autograd.grad(5 * value, image)
+    torch.testing.assert_close(value, plain)
+    torch.testing.assert_close(found, wanted)
+    assert not eager(lambda x: x.mean(), image.detach()).requires_grad
+
+
+# --- precision: geometry and losses are float32
+
+
+def test_a_zero_flow_is_the_identity_in_bf16() -> None:
+    image = torch.rand(1, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        positions = flows.deformation(torch.zeros(1, 2, 64, 64, dtype=torch.bfloat16))
+        moved = flows.warp(image, positions)
+    assert positions.dtype == moved.dtype == torch.float32
+    torch.testing.assert_close(moved, image, rtol=0, atol=1e-5)  # of float32's own rounding
+    assert torch.equal(positions, flows.deformation(torch.zeros(1, 2, 64, 64)))
+
+
+def test_the_flow_and_all_losses_are_float32_in_bf16() -> None:
+    warper = VideoWarper(TINY_RELEASED)
+    nn.init.normal_(warper.warping_net.flow_out[2].weight, 0, 0.1)
+    batch = pairs()
+    with torch.autocast("cpu", torch.bfloat16):
+        motion = warper(batch["source"], batch["target_window"])
+        moved = warper.move(batch["source"], motion)
+        half = torch.rand(2, 3, 32, 32).bfloat16()
+        values = [
+            GradientLoss()(half, half.float()),
+            *local_losses(half, half.float(), batch["source_landmarks"][:2]).values(),
+        ]
+    assert {motion.flow.dtype, motion.positions.dtype, motion.descriptor.dtype, moved.dtype} == {torch.float32}
+    assert {value.dtype for value in values} == {torch.float32}
+    steps = motion.flow.flatten()
+    assert not torch.equal(steps, steps.bfloat16().float())  # finer than bf16 can say
+
+
+def test_vgg19_compares_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    from styleheat.networks import perceptual
+
+    monkeypatch.setattr(perceptual, "VGG19", tuple(channels // 16 for channels in perceptual.VGG19))
+    loss = PerceptualLoss(Vgg19(), style=250.0)
+    image, target = torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
+    plain = loss(image, target)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(loss(image, target), plain)
+
+
+@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_every_recipe_trains_in_half_precision(settings: Any, precision: str, tmp_path: Path) -> None:
+    found = []
+    for name in ("float32", precision):
+        chosen = settings.model_copy(update={"steps": 2, "precision": name})
+        found.append(train(build(chosen), chosen, tmp_path / name).losses)
+    for key, value in found[0].items():
+        assert found[1][key] == pytest.approx(value, rel=0.1, abs=0.02), key
+
+
+# --- what has no effect, and how batches are divided
+
+
+@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
+def test_what_is_not_trained_has_no_effect(settings: Any) -> None:
+    """In float64, where rounding can't be taken for a gradient."""
+    recipe = build(settings, TINY_RELEASED if settings is TRAIN else TINY)
+    with torch.no_grad():
+        for parameter in recipe.model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    for phase in recipe.phases.values():
+        phase.double()
+    recipe.model.double().train()
+    batch = speech(8) if settings is AUDIO else pairs(8)
+    batch = {k: v.double() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for k, v in batch.items()}
+    torch.set_default_dtype(torch.float64)
+    try:
+        outputs: dict[str, Any] = {}
+        dead: set[int] = set()
+        for phase in recipe.phases.values():
+            trained = [p for p in phase.parameters() if p.requires_grad]
+            computed = phase(batch, outputs)
+            outputs |= computed.outputs
+            loss = torch.stack(list(computed.losses.values())).sum()
+            gradients = torch.autograd.grad(loss, trained, allow_unused=True)
+            found = zip(trained, gradients, strict=True)
+            dead |= {id(p) for p, gradient in found if gradient is not None and gradient.abs().max() < 1e-11}
+    finally:
+        torch.set_default_dtype(torch.float32)
+    considered = {id(p) for phase in recipe.phases.values() for p in phase.parameters() if p.requires_grad}
+    assert dead == {id(p) for p in removed_biases(recipe.model)} & considered
+
+
+def test_parts_hold_whole_groups_and_cover_the_batch_in_strides() -> None:
+    division = divide("train", batch=16, micro_batch=4, processes=2, unit=2)
+    assert (division.passes, division.samples, division.parts) == (2, 4, 4)
+    parts = [list(division.indices(3, process, number)) for process in range(2) for number in range(2)]
+    assert parts[0] == [48, 52, 56, 60] and sorted(index for part in parts for index in part) == list(range(48, 64))
+    assert divide("train", batch=6, micro_batch=None, processes=1, unit=4).passes == 1
+    assert divide("train", batch=24, micro_batch=5, processes=1, unit=4).samples == 4
+    with pytest.raises(InputError, match=r"train\.batch: 16 is not a multiple of the 3 processes"):
+        divide("train", batch=16, micro_batch=None, processes=3, unit=1)
+    with pytest.raises(InputError, match=r"train\.micro_batch: 2 of a batch of 16 on 1 processes: .* a multiple of 4"):
+        divide("train", batch=16, micro_batch=2, processes=1, unit=4)
+
+
+def test_images_arrive_as_float_planes() -> None:
+    batch = batch_of(Pairs(), 3)
+    assert batch["source"].dtype == torch.uint8
+    moved = to_device(batch, ALONE.device)
+    assert moved["source"].shape == (3, 3, SIZE, SIZE) and moved["source"].dtype == torch.float32
+    torch.testing.assert_close(moved["source"], batch["source"].permute(0, 3, 1, 2) / 127.5 - 1)
+    assert [len(part["clip"]) for part in split(batch, 2)] == [2, 1]

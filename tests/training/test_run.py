@@ -11,15 +11,13 @@ from styleheat import checkpoints
 from styleheat.errors import InputError
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
-from styleheat.params import AudioLosses, TrainAudio
+from styleheat.params import TrainAudio
 from styleheat.training import run
-
-LOSSES = dict.fromkeys(AudioLosses.model_fields, 1.0)
-PACE = {"steps": 1, "batch": 1, "lr": 0.1, "equalised": 1.0, "lr_every": 1, "sample_every": 1, "save_every": 1}
+from tests.training.tiny import AUDIO
 
 
 @dataclasses.dataclass
-class Host:
+class Context:
     """A stage that remembers its metrics."""
 
     name: str = "train_audio"
@@ -31,7 +29,7 @@ class Host:
 
 
 def settings(init: Path) -> TrainAudio:
-    return TrainAudio(**PACE, init=str(init), losses=AudioLosses(**LOSSES))
+    return AUDIO.model_copy(update={"init": str(init)})
 
 
 @pytest.fixture(autouse=True)
@@ -43,14 +41,14 @@ def test_kept_weights_are_those_of_init_and_all_results_are_there(capsys: pytest
     config = NETWORKS["embedded"]
     first = Audio2Motion(config)
     checkpoints.save_model("init", first, config, {})
-    host, out = Host(), Path("models/audio")
-    run.keep(host, settings(Path("init")), Audio2Motion(config), "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
+    context, out = Context(), Path("models/audio")
+    run.keep_init(context, settings(Path("init")), Audio2Motion(config), "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
 
     kept = checkpoints.open_model(out, Audio2Motion)
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), kept.state_dict().values(), strict=True))
-    assert host.metrics == {"steps": 0}
+    assert context.metrics == {"steps": 0}
     assert Path("metrics/train_audio/curves.csv").read_text() == "step\n"
-    assert Path("metrics/train_audio/samples.png").exists()
+    assert Path("metrics/train_audio/samples.jpg").exists()
     assert "no clip has sound: the weights of init are kept" in capsys.readouterr().out
 
 
@@ -58,5 +56,5 @@ def test_nothing_to_keep_is_one_clear_line() -> None:
     Path("scratch").mkdir()
     model, out = Audio2Motion(NETWORKS["embedded"]), Path("models/audio")
     with pytest.raises(InputError, match=r"no clip has sound, and train_audio\.init .*no weights to keep: scratch"):
-        run.keep(Host(), settings(Path("scratch")), model, "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
+        run.keep_init(Context(), settings(Path("scratch")), model, "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
     assert not out.exists()

@@ -1,0 +1,54 @@
+"""How near a driven image comes to its target, beside the trivial answer: the source repeated."""
+
+import torch
+from torch import Tensor, nn
+
+from styleheat.networks.warper import Warp
+from styleheat.training.images import psnr, ssim
+from styleheat.training.regions import FACE, PARTS, landmark_loss, part_image
+
+HIGHER = {"psnr", "psnr_face", "psnr_mouth", "ssim"}
+"""Scores of which more is better; of `perceptual` and `landmarks` less is, and `flow` is no judgement."""
+
+REPEATED = "_repeated_source"
+
+
+def image_scores(
+    made: Tensor, source: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module, size: int
+) -> dict[str, float]:
+    """PSNR (dB) of image, face and mouth, SSIM, and perceptual distance; each again for `source` in place of `made`.
+
+    made, source, target: (B,3,H,H) in [-1,1]. landmarks: (B,68,2) pixels of the target. size: images at once for the
+    perceptual distance.
+    """
+    scores: dict[str, float] = {}
+    for suffix, image in (("", made), (REPEATED, source)):
+        scores |= {
+            f"psnr{suffix}": psnr(image, target),
+            f"psnr_face{suffix}": psnr(part_image(image, landmarks, FACE), part_image(target, landmarks, FACE)),
+            f"psnr_mouth{suffix}": psnr(
+                part_image(image, landmarks, PARTS["mouth"]), part_image(target, landmarks, PARTS["mouth"])
+            ),
+            f"ssim{suffix}": ssim(image, target),
+            f"perceptual{suffix}": _perceptual(image, target, perceptual, size),
+        }
+    return scores
+
+
+def flow_scores(
+    motion: Warp, source_landmarks: Tensor, target_landmarks: Tensor, size: int, released: bool
+) -> dict[str, float]:
+    """Landmark distance of the flow, as a share of the image's width, and of the source repeated; mean length of the
+    flow, in pixels of F. Landmarks (B,68,2): pixels of images `size` wide."""
+    still = (target_landmarks - source_landmarks)[:, 17:].abs().mean() / size
+    return {
+        "landmarks": round(float(landmark_loss(motion, source_landmarks, target_landmarks, size, released)), 5),
+        f"landmarks{REPEATED}": round(float(still), 5),
+        "flow": round(float(motion.flow.norm(dim=1).mean()), 4),
+    }
+
+
+def _perceptual(image: Tensor, target: Tensor, perceptual: nn.Module, size: int) -> float:
+    parts = zip(image.split(size), target.split(size), strict=True)
+    total = torch.stack([perceptual(a, b) * len(a) for a, b in parts]).sum()
+    return round(float(total) / len(image), 5)
