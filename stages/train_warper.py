@@ -21,7 +21,7 @@ def train_warper(stage: Stage) -> None:
     def build() -> WarperRecipe:
         warper = VideoWarper(config)
         if not run.load_init(warper, settings.init, part="video_warper"):
-            warper.mapping_net.standardise(*training.descriptor_statistics())
+            warper.standardise(*training.descriptor_statistics())
         pairs = FramePairs(store, "test", config.input_size, seed=params.seed, reads=VALIDATION_READS)
         return WarperRecipe(config, settings, warper, run.heldout(pairs, settings.validate_samples), params.seed)
 

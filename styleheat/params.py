@@ -283,6 +283,9 @@ class TrainPrior(ImageTraining):
 
 
 class TrainWarper(ImageTraining):
+    lr_fan_in: Count | None
+    """Weights with more inputs than this have a learning rate smaller in proportion (muP, arXiv 2203.03466); null: all
+    alike (reference). From scratch, 256 lets `lr` be ten times as large."""
     mirrored: Annotated[float, Field(ge=0, le=1)]
     """Share of the steps whose second half is the mirrored source, driven by the source's own window to become the
     source, in place of the target driven to become the source (StyleHEAT: 0.5)."""
@@ -501,7 +504,7 @@ class Params(Section):
     seed: Amount
     runtime: Runtime
     youtube: Youtube
-    network: Literal["embedded", "full"]
+    network: Literal["embedded", "full", "full_relative"]
     """Which architecture of `styleheat/networks/config.py` is trained."""
     sets: Sets
     weights: Weights

@@ -47,7 +47,7 @@ class Engine:
         with torch.inference_mode():
             base = stylegan.below(codes)[1] if inversion.base is None else inversion.base
             self.feature = inversion.feature.contiguous(memory_format=FAST)
-            self.released, self.precision = model.config.released, precision
+            self.reference_flow, self.precision = model.config.reference_flow, precision
             self.move = _Mover(model.video_warper, inversion.image)
             self.repair = _Repairer(model.calibrator, model.config.feature_size, precision)
             self.draw = _Painter(stylegan, codes, base, precision)
@@ -56,7 +56,7 @@ class Engine:
     def paint(self, windows: Tensor) -> Tensor:
         """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last."""
         positions, descriptor = self.move(windows)
-        feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), positions, self.released)
+        feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), positions, self.reference_flow)
         return self.draw(self.repair(feature, descriptor))
 
 

@@ -82,6 +82,9 @@ class NetworkConfig:
     sees_source: bool = False
     """Tell the warper the motion coefficients of the portrait too, beside those that drive it. The released network has
     to see in the picture where the face is now; a small one sees it less well than the face model knows it."""
+    relative: bool = False
+    """Drive the warper by how the motion coefficients differ from the portrait's own. The released network takes them
+    as they are, and has to learn to see in the picture where the face is now, which takes it thousands of steps."""
     released: bool = False
     """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
     no effect, and flows whose zero is not quite the identity."""
@@ -106,6 +109,11 @@ class NetworkConfig:
     def motions(self) -> int:
         """Motion coefficients of a frame that the warper takes: a descriptor, or two if it sees the source."""
         return DESCRIPTOR * (2 if self.sees_source else 1)
+
+    @property
+    def reference_flow(self) -> bool:
+        """Whether flows are read as the released networks were trained (`flow.warp`)."""
+        return self.released and not self.relative
 
     @property
     def halvings(self) -> int:
@@ -194,4 +202,5 @@ NETWORKS = {
         released=True,
     ),
 }
+NETWORKS["full_relative"] = dataclasses.replace(NETWORKS["full"], relative=True)
 """The architectures by the name that `network` in params.yaml takes."""

@@ -167,7 +167,7 @@ class Generator(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         channels, style = config.channels, config.style_dim
-        self.released = config.released
+        self.reference_flow = config.reference_flow
         self.style_dim, self.codes = style, config.codes
         self.split = 2 * int(math.log2(config.feature_size)) - 5  # code row (7 at 64 pixels) of the layer that makes F
 
@@ -233,7 +233,7 @@ class Generator(nn.Module):
         own = condition(own, inversion)
         x = own if feature is None else feature
         for positions in warps:
-            x = warp(x, positions, self.released)
+            x = warp(x, positions, self.reference_flow)
         x = condition(x, refinement)
         return Painting(image=self.above(codes, x, base), feature=own, refined=x, base=base)
 

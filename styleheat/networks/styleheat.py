@@ -59,7 +59,7 @@ class StyleHEAT(nn.Module):
         motion = self.video_warper(inversion.image, window)
         stylegan, codes = self.generator.stylegan, inversion.codes
         own, base = (None, inversion.base) if inversion.base is not None else stylegan.below(codes)
-        feature = flows.warp(inversion.feature, motion.positions, self.config.released)
+        feature = flows.warp(inversion.feature, motion.positions, self.config.reference_flow)
         repaired = condition(feature, self.calibrator(feature, motion.descriptor)[-1])
         painted = stylegan.above(codes, repaired, base)
         warped = None
@@ -68,7 +68,7 @@ class StyleHEAT(nn.Module):
             if inversion.condition is None:
                 # As the reference has it: without the condition, the codes' own F is what is warped here.
                 own = stylegan.below(codes)[0] if own is None else own
-                unrepaired = flows.warp(own, motion.positions, self.config.released)
+                unrepaired = flows.warp(own, motion.positions, self.config.reference_flow)
             warped = stylegan.above(codes, unrepaired, base)
         if size is not None:
             painted = resize(painted, size)

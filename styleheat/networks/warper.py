@@ -19,6 +19,10 @@ SLOPE = 0.1
 """Negative slope of the warper's and calibrator's plain leaky ReLU."""
 
 
+GAIN = 0.3
+"""Of the norms' scales and shifts, as a relative warper begins."""
+
+
 def activation(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
@@ -200,24 +204,50 @@ class VideoWarper(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.released, self.sees_source = config.released, config.sees_source
+        self.reference_flow = config.reference_flow
+        self.sees_source, self.relative = config.sees_source, config.relative
         self.mapping_net = MappingNet(config)
         self.warping_net = WarpingNet(config)
         init_normal(self.mapping_net)
+        if config.relative:
+            self._init_conditioning()
 
     def forward(self, image: Tensor, window: Tensor) -> Warp:
         descriptor = self.mapping_net(window)
         flow = self.warping_net(image, descriptor)
         return Warp(flow, flows.deformation(flow), descriptor)
 
+    @torch.no_grad()
+    def _init_conditioning(self) -> None:
+        """Let the window matter from the first step: N(0, 0.02), layer after layer, leaves a hundredth of it.
+
+        Kaiming's initialisation (arXiv 1502.01852) of all that lies between the window and the norms' scales and
+        shifts; residual branches count half, and the norms begin as a modest function of the descriptor.
+        """
+        norms = [module for module in self.modules() if isinstance(module, AdaIN)]
+        for layer in (layer for part in (self.mapping_net, *norms) for layer in part.modules()):
+            if isinstance(layer, nn.Conv1d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, SLOPE if isinstance(layer, nn.Conv1d) else 0.0)
+        for norm in norms:
+            norm.mlp_gamma.weight *= GAIN
+            norm.mlp_beta.weight *= GAIN
+        for number in range(MappingNet.LAYERS):
+            self.mapping_net.get_submodule(f"encoder{number}.1").get_parameter("weight").mul_(0.5)
+
+    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
+        """Start from descriptors of this mean and deviation (73,), those of training data: see `MappingNet`."""
+        self.mapping_net.standardise(torch.zeros_like(mean) if self.relative else mean, deviation)
+
     def told(self, window: Tensor, source: Tensor) -> Tensor:
-        """Windows (B,73,27) that drive, and the pictures' own descriptors (B,73) -> windows as this warper takes them:
-        (B,146,27) if it sees the source, else as they are."""
+        """Windows (B,73,27) that drive, and the images' own descriptors (B,73) -> windows as this warper takes them:
+        less the own descriptors if it is relative, with them, (B,146,27), if it sees the source, else as they are."""
+        if self.relative:
+            window = window - source[..., None]
         return torch.cat([window, source[..., None].expand_as(window)], dim=1) if self.sees_source else window
 
     def move(self, image: Tensor, motion: Warp) -> Tensor:
         """The picture (B,3,H,H), of any size, moved."""
-        return flows.warp(image, motion.positions, self.released)
+        return flows.warp(image, motion.positions, self.reference_flow)
 
 
 def _width(config: NetworkConfig, level: int) -> int:

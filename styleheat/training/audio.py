@@ -49,6 +49,7 @@ class AudioRecipe:
         if params.losses.motion:
             self.phases["motion_discriminator"] = MotionDiscriminatorPhase(model.audio2pose)
         self.rates: dict[str, dict[str, float]] = {}
+        self.fan_in = None
 
     def start_step(self, step: int) -> None:
         pass

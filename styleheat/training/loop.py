@@ -159,7 +159,8 @@ class _Run:
         if settings.compile:
             memory.compile_blocks(networks)
         self.optimizers = {
-            key: PhaseOptimizer(phase, settings, recipe.rates.get(key, {}), world) for key, phase in self.phases.items()
+            key: PhaseOptimizer(phase, settings, recipe.rates.get(key, {}), world, recipe.fan_in)
+            for key, phase in self.phases.items()
         }
         self.average = MovingAverage(recipe.model, settings.optimizer.ema_decay)
         self.meter = Meter(world, name, [])

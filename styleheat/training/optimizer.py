@@ -19,15 +19,22 @@ class PhaseOptimizer:
     """Updates the trainable parameters of a phase.
 
     rates: learning rates of the parameters whose names begin with a key; the others have `settings.lr`. Equalised
-    layers have `settings.equalised` times theirs.
+    layers have `settings.equalised` times theirs. fan_in: plain weights of n inputs have at most fan_in/n times theirs.
     """
 
-    def __init__(self, phase: nn.Module, settings: Training, rates: dict[str, float], world: World) -> None:
+    def __init__(
+        self,
+        phase: nn.Module,
+        settings: Training,
+        rates: dict[str, float],
+        world: World,
+        fan_in: int | None = None,
+    ) -> None:
         self.settings, self.world = settings, world
         self.parameters = [p for p in phase.parameters() if p.requires_grad]
         constants = settings.optimizer
         self.adam = torch.optim.Adam(
-            _groups(phase, settings, rates), betas=(constants.beta1, constants.beta2), eps=constants.eps
+            _groups(phase, settings, rates, fan_in), betas=(constants.beta1, constants.beta2), eps=constants.eps
         )
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=settings.precision == "fp16")
 
@@ -64,21 +71,30 @@ class PhaseOptimizer:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def _groups(phase: nn.Module, settings: Training, rates: dict[str, float]) -> list[dict[str, Any]]:
-    """Parameters of one learning rate together, named by their prefix in `rates` and by `equalised`."""
-    equalised = {
-        p for layer in phase.modules() if isinstance(layer, EQUALISED) for p in layer.parameters(recurse=False)
-    }
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+def _groups(phase: nn.Module, settings: Training, rates: dict[str, float], fan_in: int | None) -> list[dict[str, Any]]:
+    """Parameters of one learning rate together, named by their prefix in `rates` and by what multiplies the rate."""
+    multiples: dict[nn.Parameter, tuple[str, float]] = {}
+    for layer in phase.modules():
+        if isinstance(layer, EQUALISED):
+            multiples |= dict.fromkeys(layer.parameters(recurse=False), ("equalised", settings.equalised))
+        elif fan_in and isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
+            inputs = layer.weight.numel() // _outputs(layer)
+            if inputs > fan_in:
+                multiples[layer.get_parameter("weight")] = (f"fan_in {inputs}", fan_in / inputs)
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
     for name, parameter in phase.named_parameters():
         if parameter.requires_grad:
             prefix = next((prefix for prefix in rates if name.startswith(f"{prefix}.")), "")
-            groups.setdefault((prefix, parameter in equalised), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "name": "/".join(filter(None, [prefix, "equalised" if fast else ""])),
-            "rate": rates.get(prefix, settings.lr) * (settings.equalised if fast else 1.0),
-        }
-        for (prefix, fast), parameters in sorted(groups.items(), key=lambda item: item[0])
-    ]
+            label, multiple = multiples.get(parameter, ("", 1.0))
+            rate = rates.get(prefix, settings.lr) * multiple
+            group = {"params": [], "name": "/".join(filter(None, [prefix, label])), "rate": rate}
+            groups.setdefault((prefix, label), group)["params"].append(parameter)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _outputs(layer: nn.Module) -> int:
+    """Outputs of a layer; a transposed convolution of stride 2 gives each output a quarter of its weights."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return layer.out_channels * layer.stride[0] * layer.stride[1]
+    assert isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
+    return layer.weight.shape[0]

@@ -48,6 +48,7 @@ class PriorRecipe:
         if params.losses.adversarial:
             self.phases["discriminator"] = self.discriminator
         self.rates: dict[str, dict[str, float]] = {}
+        self.fan_in = None
 
     def start_step(self, step: int) -> None:
         self.discriminator.step = step

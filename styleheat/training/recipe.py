@@ -29,6 +29,7 @@ class Recipe(Protocol):
     of its own for its trainable parameters. Parameters that a phase must not train are no parameters of it, or have
     `requires_grad` off. A step's phases all see the weights from before the step.
     rates: for each phase, learning rates that differ from `lr`, by prefixes of parameter names.
+    fan_in: see `PhaseOptimizer`.
     items: images or sequences that the networks compute for one sample (2 for a pair in both directions).
     unit: samples that a pass must hold a multiple of, see `batches.divide`.
     higher: the validation scores of which more is better; of the others less is.
@@ -40,6 +41,8 @@ class Recipe(Protocol):
     def phases(self) -> dict[str, nn.Module]: ...
     @property
     def rates(self) -> dict[str, dict[str, float]]: ...
+    @property
+    def fan_in(self) -> int | None: ...
     @property
     def items(self) -> int: ...
     @property

@@ -61,6 +61,7 @@ class StyleHEATRecipe:
         self.discriminator = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
         if params.losses.adversarial:
             self.phases["discriminator"] = self.discriminator
+        self.fan_in = None
         self.rates = {"styleheat": {"video_warper": params.lr_warper}}
         self.unit = GROUP // self.items if params.losses.adversarial or params.tune_prior else 1
 
@@ -72,7 +73,9 @@ class StyleHEATRecipe:
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
         scores = image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
         motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
-        flow = flow_scores(motion, driven["source_landmarks"], landmarks, target.shape[-1], self.model.config.released)
+        flow = flow_scores(
+            motion, driven["source_landmarks"], landmarks, target.shape[-1], self.model.config.reference_flow
+        )
         if self.params.aligned_source:  # whose landmarks are not known
             return scores | {"flow": flow["flow"]}
         return scores | flow
@@ -150,7 +153,7 @@ class StyleHEATPhase(nn.Module):
         monitors: dict[str, Tensor] = {"flow": frame.motion.flow.detach().norm(dim=1).mean()}
         if weights.landmarks:
             own = both("source_landmarks", "target_landmarks")
-            missed = landmark_loss(frame.motion, own, landmarks, size, self.config.released)
+            missed = landmark_loss(frame.motion, own, landmarks, size, self.config.reference_flow)
             losses["landmarks"] = weights.landmarks * missed
         if weights.warped:
             losses["warped"] = weights.warped * perceptual(warped, target)

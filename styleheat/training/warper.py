@@ -40,6 +40,7 @@ class WarperRecipe:
         self.phase = WarperPhase(warper, params, config, seed)
         self.phases: dict[str, nn.Module] = {"warper": self.phase}
         self.rates: dict[str, dict[str, float]] = {}
+        self.fan_in = params.lr_fan_in
 
     def start_step(self, step: int) -> None:
         self.phase.step = step
@@ -49,8 +50,8 @@ class WarperRecipe:
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
         scores = image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
         motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
-        size, released = source.shape[-1], self.config.released
-        return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, released)
+        size, reference = source.shape[-1], self.config.reference_flow
+        return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, reference)
 
     def sample(self) -> np.ndarray:
         """Rows: source, target, source moved."""

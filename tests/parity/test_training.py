@@ -109,7 +109,7 @@ class TestWarper:
 
     def phase(self, fixture: Golden, mirrored: float) -> WarperPhase:
         warper = built(VideoWarper, fixture.weights("video_warper.pth", "net_G_ema/"), FULL)
-        params = TrainWarper(**COMMON, mirrored=mirrored)
+        params = TrainWarper(**COMMON, mirrored=mirrored, lr_fan_in=None)
         phase = WarperPhase(warper, params, FULL, seed=0)
         phase._perceptual = [PerceptualLoss(vgg19(fixture))]
         return phase
@@ -137,7 +137,7 @@ class TestWarper:
         average = MovingAverage(phase.warper, COMMON["optimizer"].ema_decay)
         near(fixture, "step.average_decay", average.decay, 1e-6)
         before = {name: p.detach().clone() for name, p in phase.warper.named_parameters()}
-        optimizer = PhaseOptimizer(phase, TrainWarper(**COMMON, mirrored=0.0), {}, ALONE)
+        optimizer = PhaseOptimizer(phase, TrainWarper(**COMMON, mirrored=0.0, lr_fan_in=None), {}, ALONE)
         optimizer.backward(loss)
         optimizer.step(0)
         average.update(10**9)  # past our warm-up, which the reference does not have

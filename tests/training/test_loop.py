@@ -80,7 +80,7 @@ class Mean(nn.Module):
 
 
 class Toy:
-    items, unit, higher = 1, 1, set[str]()
+    items, unit, higher, fan_in = 1, 1, set[str](), None
 
     def __init__(self, fail_at: int | None = None, failure: Any = KeyboardInterrupt) -> None:
         torch.manual_seed(1)

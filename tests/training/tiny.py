@@ -78,7 +78,7 @@ IMAGES = COMMON | {"perceptual": "gradient", "perceptual_weights": "models/none"
 PRIOR = TrainPrior(
     **IMAGES, discriminator="models/none", losses=PriorLosses(l1=1.0, perceptual=1.0, adversarial=0.1, r1=10.0)
 )
-WARPER = TrainWarper(**IMAGES, mirrored=0.0)
+WARPER = TrainWarper(**IMAGES, mirrored=0.0, lr_fan_in=None)
 TRAIN = Train(
     **IMAGES,
     lr_warper=0.0005,
