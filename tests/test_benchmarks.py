@@ -44,12 +44,15 @@ def test_one_run_prints_all_paths() -> None:
 
 
 def test_trainings_are_measured_as_the_profile_has_them(tmp_path: Path) -> None:
-    full, embedded = (training.parameters(name, tmp_path) for name in ("full", "embedded"))
-    assert (full.network, full.train.batch, full.train.perceptual) == ("full", 4, "vgg19")
+    full = training.parameters("full", tmp_path, [])
+    assert (full.network, full.train.batch, full.train.micro_batch, full.train.perceptual) == ("full", 16, 4, "vgg19")
+    embedded = training.parameters("embedded", tmp_path, [])
     assert (embedded.network, embedded.train.perceptual) == ("embedded", "gradient")
-    row = training.measure("train", embedded, 1, tmp_path / "run")
-    assert row["batch"] == embedded.train.batch and row["seconds_per_step"] > 0
-    assert row["samples_per_second"] == pytest.approx(row["batch"] / row["seconds_per_step"], rel=0.05)
+    changed = training.parameters("embedded", tmp_path, ["batch=2", "validate_samples=2", "checkpointing=true"])
+    assert changed.train_audio.validate_samples == 2 and changed.train_prior.checkpointing
+    row = training.measure("train", changed, 1, tmp_path / "run")
+    assert row["batch"] == 2 and row["seconds_per_step"] > 0
+    assert row["samples_per_second"] == pytest.approx(row["batch"] / row["seconds_per_step"], rel=0.05, abs=0.05)
     assert "seconds_per_step" in training.table({"train": row})
 
 

@@ -52,6 +52,14 @@ def test_the_committed_file_is_the_offline_default():
         ("train.lr", True, "train.lr: input should be a valid number, not True"),
         ("train.steps", 1.5, "train.steps: input should be a valid integer, not 1.5"),
         ("train.init", "", "train.init: string should have at least 1 character, not ''"),
+        ("train.micro_batch", 0, "train.micro_batch: input should be greater than or equal to 1, not 0"),
+        ("train.optimizer.beta1", 1.0, "train.optimizer.beta1: input should be less than 1, not 1.0"),
+        (
+            "train.precision",
+            "half",
+            "train.precision: input should be 'float32', 'tf32', 'bf16' or 'fp16', not 'half'",
+        ),
+        ("train_warper.mirrored", 1.5, "train_warper.mirrored: input should be less than or equal to 1, not 1.5"),
         ("train", None, "train: must be a mapping of keys to values, not None"),
         ("sets.vox.pack.size", 256, "sets.vox.pack.size: 256 is more than crop.size, 128; at most as many pixels"),
         ("sets.vox.crop.min_frames", 2000, "sets.vox.crop.min_frames: 2000 is more than max_frames, 1024"),
@@ -112,6 +120,16 @@ def test_one_line_names_the_key_and_the_fault(tree: dict[str, Any], key: str, va
     with pytest.raises(InputError) as refused:
         check_params(tree)
     assert str(refused.value) == f"params.yaml: {says}"
+
+
+@pytest.mark.parametrize(("key", "value"), [("processes", 0), ("processes", "all"), ("loader_workers", -1)])
+def test_numbers_of_processes_are_auto_or_numbers(tree: dict[str, Any], key: str, value: Any):
+    for allowed in ("auto", 2):
+        put(tree, f"runtime.{key}", allowed)
+        assert getattr(check_params(tree).runtime, key) == allowed
+    put(tree, f"runtime.{key}", value)
+    with pytest.raises(InputError, match=rf"^params.yaml: runtime\.{key}\b"):
+        check_params(tree)
 
 
 def test_a_missing_key_is_named(tree: dict[str, Any]):

@@ -30,7 +30,7 @@ class WarperRecipe:
     items, unit, higher = 2, 1, HIGHER
 
     def __init__(self, config: NetworkConfig, params: TrainWarper, warper: VideoWarper, heldout: Batch, seed: int):
-        if params.mirrored and config.sees_source:
+        if params.mirrored and (config.sees_source or config.relative):
             raise InputError(
                 f"params.yaml: train_warper.mirrored: {params.mirrored:g}, but this network takes the source's "
                 "coefficients, and a mirrored source has none; 0.0"

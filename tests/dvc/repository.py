@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -62,3 +63,12 @@ def clone(path: Path) -> Repository:
     repository.run("git", "init", "-q")
     repository.commit()
     return repository
+
+
+def merge(tree: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Put the values of nested `changes` into `tree`, as a profile is laid over params.yaml."""
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            merge(tree[key], value)
+        else:
+            tree[key] = value

@@ -15,9 +15,11 @@ import pytest
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.media.audio import write_wav
 from styleheat.media.video import probe
+from styleheat.pipeline import flatten
 from styleheat.tracking import connect
+from styleheat.training.images import GRID_BYTES
 from tests.dvc.repository import Repository, clone
-from tests.dvc.test_graph import EVERY, edit
+from tests.dvc.test_graph import EVERY, TRAINED, edit
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -27,6 +29,8 @@ TINY = {
     r"(?<=^  batch: )\d+": "2",
     r"(?<=^  save_every: )\d+": "2",
     r"(?<=^  sample_every: )\d+": "4",
+    r"(?<=^  validate_every: )\d+": "4",
+    r"(?<=^  validate_samples: )\d+": "4",
     r"(?<= people: )\d+": "1",
     r"(?<=test_people: )\d+": "1",
     r"(?<= clips: )\d+": "1",
@@ -73,6 +77,8 @@ def test_it_ends_in_talking_videos(whole: Repository):
     assert audio.frames == round(SECONDS * FPS) and audio.has_audio
     assert video.frames == probe(whole.path / "data/examples/driver.mp4").frames and video.has_audio
     assert image.frames == round(SECONDS * FPS) and not image.has_audio
+    for name in TRAINED:
+        assert 0 < (whole.path / "metrics" / name / "samples.jpg").stat().st_size <= GRID_BYTES
     for name in ("prior", "warper", "styleheat", "audio"):
         assert (whole.path / "models" / name / "model.safetensors").stat().st_size > 1000
     assert "failed" not in whole.run("dvc", "metrics", "show")
@@ -126,7 +132,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(whole: Repository, tmp_path
     process = subprocess.Popen(
         ["dvc", "repro", "train_warper"], cwd=killed.path, env=killed.environment, start_new_session=True
     )
-    while not (found := list(killed.path.glob(".work/train_warper/*/last.pt"))):
+    while not (found := list(killed.path.glob(".work/train_warper/*/step-*.pt"))):
         assert process.poll() is None
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
@@ -138,3 +144,16 @@ def test_a_killed_training_goes_on_and_ends_the_same(whole: Repository, tmp_path
     unbroken.repro("repro", "train_warper")
     results = [json.loads((it.path / "metrics/train_warper.json").read_text()) for it in (killed, unbroken)]
     assert results[0] == results[1] and results[0]["steps"] == 12
+
+
+def test_two_processes_train_the_same_as_one(whole: Repository, tmp_path: Path):
+    """As on a machine with two GPUs: DVC starts the stage, which starts the processes."""
+    project = whole.copy(tmp_path / "project")
+    results = []
+    for processes in ("auto", "2"):
+        shutil.rmtree(project.path / ".work", ignore_errors=True)
+        edit(project.path / "params.yaml", r"(?<=^  processes: )auto", processes)
+        assert project.repro("repro", "--force", "--single-item", "train_warper") == ["train_warper"]
+        results.append(flatten(json.loads((project.path / "metrics/train_warper.json").read_text())))
+        assert project.repro("repro", "--single-item", "train_warper") == []  # dvc.lock has what was run
+    assert results[1] == pytest.approx(results[0], rel=1e-4)

@@ -26,7 +26,7 @@ from styleheat.networks.perceptual import Vgg19
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.params import Params, check_params, read_yaml
 from styleheat.pipeline import Stage
-from tests.dvc.test_official import merge
+from tests.dvc.repository import merge
 from tests.parity.released import deep3d_folder
 
 ROOT = Path(__file__).parent.parent.parent

@@ -1,5 +1,6 @@
 """The four recipes on tiny networks: each trains what it should and nothing else, by losses that mean something."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
 from styleheat.training import losses, run
 from styleheat.training.batches import divide, split, to_device
+from styleheat.training.optimizer import PhaseOptimizer
 from styleheat.training.prior import random_motion
 from styleheat.training.regions import local_losses
 from styleheat.training.removed import removed_biases
@@ -466,3 +468,36 @@ def test_images_arrive_as_float_planes() -> None:
     assert moved["source"].shape == (3, 3, SIZE, SIZE) and moved["source"].dtype == torch.float32
     torch.testing.assert_close(moved["source"], batch["source"].permute(0, 3, 1, 2) / 127.5 - 1)
     assert [len(part["clip"]) for part in split(batch, 2)] == [2, 1]
+
+
+# --- a warper from scratch
+
+
+def test_statistics_folded_into_the_first_convolution_standardise_windows() -> None:
+    warper = VideoWarper(TINY_RELEASED)
+    windows = torch.randn(4, 73, 27)
+    wanted = warper.mapping_net(windows)
+    mean, deviation = torch.randn(73), torch.rand(73) + 0.1
+    warper.standardise(mean, deviation)
+    found = warper.mapping_net(windows * deviation[:, None] + mean[:, None])
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_relative_warper_takes_changes_and_stays_where_there_are_none() -> None:
+    config = dataclasses.replace(TINY_RELEASED, relative=True)
+    warper, source, image = VideoWarper(config), torch.randn(2, 73), torch.rand(2, 3, SIZE, SIZE)
+    same = source[..., None].expand(-1, -1, 27)
+    assert warper.told(same, source).abs().max() == 0
+    moved = warper.move(image, warper(image, warper.told(same, source)))
+    torch.testing.assert_close(moved, image, rtol=0, atol=1e-5)  # the last layer begins at 0
+
+
+def test_weights_of_many_inputs_have_smaller_rates() -> None:
+    recipe = build(WARPER.model_copy(update={"lr_fan_in": 64}), dataclasses.replace(TINY_RELEASED, relative=True))
+    groups = PhaseOptimizer(recipe.phase, WARPER, {}, ALONE, recipe.fan_in).adam.param_groups
+    rates = {id(p): group["rate"] for group in groups for p in group["params"]}
+    warping = recipe.model.warping_net
+    last = warping.flow_out[2].weight
+    assert rates[id(last)] == pytest.approx(WARPER.lr * 64 / last[0].numel())
+    assert rates[id(warping.flow_out[2].bias)] == WARPER.lr
+    assert rates[id(warping.hourglass.encoder.encoder0.norm_0.mlp_gamma.weight)] == WARPER.lr  # of 48 inputs
