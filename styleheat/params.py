@@ -574,7 +574,7 @@ def check_params(content: dict[str, Any], name: str = PARAMS_FILE) -> Params:
 
 def _describe(fault: Any) -> str:
     """One fault of pydantic's as `key: what is wrong`."""
-    key = ".".join(str(part) for part in fault["loc"])
+    key = ".".join(str(part) for part in fault["loc"] if not str(part).startswith("literal["))  # a union's branch
     match fault["type"]:
         case "extra_forbidden":
             return f"{key}: unknown key"

@@ -19,7 +19,7 @@ def float32(function: F) -> F:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         device = next((value.device.type for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), "cpu")
-        if not torch.is_autocast_enabled(device):
+        if device == "meta" or not torch.is_autocast_enabled(device):  # which knows no autocast
             return function(*args, **kwargs)
         with torch.autocast(device, enabled=False):
             return function(*map(_cast, args), **{key: _cast(value) for key, value in kwargs.items()})
