@@ -6,6 +6,7 @@ held-out samples; the landmarks' back end, as face_alignment's weights come from
 """
 
 import json
+import os
 import resource
 import time
 from pathlib import Path
@@ -40,7 +41,7 @@ CHANGES = [
     *(f"{name}.validate_samples=2" for name in ("train_prior", "train_warper", "train", "train_audio")),
     "train_prior.batch=1",
     "train_warper.batch=2",
-    "train.batch=2",
+    "train.batch=1",
     "train_audio.batch=4",
     "evaluate.seconds=0.2",
 ]
@@ -52,6 +53,7 @@ def test_full_trains_evaluates_and_animates(tmp_path: Path) -> None:
     names = ("prior", "vgg19", "deep3d", "discriminator")
     write(released, {file for name in names for file in checkpoints.released_files(name, released)}, fill, SEED)
     repository = clone(tmp_path / "project")
+    repository.environment["OMP_NUM_THREADS"] = str(os.cpu_count())
     repository.run("python", "-m", "stages.profile", "full")
     sound = np.sin(np.arange(SAMPLE_RATE * FRAMES // 25) / 10).astype(np.float32) / 2
     write_wav(repository.path / "data/examples/speech.wav", sound)
