@@ -103,9 +103,10 @@ DEVIATIONS: dict[str, tuple[Any, Any, str]] = {
 """Key: (ours, the reference's, why)."""
 
 NO_COUNTERPART = {
+    "lr_fan_in",
     "micro_batch", "checkpointing", "compile", "validate_every", "validate_samples", "score", "export", "save_every",
 }  # fmt: skip
-"""What changes no update of the weights."""
+"""What changes no update of the weights, and `lr_fan_in`, which is off."""
 
 
 @pytest.fixture(scope="module")
