@@ -29,7 +29,6 @@ from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.inversion import Inverter
-from styleheat.networks.layers import channels_last
 from styleheat.networks.perceptual import Vgg19
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
@@ -151,8 +150,6 @@ def measure(name: str, params: Params, steps: int, folder: Path) -> dict[str, fl
     draw = speech if name == "train_audio" else lambda: pair(size, pack.align_size)
     torch.manual_seed(SEED)
     recipe = recipe_of(name, params, config, default_collate([draw() for _ in range(settings.validate_samples)]))
-    for phase in recipe.phases.values():
-        channels_last(phase)
     begun: list[float] = []
     memory: list[float] = []
     start_step, validate = recipe.start_step, recipe.validate

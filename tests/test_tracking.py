@@ -103,7 +103,7 @@ def test_a_killed_run_is_gone_on_with_and_a_finished_one_is_not(store: Path, mon
 
 
 TRAINING = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from pathlib import Path
 from PIL import Image
 from styleheat import interrupts, pipeline
@@ -123,8 +123,9 @@ def train(stage: Stage) -> None:
         if step % 10 == 0:
             Path("checkpoint").write_text(str(step))
         if step == 26 and ACTION:
-            while not stage.tracker._jobs.empty():
-                time.sleep(0.05)
+            sent = threading.Event()
+            stage.tracker._put(sent.set)  # after all before it
+            sent.wait(60)
             os.kill(os.getpid(), getattr(signal, ACTION))
             time.sleep(60)
     stage.write_metrics({"psnr": 30.0})

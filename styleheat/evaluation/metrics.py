@@ -139,7 +139,8 @@ def correlation(measured: np.ndarray, reference: np.ndarray) -> float:
 
 
 def lag_correlations(measured: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Correlations (2·MAX_LAG+1,) of two (T,) tracks, `measured` taken −MAX_LAG … MAX_LAG frames later."""
+    """Correlations (2·MAX_LAG+1,) of two (T,) tracks, `measured` taken −MAX_LAG … MAX_LAG frames later; NaN where too
+    few frames are left."""
     return np.array([correlation(*_shifted(measured, reference, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1)])
 
 
@@ -154,8 +155,8 @@ def best_lag(correlations: np.ndarray) -> int:
 
 def _shifted(measured: np.ndarray, reference: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """The overlap of `measured` taken `lag` frames later than `reference`."""
-    length = len(reference)
-    return measured[max(lag, 0) : length + min(lag, 0)], reference[max(-lag, 0) : length - max(lag, 0)]
+    length = max(len(reference) - abs(lag), 0)
+    return measured[max(lag, 0) :][:length], reference[max(-lag, 0) :][:length]
 
 
 def _planes(frames: np.ndarray) -> torch.Tensor:

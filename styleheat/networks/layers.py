@@ -202,8 +202,9 @@ def init_normal(module: nn.Module) -> None:
 
 
 def channels_last(module: nn.Module) -> None:
-    """Lay out the 4-d weights for channels_last convolutions, which are faster on CPUs; in place.
+    """Lay out the 4-d weights for channels_last convolutions; in place.
 
+    They are faster forward on CPUs, and on GPUs with half precision or TF32.
     `Module.to(memory_format=...)` refuses modules with 5-d weights, which the modulated convolutions have.
     """
     for parameter in module.parameters():

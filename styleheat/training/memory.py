@@ -1,11 +1,13 @@
-"""Time for memory, and start-up for speed, block by block of the networks.
+"""Time for memory, and start-up or memory for speed.
 
-A block is a residual block or a styled convolution: what repeats in a network. Both work on a module's `forward` in
-place and change no name of a parameter.
+A block is a residual block or a styled convolution: what repeats in a network. Checkpointing and compiling work on a module's
+`forward` in place and change no name of a parameter.
 """
 
 import contextlib
+import ctypes
 import functools
+import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,6 +39,21 @@ BLOCKS = (
 
 RECOMPILE_LIMIT = 256
 """Blocks of one class differ in their sizes, and each size is compiled for itself."""
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Options of glibc's mallopt (malloc.h)."""
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees for its next tensors, where glibc allocates.
+
+    By default large blocks go back to the system at once, which clears them again for the next tensor: a third of the
+    time of a full-size step on a CPU, and of a perceptual loss at 1024 pixels.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 
 def checkpoint_blocks(module: nn.Module) -> None:

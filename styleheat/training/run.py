@@ -15,7 +15,6 @@ from styleheat import checkpoints, files
 from styleheat.clips.store import ClipStore, packed_sources
 from styleheat.errors import InputError
 from styleheat.networks.config import NETWORKS, NetworkConfig
-from styleheat.networks.layers import channels_last
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.params import Params, Training
 from styleheat.training import distributed
@@ -113,8 +112,6 @@ def run(
         workers = runtime.workers if device.startswith("cuda") else 0
     with distributed.joined(device) as world:
         recipe = build()
-        for module in recipe.phases.values():
-            channels_last(module)
         outcome = fit(
             recipe,
             dataset,

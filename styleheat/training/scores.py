@@ -13,26 +13,24 @@ HIGHER = {"psnr", "psnr_face", "psnr_mouth", "ssim"}
 REPEATED = "_repeated_source"
 
 
-def image_scores(
-    made: Tensor, source: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module, size: int
-) -> dict[str, float]:
-    """PSNR (dB) of image, face and mouth, SSIM, and perceptual distance; each again for `source` in place of `made`.
+class ImageScores:
+    """PSNR (dB) of image, face and mouth, SSIM, and perceptual distance; each again for the source repeated.
 
-    made, source, target: (B,3,H,H) in [-1,1]. landmarks: (B,68,2) pixels of the target. size: images at once for the
-    perceptual distance.
+    One for each set of held-out pairs: what repeating the source scores is computed once.
     """
-    scores: dict[str, float] = {}
-    for suffix, image in (("", made), (REPEATED, source)):
-        scores |= {
-            f"psnr{suffix}": psnr(image, target),
-            f"psnr_face{suffix}": psnr(part_image(image, landmarks, FACE), part_image(target, landmarks, FACE)),
-            f"psnr_mouth{suffix}": psnr(
-                part_image(image, landmarks, PARTS["mouth"]), part_image(target, landmarks, PARTS["mouth"])
-            ),
-            f"ssim{suffix}": ssim(image, target),
-            f"perceptual{suffix}": _perceptual(image, target, perceptual, size),
-        }
-    return scores
+
+    def __init__(self) -> None:
+        self._repeated: dict[str, float] = {}
+
+    def __call__(
+        self, made: Tensor, source: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module, size: int
+    ) -> dict[str, float]:
+        """made, source, target: (B,3,H,H) in [-1,1]. landmarks: (B,68,2) pixels of the target. size: images at once
+        for the perceptual distance."""
+        if not self._repeated:
+            scores = _image_scores(source, target, landmarks, perceptual, size)
+            self._repeated = {f"{key}{REPEATED}": score for key, score in scores.items()}
+        return _image_scores(made, target, landmarks, perceptual, size) | self._repeated
 
 
 def flow_scores(
@@ -45,6 +43,18 @@ def flow_scores(
         "landmarks": round(float(landmark_loss(motion, source_landmarks, target_landmarks, size, released)), 5),
         f"landmarks{REPEATED}": round(float(still), 5),
         "flow": round(float(motion.flow.norm(dim=1).mean()), 4),
+    }
+
+
+def _image_scores(
+    image: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module, size: int
+) -> dict[str, float]:
+    return {
+        "psnr": psnr(image, target),
+        "psnr_face": psnr(part_image(image, landmarks, FACE), part_image(target, landmarks, FACE)),
+        "psnr_mouth": psnr(part_image(image, landmarks, PARTS["mouth"]), part_image(target, landmarks, PARTS["mouth"])),
+        "ssim": ssim(image, target),
+        "perceptual": _perceptual(image, target, perceptual, size),
     }
 
 

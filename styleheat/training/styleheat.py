@@ -23,7 +23,7 @@ from styleheat.training.losses import DiscriminatorPhase, check_discriminator_ba
 from styleheat.training.norm import GROUP
 from styleheat.training.recipe import Computed
 from styleheat.training.regions import landmark_loss, local_losses, soft_mask
-from styleheat.training.scores import HIGHER, flow_scores, image_scores
+from styleheat.training.scores import HIGHER, ImageScores, flow_scores
 
 
 def reads(params: Train) -> tuple[str, ...]:
@@ -62,6 +62,7 @@ class StyleHEATRecipe:
         if params.losses.adversarial:
             self.phases["discriminator"] = self.discriminator
         self.fan_in = None
+        self._image_scores = ImageScores()
         self.rates = {"styleheat": {"video_warper": params.lr_warper}}
         self.unit = GROUP // self.items if params.losses.adversarial or params.tune_prior else 1
 
@@ -71,7 +72,7 @@ class StyleHEATRecipe:
     def validate(self) -> dict[str, float]:
         driven = self._drive()
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
-        scores = image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
+        scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
         motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
         flow = flow_scores(
             motion, driven["source_landmarks"], landmarks, target.shape[-1], self.model.config.reference_flow

@@ -13,7 +13,7 @@ from styleheat.training.batches import Batch, split, to_device
 from styleheat.training.images import GRID_COLUMNS, gathered, grid, middle
 from styleheat.training.losses import perceptual_loss
 from styleheat.training.recipe import Computed
-from styleheat.training.scores import HIGHER, flow_scores, image_scores
+from styleheat.training.scores import HIGHER, ImageScores, flow_scores
 
 READS = ("source", "target", "source_window", "target_window")
 """What the loss reads of a pair; validation reads landmarks too."""
@@ -41,6 +41,7 @@ class WarperRecipe:
         self.phases: dict[str, nn.Module] = {"warper": self.phase}
         self.rates: dict[str, dict[str, float]] = {}
         self.fan_in = params.lr_fan_in
+        self._image_scores = ImageScores()
 
     def start_step(self, step: int) -> None:
         self.phase.step = step
@@ -48,7 +49,7 @@ class WarperRecipe:
     def validate(self) -> dict[str, float]:
         driven = self._drive()
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
-        scores = image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
+        scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
         motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
         size, reference = source.shape[-1], self.config.reference_flow
         return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, reference)

@@ -126,6 +126,13 @@ def test_best_lag_skips_lost_frames() -> None:
     assert metrics.best_lag(metrics.lag_correlations(measured, reference)) == 2
 
 
+def test_lags_longer_than_the_clip_have_no_correlation() -> None:
+    curve = metrics.lag_correlations(np.array([0.0, 2.0, 1.0]), np.array([0.0, 1.0, 0.5]))
+    assert np.isfinite(curve).tolist() == [False] * 4 + [True] * 3 + [False] * 4
+    assert metrics.best_lag(curve) == 0
+    assert not np.isfinite(metrics.lag_correlations(np.zeros(0), np.zeros(0))).any()
+
+
 def test_no_lag_is_best_when_none_is_better() -> None:
     assert metrics.best_lag(np.zeros(11)) == 0
     assert metrics.best_lag(np.full(11, np.nan)) == 0
