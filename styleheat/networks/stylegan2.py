@@ -114,7 +114,7 @@ class StyledConv(nn.Module):
         assert length is not None
         gain = math.sqrt(2)
         bias = (self.activate.bias * gain)[None, :, None, None]
-        return F.leaky_relu(torch.addcmul(bias, x, (length * gain)[:, :, None, None]), SLOPE)
+        return F.leaky_relu(torch.addcmul(bias, x, (length * gain)[:, :, None, None]), SLOPE, inplace=True)
 
 
 class ToRGB(nn.Module):

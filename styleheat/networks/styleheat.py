@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from styleheat.networks import flow as flows
 from styleheat.networks.calibrator import Calibrator
@@ -69,7 +70,8 @@ class StyleHEAT(nn.Module):
                 # As the reference has it: without the condition, the codes' own F is what is warped here.
                 own = stylegan.below(codes)[0] if own is None else own
                 unrepaired = flows.warp(own, motion.positions, self.config.reference_flow)
-            warped = stylegan.above(codes, unrepaired, base)
+            # Computed again in the backward pass, or a training would hold the activations of both images at once.
+            warped = checkpoint(stylegan.above, codes, unrepaired, base, use_reentrant=False, preserve_rng_state=False)
         if size is not None:
             painted = resize(painted, size)
             warped = None if warped is None else resize(warped, size)

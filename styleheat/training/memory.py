@@ -1,7 +1,7 @@
 """Time for memory, and start-up or memory for speed.
 
-A block is a residual block or a styled convolution: what repeats in a network. Checkpointing and compiling work on a module's
-`forward` in place and change no name of a parameter.
+A block is a residual block or a styled convolution: what repeats in a network. Checkpointing and compiling work on a
+module's `forward` in place and change no name of a parameter.
 """
 
 import contextlib

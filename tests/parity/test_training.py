@@ -232,7 +232,7 @@ class TestStyleHEAT:
         with torch.no_grad():
             reference = 0.1 * F.softplus(discriminator(resize(painted, 256))).mean()
         near(fixture, "it2000.gan_loss", reference, LOGIT)
-        others = sum(float(total[name]) for name in terms)
+        others = sum(float(total[name].detach()) for name in terms)
         near(fixture, "it2000.total_loss", others + float(reference))
         fixture.close("fake_image", pool(painted, 8), IMAGE)
 
