@@ -23,6 +23,10 @@ LAYERS = {1: "relu_1_1", 6: "relu_2_1", 11: "relu_3_1", 20: "relu_4_1", 29: "rel
 SCALES = 4
 """Each loss is summed over the images and their three halvings."""
 
+AT_ONCE = 512 * 512
+"""Pixels whose VGG19 features are in memory at once, at least one image's: enough to keep a GPU busy. Those of an
+image of 1024 pixels take 1.3 GB."""
+
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -62,8 +66,8 @@ def normalise(image: Tensor) -> Tensor:
 class PerceptualLoss(nn.Module):
     """L1 between VGG19 features, summed over layers and scales; plus `style` times that of their Gram matrices.
 
-    The gradient with respect to the image is computed with the value, one scale at a time (`eager`), so that the
-    features of one scale are in memory at once. It can't be differentiated twice.
+    The gradient with respect to the image is computed with the value (`eager`), one scale and a few images at a time
+    (`AT_ONCE`), whose features alone are then in memory. It can't be differentiated twice.
     """
 
     def __init__(self, vgg: Vgg19, style: float = 0.0, scales: int = SCALES) -> None:
@@ -80,9 +84,12 @@ class PerceptualLoss(nn.Module):
             if scale:
                 image, target = _halve(image), _halve(target)
             style = self.style if scale == 0 else 0.0  # the reference compares styles at full size only
-            with torch.no_grad():
-                wanted = self.model(target)
-            loss = loss + eager(functools.partial(self._distance, wanted=wanted, style=style), image)
+            at_once = max(1, AT_ONCE // image[0, 0].numel())
+            for few, theirs in zip(image.split(at_once), target.split(at_once), strict=True):
+                with torch.no_grad():
+                    wanted = self.model(theirs)
+                distance = eager(functools.partial(self._distance, wanted=wanted, style=style), few)
+                loss = loss + distance * (len(few) / len(image))
         return loss
 
     def _distance(self, image: Tensor, wanted: dict[str, Tensor], style: float) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from styleheat.networks import perceptual
 from styleheat.networks.perceptual import GradientLoss, PerceptualLoss, Vgg19, gram
 
 
@@ -42,6 +43,23 @@ def test_gradients_reach_the_image_alone(loss: Callable[..., Tensor], target: Te
     image, wanted = (target + 0.1).requires_grad_(), target.clone().requires_grad_()
     loss(image, wanted).backward()
     assert image.grad is not None and image.grad.abs().max() > 0
+
+
+def test_a_few_images_at_a_time_cost_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    loss = PerceptualLoss(Vgg19(), style=250.0, scales=2)
+    images, targets, mask = torch.randn(5, 3, 32, 32), torch.randn(5, 3, 32, 32), torch.rand(5, 1, 32, 32)
+    values, gradients = [], []
+    for pixels in (5, 2, 0.5):
+        monkeypatch.setattr(perceptual, "AT_ONCE", int(pixels * 32 * 32))
+        image = images.clone().requires_grad_()
+        value = loss(image, targets, mask)
+        value.backward()
+        values.append(value.item())
+        gradients.append(image.grad)
+    assert values == pytest.approx([values[0]] * 3, rel=1e-5)
+    for gradient in gradients:
+        assert (gradient - gradients[0]).norm() < 1e-3 * gradients[0].norm()
 
 
 def test_gram_is_the_correlation_of_channels() -> None:
