@@ -362,7 +362,7 @@ CHECKS: dict[str, Check] = {
     "dvc repro train train_audio evaluate": runs(*EVERY - {"weights", *of_sets("account"), *INFER}),
     "cp models/styleheat/* models/embedded/styleheat/": says(),
     "cp models/audio/* models/embedded/audio/": says(),
-    "git checkout params.yaml": says("Updated 1 path"),
+    "python -m stages.profile default": says("as committed"),
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
     "python -m benchmarks.memory": memory,
