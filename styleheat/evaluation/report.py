@@ -28,8 +28,7 @@ def summary(trials: list[Trial]) -> dict[str, float | int | dict[str, float]]:
     """The means over the trials of one protocol, the lag at which their lips follow best, and the trivial scores.
 
     `lag` is in frames, positive when the generated lips come late; `lag_correlation` is the mean correlation there,
-    of the trials that have one.
-    Scores that no trial has (no face found in any frame) are left out.
+    of the trials that have one. Scores that no trial has (no face found in any frame) are left out.
     """
     lags = np.ma.masked_invalid([trial.lags for trial in trials]).mean(axis=0).filled(np.nan)
     lag = best_lag(lags)

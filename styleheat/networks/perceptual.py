@@ -24,8 +24,8 @@ SCALES = 4
 """Each loss is summed over the images and their three halvings."""
 
 AT_ONCE = 512 * 512
-"""Pixels whose VGG19 features are in memory at once, at least one image's: enough to keep a GPU busy. Those of an
-image of 1024 pixels take 1.3 GB."""
+"""Pixels whose VGG19 features are in memory at once, at least one image's. Those of an image of 1024 pixels take
+1.3 GB."""
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -85,11 +85,11 @@ class PerceptualLoss(nn.Module):
                 image, target = _halve(image), _halve(target)
             style = self.style if scale == 0 else 0.0  # the reference compares styles at full size only
             at_once = max(1, AT_ONCE // image[0, 0].numel())
-            for few, theirs in zip(image.split(at_once), target.split(at_once), strict=True):
+            for images, targets in zip(image.split(at_once), target.split(at_once), strict=True):
                 with torch.no_grad():
-                    wanted = self.model(theirs)
-                distance = eager(functools.partial(self._distance, wanted=wanted, style=style), few)
-                loss = loss + distance * (len(few) / len(image))
+                    wanted = self.model(targets)
+                distance = eager(functools.partial(self._distance, wanted=wanted, style=style), images)
+                loss = loss + distance * (len(images) / len(image))
         return loss
 
     def _distance(self, image: Tensor, wanted: dict[str, Tensor], style: float) -> Tensor:

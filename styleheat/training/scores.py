@@ -1,6 +1,5 @@
 """How near a driven image comes to its target, beside the trivial answer: the source repeated."""
 
-import torch
 from torch import Tensor, nn
 
 from styleheat.networks.warper import Warp
@@ -23,14 +22,13 @@ class ImageScores:
         self._repeated: dict[str, float] = {}
 
     def __call__(
-        self, made: Tensor, source: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module, size: int
+        self, made: Tensor, source: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module
     ) -> dict[str, float]:
-        """made, source, target: (B,3,H,H) in [-1,1]. landmarks: (B,68,2) pixels of the target. size: images at once
-        for the perceptual distance."""
+        """made, source, target: (B,3,H,H) in [-1,1]. landmarks: (B,68,2) pixels of the target."""
         if not self._repeated:
-            scores = _image_scores(source, target, landmarks, perceptual, size)
+            scores = _image_scores(source, target, landmarks, perceptual)
             self._repeated = {f"{key}{REPEATED}": score for key, score in scores.items()}
-        return _image_scores(made, target, landmarks, perceptual, size) | self._repeated
+        return _image_scores(made, target, landmarks, perceptual) | self._repeated
 
 
 def flow_scores(
@@ -46,19 +44,11 @@ def flow_scores(
     }
 
 
-def _image_scores(
-    image: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module, size: int
-) -> dict[str, float]:
+def _image_scores(image: Tensor, target: Tensor, landmarks: Tensor, perceptual: nn.Module) -> dict[str, float]:
     return {
         "psnr": psnr(image, target),
         "psnr_face": psnr(part_image(image, landmarks, FACE), part_image(target, landmarks, FACE)),
         "psnr_mouth": psnr(part_image(image, landmarks, PARTS["mouth"]), part_image(target, landmarks, PARTS["mouth"])),
         "ssim": ssim(image, target),
-        "perceptual": _perceptual(image, target, perceptual, size),
+        "perceptual": round(float(perceptual(image, target)), 5),
     }
-
-
-def _perceptual(image: Tensor, target: Tensor, perceptual: nn.Module, size: int) -> float:
-    parts = zip(image.split(size), target.split(size), strict=True)
-    total = torch.stack([perceptual(a, b) * len(a) for a, b in parts]).sum()
-    return round(float(total) / len(image), 5)

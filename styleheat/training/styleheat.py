@@ -72,7 +72,7 @@ class StyleHEATRecipe:
     def validate(self) -> dict[str, float]:
         driven = self._drive()
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
-        scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
+        scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual)
         motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
         flow = flow_scores(
             motion, driven["source_landmarks"], landmarks, target.shape[-1], self.model.config.reference_flow

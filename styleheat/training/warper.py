@@ -49,7 +49,7 @@ class WarperRecipe:
     def validate(self) -> dict[str, float]:
         driven = self._drive()
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
-        scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual, self.batch)
+        scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual)
         motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
         size, reference = source.shape[-1], self.config.reference_flow
         return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, reference)
