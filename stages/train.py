@@ -14,13 +14,14 @@ def train(stage: Stage) -> None:
 
     params, settings = stage.params, stage.params.train
     config, size = run.architecture(params), params.sets.hdtf.pack.size
+    run.check_geometry(config, "hdtf", params.sets.hdtf.coefficients.backend)
     store = ClipStore("data/hdtf/lmdb", size)
     mirror = params.sets.hdtf.coefficients.backend == "fit"
     starts = [settings.init, "models/prior", "models/warper", settings.discriminator]
 
     def pairs(split: str) -> FramePairs:
         mirrors = mirror and split == "train"
-        return FramePairs(store, split, size, seed=params.seed, reads=reads(settings), mirror=mirrors)
+        return FramePairs(store, split, size, seed=params.seed, reads=reads(config, settings), mirror=mirrors)
 
     def build() -> StyleHEATRecipe:
         model, discriminator = StyleHEAT(config), run.discriminator(config, settings.discriminator)

@@ -41,6 +41,7 @@ Amount = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Pixels = Annotated[int, Field(ge=16, le=4096), AfterValidator(_even)]
+FrameSize = Annotated[int, Field(ge=64, le=1024), AfterValidator(_even)]
 PathText = Annotated[str, Field(min_length=1)]
 """DVC templates these into `deps`, where an empty string is an opaque error; a folder stands for "none"."""
 
@@ -308,6 +309,11 @@ class StyleHeatLosses(Section):
     """L1 on the eyes and the mouth."""
     landmarks: Weight
     """L1 of where the flow takes the landmarks from, in widths of the picture (StyleHEAT: 0)."""
+    painted: Weight
+    """Perceptual loss of what the generator paints, before the portrait's detail is put in. Only for networks that take
+    detail from the portrait, as the next."""
+    mask: Weight
+    """Mean of 1 − mask where geometry knows that the portrait shows what belongs there."""
     r1: Weight
     """Of the discriminator's gradient at true frames."""
 
@@ -425,6 +431,9 @@ class Infer(Section):
 
     face: Amount
     """Which face of the portrait: 0 the largest, 1 the next smaller one."""
+    size: FrameSize
+    """Pixels of the frames, of networks that take detail from the portrait: as many as it has of the square around the
+    face, at most so many. Others paint frames of their own size."""
     result: Literal["aligned", "pasted", "beside"]
     """What the film shows: the animated square, that square back in the portrait's own photograph, or the portrait, the
     driver (if it is a video) and the square beside each other."""

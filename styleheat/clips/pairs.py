@@ -19,9 +19,12 @@ from torch.utils.data import Dataset
 from styleheat.clips.store import ClipStore, person_of
 from styleheat.errors import InputError
 from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, window_indices
+from styleheat.morphable.geometry import Geometry, mirror_field
 from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
 
-ITEMS = frozenset(f"{role}{item}" for role in ("source", "target") for item in ("", "_align", "_window", "_landmarks"))
+ITEMS = frozenset(
+    f"{role}{item}" for role in ("source", "target") for item in ("", "_align", "_window", "_landmarks", "_geometry")
+)
 """What can be read of a pair."""
 
 DRAWS = 1 << 62
@@ -37,6 +40,8 @@ class FramePairs(Dataset):
     packed in;
     source_window, target_window: float32 (73, 27), the descriptors around them;
     source_landmarks, target_landmarks: float32 (68, 2), in pixels of source and target;
+    target_geometry, source_geometry: float32 (3, GRID, GRID), the face model's flow from the other frame to this one
+    (`morphable.geometry`), which is right only for coefficients of our own face model;
     and always
     clip: its name;
     draw: a random integer in [0, DRAWS), from which training derives what is random about this sample.
@@ -73,9 +78,19 @@ class FramePairs(Dataset):
         sample: dict[str, Any] = {"clip": clip, "draw": int(rng.integers(DRAWS))}
         for name in self.reads:
             role, _, item = name.partition("_")
-            frame = source if role == "source" else target
-            sample[name] = torch.from_numpy(self._read(item, clip, frame, mirrored))
+            frame, other = (source, target) if role == "source" else (target, source)
+            if item == "geometry":
+                sample[name] = torch.from_numpy(self._geometry(clip, other, frame, mirrored))
+            else:
+                sample[name] = torch.from_numpy(self._read(item, clip, frame, mirrored))
         return sample
+
+    def _geometry(self, clip: str, source: int, target: int, mirrored: bool) -> np.ndarray:
+        """The flow that moves one frame to another."""
+        own, driving = (self.store.coefficients(clip, slice(frame, frame + 1)) for frame in (source, target))
+        landmarks = self.store.landmarks(clip, slice(source, source + 1))[0]
+        field = Geometry(own[0], landmarks, self.store.size)(descriptor(driving)[0])
+        return mirror_field(field) if mirrored else field
 
     def _read(self, item: str, clip: str, frame: int, mirrored: bool) -> np.ndarray:
         """One item of a frame: "" is the frame itself."""

@@ -42,13 +42,16 @@ EMBED_EVERY = 12
 class Clip:
     """A held-out clip, as training would see it.
 
-    frames: (T,S,S,3) uint8 at 25 fps. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz, or None. aligned:
-    (A,A,3) uint8, the first frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself.
+    frames: (T,S,S,3) uint8 at 25 fps. coefficients (260,), packed, and landmarks (68,2), in pixels of the frame scaled
+    to 256: of the first frame. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz, or None. aligned: (A,A,3)
+    uint8, the first frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself.
     """
 
     name: str
     person: str
     frames: np.ndarray
+    coefficients: np.ndarray
+    landmarks: np.ndarray
     descriptors: np.ndarray
     sound: np.ndarray | None
     aligned: np.ndarray | None = None
@@ -127,7 +130,9 @@ def _read_clip(store: ClipStore, folder: Path, name: str, frames: int, aligned: 
         samples = read_audio(folder / f"{name}.mp4", end=length / FPS)
         sound = np.pad(samples, (0, max(0, round(length / FPS * SAMPLE_RATE) - len(samples))))
     first = store.aligned(name, 0) if aligned else None
-    return Clip(name, person_of(name), images, descriptor(store.coefficients(name)[:length]), sound, first)
+    coefficients = store.coefficients(name)[:length]
+    landmarks = store.landmarks(name, slice(1))[0]
+    return Clip(name, person_of(name), images, coefficients[0], landmarks, descriptor(coefficients), sound, first)
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ class Examiner:
 
     def _drive(self, source: Clip, descriptors: np.ndarray) -> Seen:
         inverted = source.frames[0] if source.aligned is None else source.aligned
-        portrait = prepare(inverted, source.descriptors[0], self.model)
+        portrait = prepare(inverted, source.coefficients, source.landmarks, self.model)
         return self.look(animate(self.model, portrait, descriptors, size=source.frames.shape[1]))
 
 

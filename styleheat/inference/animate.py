@@ -13,7 +13,8 @@ from styleheat.face.landmarks import Landmarker
 from styleheat.inference.compose import composer
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.engine import Engine
-from styleheat.inference.portrait import Portrait, inverter, read_portrait
+from styleheat.errors import InputError
+from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
@@ -46,12 +47,16 @@ def load_audio2motion(folder: str | Path, device: str) -> Audio2Motion:
 
 
 def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: str) -> Portrait:
-    """The portrait of a picture file, by the model and in the way that params.yaml names. Raises InputError.
+    """The portrait of a picture file, by the model and in the way that params.yaml names. Raises InputError, also for
+    coefficients of another face model than the networks start from.
 
     The model is let go again: at full size its encoders, which run only here, take a gigabyte.
     """
     model = load_styleheat(infer.models, device)
-    return read_portrait(path, model, reader, inverter(infer, model), infer.face)
+    if model.config.geometry and not reader.geometric:
+        told = f"{infer.coefficients}, but {infer.models} starts from the geometry of this project's own face model; fit"
+        raise InputError(f"params.yaml: infer.coefficients: {told}")
+    return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size)
 
 
 def animate(
@@ -59,19 +64,25 @@ def animate(
 ) -> Iterator[np.ndarray]:
     """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T.
 
-    size: S, if not the generator's own.
+    size: S, if not the portrait's, or the generator's own for a network that takes no detail from the portrait.
     """
+    config = model.config
     engine = Engine(model, portrait.inversion)
     device = portrait.inversion.feature.device
     own = torch.from_numpy(portrait.descriptor)[None].to(device)
-    batch = BATCH if device.type == "cuda" else min(BATCH, max(1, BATCH_PIXELS // model.config.image_size**2))
+    photo = to_tensor(portrait.image).to(device) if config.detail else None
+    if photo is not None and size is not None:
+        photo = resize(photo, size)
+    geometry = portrait.geometry() if config.geometry else None
+    batch = BATCH if device.type == "cuda" else min(BATCH, max(1, BATCH_PIXELS // config.image_size**2))
     for start in range(0, len(descriptors), batch):
         chosen = range(start, min(start + batch, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
         windows = model.video_warper.told(windows, own.expand(len(chosen), -1))
+        moves = geometry and torch.from_numpy(np.stack([geometry(descriptors[frame]) for frame in chosen])).to(device)
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
-            painted = engine.paint(windows)
+            painted = engine.paint(windows, moves, photo)
             painted = painted if size is None else resize(painted, size)
             pixels = painted.add_(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
         yield from np.ascontiguousarray(pixels.cpu().numpy())

@@ -18,10 +18,10 @@ from styleheat.inference.operations import FAST, Convolution, DoublingConvolutio
 from styleheat.networks import flow as flows
 from styleheat.networks.calibrator import Calibrator, Injection, UpBlock
 from styleheat.networks.inversion import Inversion
-from styleheat.networks.layers import SLOPE, AdaIN, BiasedLeakyReLU, ConvLayer, EqualConv2d, ResBlock
+from styleheat.networks.layers import SLOPE, AdaIN, BiasedLeakyReLU, ConvLayer, EqualConv2d, ResBlock, resize
 from styleheat.networks.stylegan2 import EPSILON, Generator, ModulatedConv2d, StyledConv, ToRGB
-from styleheat.networks.styleheat import StyleHEAT
-from styleheat.networks.warper import VideoWarper
+from styleheat.networks.styleheat import StyleHEAT, compose, detail_mask
+from styleheat.networks.warper import VideoWarper, Warp, geometry_input, joined
 
 GAIN = math.sqrt(2)
 """Of `scaled_leaky_relu`. It is multiplied into the weights before: a leaky ReLU commutes with positive factors."""
@@ -49,41 +49,61 @@ class Engine:
             self.feature = inversion.feature.contiguous(memory_format=FAST)
             self.reference_flow, self.precision = model.config.reference_flow, precision
             self.move = _Mover(model.video_warper, inversion.image)
+            self.detail = model.config.detail
             self.repair = _Repairer(model.calibrator, model.config.feature_size, precision)
             self.draw = _Painter(stylegan, codes, base, precision)
 
     @torch.inference_mode()
-    def paint(self, windows: Tensor) -> Tensor:
-        """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last."""
-        positions, descriptor = self.move(windows)
-        feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), positions, self.reference_flow)
-        return self.draw(self.repair(feature, descriptor))
+    def paint(self, windows: Tensor, geometry: Tensor | None = None, photo: Tensor | None = None) -> Tensor:
+        """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last.
+
+        geometry: (B,3,g,g), for networks that start from it. photo: (1,3,S,S), for networks that take detail from it,
+        and the size to compose frames in.
+        """
+        motion = self.move(windows, geometry)
+        feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), motion.positions, self.reference_flow)
+        painted = self.draw(self.repair(feature, motion.descriptor, geometry))
+        if not self.detail:
+            return painted
+        assert photo is not None
+        size = photo.shape[-1]
+        painted = resize(painted, size)
+        moved = flows.displaced(photo.expand(len(windows), -1, -1, -1), motion.displacement)
+        return compose(painted[:, :3], moved, detail_mask(painted[:, 3:], geometry))
 
 
 class _Mover:
-    """The warper of one picture: windows -> sampling positions (B,f,f,2), and descriptors (B,D)."""
+    """The warper of one picture: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
 
     def __init__(self, warper: VideoWarper, image: Tensor) -> None:
         self.describe, net = warper.mapping_net, warper.warping_net
         encoder = net.hourglass.encoder
         self.halve = [encoder.get_submodule(f"encoder{layer}") for layer in range(encoder.layers)]
         self.double, self.flow_out = net.hourglass.decoder, net.flow_out
-        self.whole = encoder.input_layer(image.contiguous(memory_format=FAST))
+        self.image, self.geometry, self.first = image, warper.geometry, encoder.input_layer
+        if not self.geometry:
+            self.whole = self.first(image.contiguous(memory_format=FAST))
 
-    def __call__(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, windows: Tensor, geometry: Tensor | None = None) -> Warp:
         descriptor = self.describe(windows)
-        maps = [self.whole.expand(len(windows), -1, -1, -1)]
+        if geometry is not None and self.geometry:
+            image = self.image.expand(len(windows), -1, -1, -1)
+            maps = [self.first(geometry_input(image, geometry).contiguous(memory_format=FAST))]
+        else:
+            maps = [self.whole.expand(len(windows), -1, -1, -1)]
         for block in self.halve:
             maps.append(block(maps[-1], descriptor))
         flow = self.flow_out(self.double(maps, descriptor))
-        return flows.deformation(flow), descriptor
+        if geometry is not None and self.geometry:
+            return joined(flow, geometry, descriptor)
+        return Warp(flow, flows.deformation(flow), flow / flow.shape[-1], descriptor)
 
 
 class _Repairer:
     """The calibrator up to what acts: warped F (B,C,f,f) and descriptors (B,D) -> F repaired, in `precision`."""
 
     def __init__(self, net: Calibrator, size: int, precision: torch.dtype) -> None:
-        self.precision, self.describe = precision, net.linear_3dmm
+        self.precision, self.describe, self.geometry = precision, net.linear_3dmm, net.geometry
         self.first = _of_layer(net.conv_body_first, size, precision)
         sizes = [size >> level for level in range(len(net.conv_body_down))]
         halvings: list[Any] = list(net.conv_body_down)
@@ -103,9 +123,15 @@ class _Repairer:
         self.scale = _convolution(scale[2].weight * scale[2].scale, scale[2].bias + 1, size, precision)
         self.shift = _convolution(shift[2].weight * shift[2].scale, shift[2].bias, size, precision)
 
-    def __call__(self, warped: Tensor, descriptor: Tensor) -> Tensor:
+    def __call__(self, warped: Tensor, descriptor: Tensor, geometry: Tensor | None = None) -> Tensor:
         warped = warped.to(self.precision, memory_format=FAST)
-        x, skips = self.first(warped), []
+        if self.geometry:
+            assert geometry is not None
+            seen = resize(geometry[:, 2:], warped.shape[-1]).to(self.precision)
+            x = self.first(torch.cat([warped, seen], dim=1).contiguous(memory_format=FAST))
+        else:
+            x = self.first(warped)
+        skips = []
         for halve in self.down:
             x = halve(x)
             skips.append(x)
@@ -163,7 +189,8 @@ class _Injecting:
 
 
 class _Painter:
-    """The generator above F for one portrait's codes: F as it is to be painted -> frames, float32."""
+    """The generator above F for one portrait's codes: F as it is to be painted -> frames, float32, in channels 0 to 2,
+    and in a fourth, for a network that paints one, the mask's logit."""
 
     def __init__(self, net: Generator, codes: Tensor, base: Tensor, precision: torch.dtype) -> None:
         self.base = base.contiguous(memory_format=FAST)
@@ -181,7 +208,10 @@ class _Painter:
         picture = self.base.expand(len(x), -1, -1, -1)
         for first, second, colours, upsample in self.layers:
             x = second(x if first is None else first(x))
-            picture = upsample(picture).add_(colours(x))
+            painted = colours(x)
+            picture = upsample(picture).add_(painted[:, :3])
+            if painted.shape[1] > 3:
+                picture = torch.cat([picture, painted[:, 3:]], dim=1)
         return picture
 
 

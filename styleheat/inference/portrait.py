@@ -15,10 +15,13 @@ from tqdm import tqdm
 
 from styleheat.checkpoints import WEIGHTS, load_model, open_model
 from styleheat.errors import InputError
-from styleheat.face.align import ffhq_alignment, ffhq_quad, resizing
+from styleheat.face.align import ffhq_alignment, ffhq_framing, ffhq_quad, resizing
 from styleheat.inference.edit import edit
 from styleheat.inference.reader import FaceReader
 from styleheat.media.image import read_image
+from styleheat.morphable.coefficients import FRAME_SIZE, descriptor
+from styleheat.morphable.geometry import Geometry
+from styleheat.networks.config import NetworkConfig
 from styleheat.networks.editing import STRENGTHS, Editing
 from styleheat.networks.inversion import Inversion, Inverter
 from styleheat.networks.layers import resize
@@ -47,31 +50,46 @@ Invert = Callable[[Tensor], Inversion]
 class Portrait:
     """One person's picture and all that the frames to come have in common.
 
-    image: (S,S,3) uint8 in FFHQ's framing, S the generator's size.
+    image: (S,S,3) uint8 in FFHQ's framing, S the size of the frames to come.
     photo: (H,W,3) uint8, what it was cut from.
     to_photo: (2,3), where in the photo its pixels are (`align.Alignment.to_image`).
-    descriptor: (73,) float32, the portrait's own expression, pose and crop.
+    coefficients: (260,) float32, packed, and landmarks (68,2), in pixels of the image scaled to 256.
     inversion: of batch 1.
     """
 
     image: np.ndarray
     photo: np.ndarray
     to_photo: np.ndarray
-    descriptor: np.ndarray
+    coefficients: np.ndarray
+    landmarks: np.ndarray
     inversion: Inversion
+
+    @property
+    def descriptor(self) -> np.ndarray:
+        """(73,), the portrait's own expression, pose and crop."""
+        return descriptor(self.coefficients[None])[0]
+
+    def geometry(self) -> Geometry:
+        return Geometry(self.coefficients, self.landmarks, len(self.image))
 
 
 def read_portrait(
-    path: str | Path, model: StyleHEAT, reader: FaceReader, invert: Invert | None = None, which: int = 0
+    path: str | Path,
+    model: StyleHEAT,
+    reader: FaceReader,
+    invert: Invert | None = None,
+    which: int = 0,
+    largest: int = 512,
 ) -> Portrait:
     """Find a face of a picture file, align it unless it is, and invert it: by the encoder, or by `invert`.
 
-    which: the largest face, or so many smaller ones on. Raises InputError when the file is no picture or shows no such
-    face.
+    which: the largest face, or so many smaller ones on. largest: pixels of the frames to come, at most, of networks
+    that take detail from the picture; others paint frames of their own size. Raises InputError when the file is no
+    picture or shows no such face.
     """
     photo = read_image(path)
     landmarks = reader.find(photo, path, which)
-    size = model.config.image_size
+    size = frame_size(model.config, landmarks, largest)
     aligned, to_photo = frame_face(photo, landmarks, size)
     found = reader.landmarker.landmarks(aligned)
     if found is None:  # a face at the very edge of the picture, or tiny
@@ -79,8 +97,17 @@ def read_portrait(
     expected = (landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
     if np.linalg.norm(found - expected, axis=1).mean() > NEIGHBOUR * size:
         found = expected
-    face = prepare(aligned, reader.clip([aligned], found[None], size)[0], model, invert)
+    coefficients = reader.coefficients([aligned], found[None], size)[0]
+    face = prepare(aligned, coefficients, found * np.float32(FRAME_SIZE / size), model, invert)
     return dataclasses.replace(face, photo=photo, to_photo=to_photo)
+
+
+def frame_size(config: NetworkConfig, landmarks: np.ndarray, largest: int) -> int:
+    """Pixels of a portrait's frames: the generator's own, or, with detail from the photograph, those that the
+    photograph has of the square around its face, even and `largest` at most."""
+    if not config.detail:
+        return config.image_size
+    return min(largest, max(config.image_size, round(ffhq_framing(landmarks).side / 2) * 2))
 
 
 def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -97,12 +124,23 @@ def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.
     return cv2.resize(image, (size, size), interpolation=way), resizing(width, height, size)
 
 
-def prepare(image: np.ndarray, descriptor: np.ndarray, model: StyleHEAT, invert: Invert | None = None) -> Portrait:
-    """Invert a picture (S,S,3) uint8 that is framed already and whose descriptor (73,) is known."""
+def prepare(
+    image: np.ndarray,
+    coefficients: np.ndarray,
+    landmarks: np.ndarray,
+    model: StyleHEAT,
+    invert: Invert | None = None,
+) -> Portrait:
+    """Invert a picture (S,S,3) uint8 that is framed already; coefficients, landmarks: as in `Portrait`."""
     device = next(model.parameters()).device
     with torch.no_grad():
-        inversion = (invert or model.generator.invert)(to_tensor(image).to(device))
-    return Portrait(image, image, resizing(len(image), len(image), len(image)), descriptor, inversion)
+        inversion = (invert or model.generator.invert)(to_tensor(_averaged(image, model.config.image_size)).to(device))
+    return Portrait(image, image, resizing(len(image), len(image), len(image)), coefficients, landmarks, inversion)
+
+
+def _averaged(image: np.ndarray, size: int) -> np.ndarray:
+    """A picture no larger than `size`; larger ones are averaged down, or fine detail would turn into false lines."""
+    return image if len(image) <= size else cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def inverter(infer: Infer, model: StyleHEAT) -> Invert:

@@ -32,14 +32,20 @@ class FaceReader:
 
     landmarker: Landmarker
     estimate: Estimate
+    geometric: bool = True
+    """Whether the coefficients are of our own face model, which `morphable.geometry` needs."""
 
-    def clip(self, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> np.ndarray:
-        """The descriptors (T,73) float32 of T frames (size,size,3) uint8 that are framed as training clips are.
+    def coefficients(self, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> np.ndarray:
+        """The packed coefficients (T,260) float32 of T frames (size,size,3) uint8 that are framed as training clips are.
 
         landmarks: (T,68,2) in their pixels; rows of −1 get descriptors between those of their neighbours. Raises
         InputError when no frame has a face.
         """
-        return descriptor(pack_coefficients(*self.estimate(frames, landmarks, size)))
+        return pack_coefficients(*self.estimate(frames, landmarks, size))
+
+    def clip(self, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> np.ndarray:
+        """The descriptors (T,73) in `coefficients`."""
+        return descriptor(self.coefficients(frames, landmarks, size))
 
     def find(self, image: np.ndarray, path: str | Path, which: int = 0) -> np.ndarray:
         """The landmarks (68,2) of the largest face in a picture file's content (H,W,3) uint8, or of the `which`-th
@@ -99,7 +105,7 @@ def face_reader(infer: Infer, device: str) -> FaceReader:
     estimate: Estimate = by_fitting
     if infer.coefficients == "deep3d":
         estimate = by_regressor(infer.coefficients_weights, device)
-    return FaceReader(landmarker(infer.landmarks, device), estimate)
+    return FaceReader(landmarker(infer.landmarks, device), estimate, infer.coefficients == "fit")
 
 
 def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from styleheat.networks.layers import (
     ResBlock,
     ScaledLeakyReLU,
     init_normal,
+    resize,
 )
 from styleheat.networks.warper import SLOPE
 
@@ -64,14 +66,16 @@ class Calibrator(nn.Module):
     """Warped F (B,C,f,f) and motion descriptor (B,D) -> scale and shift of F for each resolution with a head.
 
     A U-net down to 4 pixels and back. Pairs come from the coarsest resolution to the finest; the last pair is F's own
-    and the only one that acts. Fresh heads start by changing nothing.
+    and the only one that acts. Fresh heads start by changing nothing. With `geometry`, it also takes how surely the
+    portrait shows what belongs in each place (B,1,g,g), the last channel of `morphable.geometry`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width, levels = config.calibrator_width, int(math.log2(config.feature_size)) - 2
         self.first_head = levels - config.calibrator_heads
-        self.conv_body_first = ConvLayer(config.feature_channels, width, 1)
+        self.geometry = config.geometry
+        self.conv_body_first = ConvLayer(config.feature_channels + self.geometry, width, 1)
         self.conv_body_down = nn.ModuleList(ResBlock(width, width) for _ in range(levels))
         self.final_conv = ConvLayer(width, width, 3)
         self.conv_body_up = nn.ModuleList(UpBlock(width) for _ in range(levels))
@@ -90,7 +94,12 @@ class Calibrator(nn.Module):
         self.condition_scale = nn.ModuleList(_head(width, config.feature_channels) for _ in heads)
         self.condition_shift = nn.ModuleList(_head(width, config.feature_channels) for _ in heads)
 
-    def forward(self, warped: Tensor, descriptor: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def forward(
+        self, warped: Tensor, descriptor: Tensor, seen: Tensor | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        if self.geometry:
+            assert seen is not None
+            warped = torch.cat([warped, resize(seen, warped.shape[-1])], dim=1)
         x = self.conv_body_first(warped)
         skips = []
         for down in self.conv_body_down:

@@ -85,6 +85,12 @@ class NetworkConfig:
     relative: bool = False
     """Drive the warper by how the motion coefficients differ from the portrait's own. The released network takes them
     as they are, and has to learn to see in the picture where the face is now, which takes it thousands of steps."""
+    geometry: bool = False
+    """Start from the flow that the face model gives (`morphable.geometry`): the warper takes it as an input, with the
+    portrait moved by it, and adds its own."""
+    detail: bool = False
+    """Take detail from the portrait: the last ToRGB paints a mask beside the colours, by which the portrait, moved by
+    the flow at its full resolution, shows through."""
     released: bool = False
     """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
     no effect, and flows whose zero is not quite the identity."""
@@ -140,12 +146,12 @@ class NetworkConfig:
 
 NETWORKS = {
     "embedded": NetworkConfig(
-        image_size=128,
+        image_size=256,
         input_size=128,
         feature_size=64,
         style_dim=32,
         mapping_layers=2,
-        channels=(32, 32, 48, 48, 32, 24),
+        channels=(32, 32, 48, 48, 32, 24, 16),
         encoder_widths=(8, 16, 32, 32),
         encoder_blocks=(1, 1, 1, 1),
         squeeze=8,
@@ -169,6 +175,8 @@ NETWORKS = {
         critic_size=128,
         critic_channels=(96, 96, 96, 64, 32, 16),
         sees_source=True,
+        geometry=True,
+        detail=True,
     ),
     "full": NetworkConfig(
         image_size=1024,
@@ -203,4 +211,5 @@ NETWORKS = {
     ),
 }
 NETWORKS["full_relative"] = dataclasses.replace(NETWORKS["full"], relative=True)
+NETWORKS["full_detail"] = dataclasses.replace(NETWORKS["full_relative"], geometry=True, detail=True)
 """The architectures by the name that `network` in params.yaml takes."""

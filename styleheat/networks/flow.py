@@ -2,13 +2,15 @@
 
 A flow (B,2,h,w) gives, for each pixel of the result, how many pixels right (0) and down (1) to look in the source. A
 deformation (B,h,w,2) is the same as absolute positions, x then y, where the centres of the first and last pixel are
-at -1 and 1.
+at -1 and 1. A displacement (B,2,h,w) is a flow in shares of the image's width, for images of any size: its cells tile
+the image, whose edges are theirs.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from styleheat.networks.layers import resize
 from styleheat.networks.precision import float32
 
 
@@ -39,6 +41,18 @@ def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
         positions = resized.permute(0, 2, 3, 1)
     padding = "zeros" if released else "border"
     return F.grid_sample(source, positions, mode="bilinear", padding_mode=padding, align_corners=corners)
+
+
+@float32
+def displaced(source: Tensor, displacement: Tensor) -> Tensor:
+    """Sample `source` (B,C,H,H) where a displacement (B,2,h,h) says, bicubically, for the detail of photographs: a
+    bilinear sample between two pixels is their mean. Places outside repeat the border."""
+    size = source.shape[-1]
+    displacement = resize(displacement, size)
+    at = (torch.arange(size, dtype=displacement.dtype, device=displacement.device) + 0.5) * (2 / size) - 1
+    identity = torch.stack([at.expand(size, size), at[:, None].expand(size, size)])
+    positions = (identity + 2 * displacement).permute(0, 2, 3, 1)
+    return F.grid_sample(source, positions, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 @float32

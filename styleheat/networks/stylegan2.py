@@ -118,18 +118,22 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Features to three colours, added to the doubled picture of the resolution below."""
+    """Features to three colours, added to the doubled picture of the resolution below; and, if `outputs` are 4, to the
+    logit of a mask, which nothing is added to."""
 
-    def __init__(self, inputs: int, style_dim: int, up: bool = True) -> None:
+    def __init__(self, inputs: int, style_dim: int, up: bool = True, outputs: int = 3) -> None:
         super().__init__()
         if up:
             self.upsample = Upsample()
-        self.conv = ModulatedConv2d(inputs, 3, 1, style_dim, demodulate=False)
-        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        self.conv = ModulatedConv2d(inputs, outputs, 1, style_dim, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(1, outputs, 1, 1))
 
     def forward(self, x: Tensor, style: Tensor, skip: Tensor | None = None) -> Tensor:
-        rgb = self.conv(x, style) + self.bias
-        return rgb if skip is None else rgb + self.upsample(skip)
+        painted = self.conv(x, style) + self.bias
+        if skip is None:
+            return painted
+        skip = self.upsample(skip)
+        return painted + (F.pad(skip, (0, 0, 0, 0, 0, painted.shape[1] - 3)) if painted.shape[1] > 3 else skip)
 
 
 class PixelNorm(nn.Module):
@@ -181,6 +185,8 @@ class Generator(nn.Module):
             self.convs.append(StyledConv(below, above, style, up=True, released=config.released))
             self.convs.append(StyledConv(above, above, style, released=config.released))
             self.to_rgbs.append(ToRGB(above, style))
+        if config.detail:
+            self.to_rgbs[-1] = ToRGB(channels[-1], style, outputs=4)
         if config.released:
             self.noises = nn.Module()
             for layer in range(config.codes - 1):
@@ -204,6 +210,10 @@ class Generator(nn.Module):
 
     def above(self, codes: Tensor, feature: Tensor, base: Tensor) -> Tensor:
         """F as it is to be painted, and the picture below it -> image (B,3,image_size,image_size)."""
+        return self.above_with_mask(codes, feature, base)[:, :3]
+
+    def above_with_mask(self, codes: Tensor, feature: Tensor, base: Tensor) -> Tensor:
+        """As `above`, and in a fourth channel the logit of the mask, if the network paints one (`detail`)."""
         x, skip = self._finish(feature, base, codes, self.split)
         for row in range(self.split + 2, self.codes - 1, 2):
             x, skip = self._finish(self.convs[row - 1](x, codes[:, row]), skip, codes, row)

@@ -11,6 +11,7 @@ from styleheat.networks.calibrator import Calibrator
 from styleheat.networks.config import NetworkConfig
 from styleheat.networks.inversion import Inversion, Inverter
 from styleheat.networks.layers import condition, resize
+from styleheat.networks.precision import float32
 from styleheat.networks.warper import VideoWarper, Warp
 
 
@@ -19,7 +20,11 @@ class Frame:
     """A driven portrait."""
 
     image: Tensor
-    """(B,3,S,S), about [-1,1], not clamped."""
+    """(B,3,S,S), about [-1,1], not clamped: what is painted, or, with a mask, composed of that and the portrait."""
+    painted: Tensor
+    """What the generator paints, same shape; `image` itself without a mask."""
+    mask: Tensor | None
+    """How much of the moved portrait shows through, (B,1,S,S) in [0,1]; None for networks that paint no mask."""
     warped_image: Tensor | None
     """What F paints when it is warped but not repaired, same shape; None unless asked for."""
     feature: Tensor
@@ -45,24 +50,28 @@ class StyleHEAT(nn.Module):
         inversion: Inversion | None = None,
         size: int | None = None,
         warped_image: bool = False,
+        geometry: Tensor | None = None,
     ) -> Frame:
         """Drive portraits by windows of motion coefficients.
 
-        image: portraits (B,3,H,H) in [-1,1]; not looked at when `inversion` is given.
+        image: portraits (B,3,H,H) in [-1,1]; when `inversion` is given, only looked at for the detail that a network
+            with a mask takes from them.
         window: (B,73,27), see `morphable`, as `VideoWarper.told` returns it.
         inversion: the portraits' inversion, of batch B (`Inversion.expand`); made here, without gradient, if None.
         size: pixels of the result, by bilinear resizing; the generator's own size if None.
         warped_image: paint what the warping alone gives too, which costs as much again.
+        geometry: the face model's flow (B,3,g,g), see `morphable.geometry`; for networks that start from it.
         """
         if inversion is None:
             with torch.no_grad():
                 inversion = self.generator.invert(image)
-        motion = self.video_warper(inversion.image, window)
+        motion = self.video_warper(inversion.image, window, geometry)
         stylegan, codes = self.generator.stylegan, inversion.codes
         own, base = (None, inversion.base) if inversion.base is not None else stylegan.below(codes)
         feature = flows.warp(inversion.feature, motion.positions, self.config.reference_flow)
-        repaired = condition(feature, self.calibrator(feature, motion.descriptor)[-1])
-        painted = stylegan.above(codes, repaired, base)
+        seen = None if geometry is None else geometry[:, 2:]
+        repaired = condition(feature, self.calibrator(feature, motion.descriptor, seen)[-1])
+        painted = stylegan.above_with_mask(codes, repaired, base)
         warped = None
         if warped_image:
             unrepaired = feature
@@ -75,4 +84,27 @@ class StyleHEAT(nn.Module):
         if size is not None:
             painted = resize(painted, size)
             warped = None if warped is None else resize(warped, size)
-        return Frame(painted, warped, feature, motion)
+        colours, logit = painted[:, :3], painted[:, 3:]
+        if not self.config.detail:
+            return Frame(colours, colours, None, warped, feature, motion)
+        mask = detail_mask(logit, geometry)
+        moved = flows.displaced(resize(image, colours.shape[-1]), motion.displacement)
+        return Frame(compose(colours, moved, mask), colours, mask, warped, feature, motion)
+
+
+HIDES = 4.0
+"""How much lower the mask's logit is where geometry knows that the portrait does not show what belongs there."""
+
+
+@float32
+def detail_mask(logit: Tensor, geometry: Tensor | None) -> Tensor:
+    """The painted logit (B,1,S,S), and geometry (B,3,g,g) if there is one -> the mask."""
+    if geometry is not None:
+        logit = logit + HIDES * (resize(geometry[:, 2:], logit.shape[-1]) - 1)
+    return torch.sigmoid(logit)
+
+
+@float32
+def compose(painted: Tensor, moved: Tensor, mask: Tensor) -> Tensor:
+    """mask · moved + (1 − mask) · painted."""
+    return torch.lerp(painted, moved, mask)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from styleheat.constants import DESCRIPTOR, WINDOW_RADIUS
 from styleheat.networks import flow as flows
 from styleheat.networks.config import NetworkConfig
-from styleheat.networks.layers import AdaIN, LayerNorm2d, init_normal
+from styleheat.networks.layers import AdaIN, LayerNorm2d, init_normal, resize
 from styleheat.networks.precision import float32
 
 SLOPE = 0.1
@@ -35,6 +35,8 @@ class Warp:
     """(B,2,feature_size,feature_size): for each pixel of F, how many pixels right and down its source is."""
     positions: Tensor
     """The same as positions to sample at, (B,feature_size,feature_size,2)."""
+    displacement: Tensor
+    """The same in shares of the image's width (B,2,h,h), as fine as it is known; see `flow`."""
     descriptor: Tensor
     """What the window was summed up as, (B,descriptor)."""
 
@@ -130,12 +132,12 @@ class DecoderBlock(nn.Module):
 
 
 class HourglassEncoder(nn.Module):
-    """Picture (B,3,H,H) -> maps at H, H/2, H/4 ..."""
+    """Picture (B,3,H,H), or (B,6,H,H) with geometry -> maps at H, H/2, H/4 ..."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.layers = config.warper_down
-        self.input_layer = nn.Conv2d(3, config.warper_base, 7, padding=3)
+        self.input_layer = nn.Conv2d(6 if config.geometry else 3, config.warper_base, 7, padding=3)
         for layer in range(self.layers):
             block = EncoderBlock(_width(config, layer), _width(config, layer + 1), config)
             self.add_module(f"encoder{layer}", block)
@@ -205,17 +207,22 @@ class VideoWarper(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.reference_flow = config.reference_flow
-        self.sees_source, self.relative = config.sees_source, config.relative
+        self.sees_source, self.relative, self.geometry = config.sees_source, config.relative, config.geometry
         self.mapping_net = MappingNet(config)
         self.warping_net = WarpingNet(config)
         init_normal(self.mapping_net)
         if config.relative:
             self._init_conditioning()
 
-    def forward(self, image: Tensor, window: Tensor) -> Warp:
+    def forward(self, image: Tensor, window: Tensor, geometry: Tensor | None = None) -> Warp:
+        """geometry: (B,3,g,g), see `morphable.geometry`; needed by networks that start from it, of no use to others."""
         descriptor = self.mapping_net(window)
-        flow = self.warping_net(image, descriptor)
-        return Warp(flow, flows.deformation(flow), descriptor)
+        if not self.geometry:
+            flow = self.warping_net(image, descriptor)
+            return Warp(flow, flows.deformation(flow), flow / flow.shape[-1], descriptor)
+        assert geometry is not None, "this network starts from the face model's flow"
+        own = self.warping_net(geometry_input(image, geometry), descriptor)
+        return joined(own, geometry, descriptor)
 
     @torch.no_grad()
     def _init_conditioning(self) -> None:
@@ -247,7 +254,30 @@ class VideoWarper(nn.Module):
 
     def move(self, image: Tensor, motion: Warp) -> Tensor:
         """The picture (B,3,H,H), of any size, moved."""
+        if self.geometry:
+            return flows.displaced(image, motion.displacement)
         return flows.warp(image, motion.positions, self.reference_flow)
+
+
+GEOMETRY_GAIN = 10.0
+"""Of displacements as an input: a tenth of the image's width is a large one."""
+
+
+@float32
+def geometry_input(image: Tensor, geometry: Tensor) -> Tensor:
+    """What a warper that starts from geometry (B,3,g,g) sees: the picture (B,3,H,H) moved by it, and the geometry."""
+    geometry = resize(geometry, image.shape[-1])
+    moved = flows.displaced(image, geometry[:, :2])
+    return torch.cat([moved, geometry[:, :2] * GEOMETRY_GAIN, geometry[:, 2:]], dim=1)
+
+
+@float32
+def joined(own: Tensor, geometry: Tensor, descriptor: Tensor) -> Warp:
+    """The warper's own flow (B,2,f,f) added to geometry's (B,3,g,g)."""
+    size = own.shape[-1]
+    flow = own + resize(geometry[:, :2], size) * size
+    displacement = geometry[:, :2] + resize(own / size, geometry.shape[-1])
+    return Warp(flow, flows.deformation(flow), displacement, descriptor)
 
 
 def _width(config: NetworkConfig, level: int) -> int:

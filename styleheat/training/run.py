@@ -56,6 +56,18 @@ def architecture(params: Params) -> NetworkConfig:
     return NETWORKS[params.network]
 
 
+def check_geometry(config: NetworkConfig, name: str, backend: str) -> None:
+    """Raise InputError for a set whose coefficients are not of the face model that the networks start from.
+
+    name: of the set; backend: of its coefficients.
+    """
+    if config.geometry and backend != "fit":
+        raise InputError(
+            f"params.yaml: sets.{name}.coefficients.backend: {backend}, but this network starts from the geometry of "
+            "this project's own face model; fit"
+        )
+
+
 def load_init(module: nn.Module, folder: str | Path, part: str) -> bool:
     """Fill a module from a model folder: a whole model's `part` ("generator"), or that part alone.
 

@@ -6,6 +6,8 @@ prior stays as it is, unless `tune_prior` lets its generator and its path to F l
 what it paints well depends on how F was moved; its W+ codes stay.
 """
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from styleheat.errors import InputError
 from styleheat.networks.config import NetworkConfig
 from styleheat.networks.layers import resize
+from styleheat.networks.precision import float32
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import Warp
@@ -26,11 +29,12 @@ from styleheat.training.regions import landmark_loss, local_losses, soft_mask
 from styleheat.training.scores import HIGHER, ImageScores, flow_scores
 
 
-def reads(params: Train) -> tuple[str, ...]:
+def reads(config: NetworkConfig, params: Train) -> tuple[str, ...]:
     """What the loss reads of a pair."""
+    geometry = ("source_geometry", "target_geometry") if config.geometry else ()
     aligned = ("source_align", "target_align") if params.aligned_source else ()
     pair = ("source", "target", "source_window", "target_window", "source_landmarks", "target_landmarks")
-    return (*pair, *aligned)
+    return (*pair, *geometry, *aligned)
 
 
 class StyleHEATRecipe:
@@ -50,6 +54,15 @@ class StyleHEATRecipe:
             raise InputError(
                 f"params.yaml: train.losses.landmarks: {params.losses.landmarks:g}, but the landmarks of an aligned "
                 "source are not known (aligned_source); 0.0"
+            )
+        if params.aligned_source and (config.geometry or config.detail):
+            raise InputError(
+                "params.yaml: train.aligned_source: true, but this network moves the source itself, which has to be in "
+                "the target's crop; false"
+            )
+        if not config.detail and (params.losses.painted or params.losses.mask):
+            raise InputError(
+                "params.yaml: train.losses: painted and mask are of networks that take detail from the portrait; 0.0"
             )
         self.model, self.heldout, self.params = model, heldout, params
         self.batch = 2 * (params.micro_batch or params.batch)
@@ -73,7 +86,7 @@ class StyleHEATRecipe:
         driven = self._drive()
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
         scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual)
-        motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
+        motion = Warp(*(driven[field.name] for field in dataclasses.fields(Warp)))
         flow = flow_scores(
             motion, driven["source_landmarks"], landmarks, target.shape[-1], self.model.config.reference_flow
         )
@@ -82,9 +95,9 @@ class StyleHEATRecipe:
         return scores | flow
 
     def sample(self) -> np.ndarray:
-        """Rows: source as it was inverted, target, source driven."""
+        """Rows: source as it was inverted, target, source driven; with detail, what of that is painted, and the mask."""
         driven = self._drive(GRID_COLUMNS)
-        return grid(*(driven[key] for key in ("input", "target", "made")))
+        return grid(*(driven[key] for key in ("input", "target", "made", "painted", "mask") if key in driven))
 
     def _drive(self, count: int | None = None) -> dict[str, Tensor]:
         """The first held-out pairs on the device with what is made of them, computed in parts."""
@@ -96,9 +109,11 @@ class StyleHEATRecipe:
         source, target = pairs["source"], pairs["target"]
         inverted = pairs["source_align"] if self.params.aligned_source else source
         window = self.model.video_warper.told(pairs["target_window"], middle(pairs["source_window"]))
-        frame = self.model(inverted, window, size=target.shape[-1])
+        frame = self.model(inverted, window, size=target.shape[-1], geometry=pairs.get("target_geometry"))
         landmarks = {key: pairs[key] for key in ("source_landmarks", "target_landmarks")}
         made = {"source": source, "target": target, "made": frame.image, "input": resize(inverted, target.shape[-1])}
+        if frame.mask is not None:
+            made |= {"painted": frame.painted, "mask": frame.mask.expand_as(frame.painted) * 2 - 1}
         return made | vars(frame.motion) | landmarks
 
 
@@ -142,7 +157,8 @@ class StyleHEATPhase(nn.Module):
         size = target.shape[-1]
         inversion = model.generator.invert_to_learn(source) if params.tune_prior else None
         paints_warped = weights.warped > 0 or weights.outside > 0
-        frame = model(source, window, inversion, size=size, warped_image=paints_warped)
+        geometry = both("target_geometry", "source_geometry") if self.config.geometry else None
+        frame = model(source, window, inversion, size=size, warped_image=paints_warped, geometry=geometry)
         painted, warped = frame.image, frame.warped_image
 
         mask = soft_mask(landmarks, size, self._outside())
@@ -152,6 +168,12 @@ class StyleHEATPhase(nn.Module):
             "local": weights.local * local,
         }
         monitors: dict[str, Tensor] = {"flow": frame.motion.flow.detach().norm(dim=1).mean()}
+        if weights.painted:
+            losses["painted"] = weights.painted * perceptual(frame.painted, target)
+        if frame.mask is not None:
+            monitors["mask"] = frame.mask.detach().mean()
+        if weights.mask and frame.mask is not None:
+            losses["mask"] = weights.mask * hidden(frame.mask, geometry)
         if weights.landmarks:
             own = both("source_landmarks", "target_landmarks")
             missed = landmark_loss(frame.motion, own, landmarks, size, self.config.reference_flow)
@@ -168,3 +190,10 @@ class StyleHEATPhase(nn.Module):
     def _outside(self) -> float:
         """The soft mask's value outside the boxes at this step."""
         return [floor for since, floor in self.params.mask_outside if since <= self.step][-1]
+
+
+@float32
+def hidden(mask: Tensor, geometry: Tensor | None) -> Tensor:
+    """Mean of 1 − mask (B,1,H,H), where geometry (B,3,g,g) knows that the portrait shows what belongs there."""
+    shown = 1 - mask
+    return shown.mean() if geometry is None else (shown * resize(geometry[:, 2:], mask.shape[-1])).mean()

@@ -1,5 +1,7 @@
 """Recipe of the video warper (StyleHEAT stage one): a frame, warped by its flow, to another frame of the clip."""
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,9 +17,12 @@ from styleheat.training.losses import perceptual_loss
 from styleheat.training.recipe import Computed
 from styleheat.training.scores import HIGHER, ImageScores, flow_scores
 
-READS = ("source", "target", "source_window", "target_window")
-"""What the loss reads of a pair; validation reads landmarks too."""
-VALIDATION_READS = (*READS, "source_landmarks", "target_landmarks")
+
+def reads(config: NetworkConfig, validation: bool = False) -> tuple[str, ...]:
+    """What the loss reads of a pair; validation reads landmarks too."""
+    pair = ("source", "target", "source_window", "target_window")
+    geometry = ("source_geometry", "target_geometry") if config.geometry else ()
+    return (*pair, *geometry, *(("source_landmarks", "target_landmarks") if validation else ()))
 
 
 class WarperRecipe:
@@ -30,7 +35,7 @@ class WarperRecipe:
     items, unit, higher = 2, 1, HIGHER
 
     def __init__(self, config: NetworkConfig, params: TrainWarper, warper: VideoWarper, heldout: Batch, seed: int):
-        if params.mirrored and (config.sees_source or config.relative):
+        if params.mirrored and (config.sees_source or config.relative or config.geometry):
             raise InputError(
                 f"params.yaml: train_warper.mirrored: {params.mirrored:g}, but this network takes the source's "
                 "coefficients, and a mirrored source has none; 0.0"
@@ -50,7 +55,7 @@ class WarperRecipe:
         driven = self._drive()
         source, target, landmarks = driven["source"], driven["target"], driven["target_landmarks"]
         scores = self._image_scores(driven["made"], source, target, landmarks, self.phase.perceptual)
-        motion = Warp(driven["flow"], driven["positions"], driven["descriptor"])
+        motion = Warp(*(driven[field.name] for field in dataclasses.fields(Warp)))
         size, reference = source.shape[-1], self.config.reference_flow
         return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, reference)
 
@@ -68,7 +73,7 @@ class WarperRecipe:
         source = resize(pairs["source"], self.config.input_size)
         target = resize(pairs["target"], self.config.input_size)
         window = self.model.told(pairs["target_window"], middle(pairs["source_window"]))
-        motion = self.model(source, window)
+        motion = self.model(source, window, pairs.get("target_geometry"))
         landmarks = {key: pairs[key] for key in ("source_landmarks", "target_landmarks")}
         made = {"source": source, "target": target, "made": self.model.move(source, motion)}
         return made | vars(motion) | landmarks
@@ -99,7 +104,10 @@ class WarperPhase(nn.Module):
         second = source.flip(3) if self._mirrors() else target
         window = self.warper.told(torch.cat([there, here]), torch.cat([middle(here), middle(there)]))
         inputs = torch.cat([source, second])
-        moved = self.warper.move(inputs, self.warper(inputs, window))
+        geometry = None
+        if self.warper.geometry:
+            geometry = torch.cat([batch["target_geometry"], batch["source_geometry"]])
+        moved = self.warper.move(inputs, self.warper(inputs, window, geometry))
         return Computed({"perceptual": self.perceptual(moved, torch.cat([target, source]))})
 
     def _mirrors(self) -> bool:

@@ -1,0 +1,402 @@
+"""Motion from geometry: where each place of a driven image was in the portrait, by the face model alone.
+
+The surface of the portrait's face is projected twice: as the portrait has it, and with the driver's expression and pose.
+Rasterised in the driven image, its triangles say for each pixel where its skin is in the portrait. Two discs behind the
+lids stand for the eyeballs, which turn with the head and don't follow the lids; the opening of the mouth is filled as a
+surface of its own. Around the face and where the portrait hides what should be seen, a thin-plate spline through the
+surface's visible points goes on smoothly, down to no motion at the image's border.
+
+The result is a field (3,g,g): displacement right and down, in shares of the image's width, from a pixel of the driven
+image to its place in the portrait; and how surely the portrait shows there what belongs here, 0 to 1. Cells tile the
+image: cell k of g is around (k + 0.5) / g of the width.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numba
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from styleheat.morphable import coefficients as layout
+from styleheat.morphable.model import CAMERA_DISTANCE, project, rotation
+from styleheat.morphable.surface import face_surface
+
+GRID = 256
+"""Cells across the field: lids and lips are some cells high."""
+
+CHANNELS = 3
+"""Of the field."""
+
+SKIN, MOUTH, EYES = 1, 2, 3
+"""What a triangle is of; 0: none."""
+
+EYE_WIDTH, EYE_HEIGHT = 1.05, 0.62
+"""Of the disc behind the lids, in shares of the distance between the eye's corners."""
+
+EYE_DEPTH, MOUTH_DEPTH = 0.06, 0.10
+"""How far behind the corners, in units of the face model."""
+
+SAME_DEPTH = 0.09
+"""Units of the face model within which two surfaces are the same."""
+
+HIDDEN, PLAIN = 0.15, 0.5
+"""How far a point faces the camera in the portrait over how far it does in the driven image: below the first ratio the
+portrait does not show it, above the second it does."""
+
+SOFT = 5
+"""Cells of the soft edge between the surface and what is around it."""
+
+SPLINE_GRID = 32
+"""Cells across the field of the spline, which is smooth."""
+
+ANCHORS = 6
+"""Points a side, on the image's border, that the spline holds still."""
+
+SOFTNESS = 1e-4
+"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at points fully relied on.
+A point fades out of it as it turns away, so that none drops out from one frame to the next."""
+
+LEAST = 0.05
+"""Points relied on less are left out."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The triangles to draw, and the points that the spline goes through.
+
+    triangles (F,3): of the surface's vertices, then the eyes' (2·(EDGE+1)), then the mouth's centre.
+    kinds (F,): SKIN, MOUTH or EYES. around (K,): skin vertices that the spline goes through. outline: see `Surface`.
+    """
+
+    triangles: np.ndarray
+    kinds: np.ndarray
+    around: np.ndarray
+
+
+EDGE = 12
+"""Vertices around an eye's disc."""
+
+
+@cache
+def face_mesh() -> Mesh:
+    surface = face_surface()
+    count = len(surface.mean)
+    triangles = [surface.triangles]
+    kinds = [np.full(len(surface.triangles), SKIN)]
+    for eye in (0, 1):
+        centre = count + eye * (EDGE + 1)
+        ring = centre + 1 + np.arange(EDGE)
+        triangles.append(np.stack([np.full(EDGE, centre), ring, np.roll(ring, -1)], 1))
+        kinds.append(np.full(EDGE, EYES))
+    ring, centre = surface.mouth, count + 2 * (EDGE + 1)
+    fan = np.stack([np.full(len(ring), centre), np.roll(ring, -1), ring], 1)  # the border runs clockwise around a hole
+    triangles.append(fan)
+    kinds.append(np.full(len(ring), MOUTH))
+    return Mesh(np.concatenate(triangles).astype(np.int64), np.concatenate(kinds), _around(surface.mean))
+
+
+def _around(mean: np.ndarray) -> np.ndarray:
+    """The whole outline, and some vertices between, evenly spread and away from lids and lips."""
+    surface = face_surface()
+    near = np.concatenate([surface.mouth, *surface.eyes])
+    distance = np.linalg.norm(mean[:, None] - mean[near], axis=-1).min(1)
+    chosen = list(surface.outline)
+    candidates = np.flatnonzero(distance > 0.1)
+    for _ in range(36):
+        gaps = np.linalg.norm(mean[candidates, None] - mean[chosen], axis=-1).min(1)
+        chosen.append(int(candidates[gaps.argmax()]))
+    return np.array(chosen)
+
+
+@dataclass(frozen=True)
+class View:
+    """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
+    (V,): the cosine between surface and line of sight, negative where it is turned away."""
+
+    points: np.ndarray
+    depth: np.ndarray
+    facing: np.ndarray
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A mesh drawn: depth (g,g), infinite where nothing is; label (g,g), what is there; which triangle (g,g); and what
+    its vertices carry (g,g,C)."""
+
+    depth: np.ndarray
+    label: np.ndarray
+    triangle: np.ndarray
+    carried: np.ndarray
+
+
+class Geometry:
+    """The face of a portrait, ready to be moved."""
+
+    def __init__(self, coefficients: np.ndarray, landmarks: np.ndarray, size: int) -> None:
+        """coefficients: packed, (260,), of the portrait. landmarks: (68,2) that were found in it, in pixels of the
+        image scaled to 256 (`FRAME_SIZE`), to which the surface is brought. size: pixels of the image."""
+        surface = face_surface()
+        self._middle = 0.5 / size  # of the first pixel, whose number stays 0 in the scaled image
+        self._neutral = surface.neutral(coefficients[layout.IDENTITY].astype(np.float64))
+        self._eyes = _eye_discs(self._neutral)
+        own = layout.descriptor(coefficients[None])[0].astype(np.float64)
+        self._missed = np.zeros((len(surface.mean), 2))
+        self._head = self._view(own).points[: len(surface.mean)]
+        found = landmarks / layout.FRAME_SIZE + self._middle
+        self._missed = surface.spread @ (found - self._head[surface.landmarks])
+        self._source = self._view(own)
+        self._raster = _rasterise(self._source, np.zeros((len(self._source.depth), 0)))
+
+    def __call__(self, descriptor: np.ndarray) -> np.ndarray:
+        """Descriptor (73,) that the portrait's face shall have → the field (3,GRID,GRID), float32."""
+        source, target = self._source, self._view(descriptor.astype(np.float64))
+        plain = np.ones(len(source.depth))
+        plain[: len(source.facing)] = _plainness(source.facing, target.facing)
+        raster = _rasterise(target, np.column_stack([source.points, source.depth, plain]))
+        return _joined(raster, self._raster, self._spline(source, target), _openness(source, target, face_mesh()))
+
+    def _view(self, descriptor: np.ndarray) -> View:
+        surface = face_surface()
+        expression = descriptor[layout.DESCRIPTOR_EXPRESSION]
+        skin = self._neutral + surface.moved(expression)
+        mouth = skin[surface.mouth].mean(0, keepdims=True) - (0, 0, MOUTH_DEPTH)
+        turn = rotation(descriptor[layout.DESCRIPTOR_ANGLE])
+        placed = np.concatenate([skin, self._eyes, mouth]) @ turn.T + descriptor[layout.DESCRIPTOR_TRANSLATION]
+        params = np.full((1, 5), float(layout.FRAME_SIZE))
+        params[0, 2:] = descriptor[layout.DESCRIPTOR_CROP]
+        points = layout.from_crop(project(placed)[None], params)[0] / layout.FRAME_SIZE + self._middle
+        points[: len(skin)] += self._turned(points[: len(skin)])
+        return View(points, -placed[:, 2], _facing(placed[: len(skin)]))
+
+    def _turned(self, points: np.ndarray) -> np.ndarray:
+        """What the model missed of the portrait's landmarks, turned and scaled with the head (V,2)."""
+        if not self._missed.any():
+            return self._missed
+        a, b = (part - part.mean() for part in (self._head @ (1, 1j), points @ (1, 1j)))
+        missed = (self._missed @ (1, 1j)) * (a.conj() @ b) / (a.conj() @ a).real
+        return np.column_stack([missed.real, missed.imag])
+
+    def _spline(self, source: View, target: View) -> np.ndarray:
+        """Displacements (2,SPLINE_GRID,SPLINE_GRID) by the points visible in both views."""
+        around = face_mesh().around
+        relied = _plainness(source.facing[around], target.facing[around]) * np.clip(4 * target.facing[around], 0, 1)
+        around, relied = around[relied > LEAST], relied[relied > LEAST]
+        edge = (np.arange(ANCHORS) + 0.5) / ANCHORS
+        zero, one = np.zeros(ANCHORS), np.ones(ANCHORS)
+        border = np.concatenate([np.stack(pair, 1) for pair in ((edge, zero), (edge, one), (zero, edge), (one, edge))])
+        at = np.concatenate([target.points[around], border])
+        values = np.concatenate([source.points[around] - target.points[around], np.zeros_like(border)])
+        softness = SOFTNESS / np.concatenate([relied, np.ones(len(border))]) ** 4
+        middle = (np.arange(SPLINE_GRID) + 0.5) / SPLINE_GRID
+        x, y = np.meshgrid(middle, middle)
+        return _thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(2, SPLINE_GRID, SPLINE_GRID)
+
+
+def _eye_discs(neutral: np.ndarray) -> np.ndarray:
+    """The discs behind the lids (2·(EDGE+1),3) of a face without expression: centre, then edge, of each eye."""
+    discs = []
+    landmarks = face_surface().landmarks
+    angle = 2 * math.pi * np.arange(EDGE) / EDGE
+    for left, right in ((36, 39), (42, 45)):
+        a, b = neutral[landmarks[left]], neutral[landmarks[right]]
+        centre, across = (a + b) / 2 - (0, 0, EYE_DEPTH), (b - a) / 2
+        up = np.array([0, np.linalg.norm(across), 0])
+        edge = np.cos(angle)[:, None] * across * EYE_WIDTH + np.sin(angle)[:, None] * up * EYE_HEIGHT
+        discs.append(np.concatenate([centre[None], centre + edge]))
+    return np.concatenate(discs)
+
+
+def mirror_field(field: np.ndarray) -> np.ndarray:
+    """The field (3,g,g) of a mirrored portrait in a mirrored image."""
+    mirrored = np.ascontiguousarray(field[:, :, ::-1])
+    mirrored[0] *= -1
+    return mirrored
+
+
+@cache
+def _vertex_sums() -> csr_matrix:
+    """(V,F): sums what triangles of the skin have, over those around each vertex."""
+    triangles = face_surface().triangles
+    rows, columns = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
+    return csr_matrix((np.ones(len(rows)), (rows, columns)), (len(face_surface().mean), len(triangles)))
+
+
+def _facing(placed: np.ndarray) -> np.ndarray:
+    """The cosine (V,) between the normals of the skin's vertices (V,3) and the line of sight."""
+    a, b, c = (placed[face_surface().triangles[:, k]] for k in range(3))
+    normals = _vertex_sums() @ np.cross(b - a, c - a)
+    sight = np.array([0, 0, CAMERA_DISTANCE]) - placed
+    return (normals * sight).sum(1) / np.linalg.norm(normals, axis=1) / np.linalg.norm(sight, axis=1)
+
+
+def _plainness(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """How well the portrait shows points (N,), 0 to 1, by how far they face the camera there and in the driven image."""
+    slope = np.clip((source / np.maximum(target, 0.1) - HIDDEN) / (PLAIN - HIDDEN), 0, 1)
+    return slope * slope * (3 - 2 * slope)
+
+
+def _openness(source: View, target: View, mesh: Mesh) -> np.ndarray:
+    """For each triangle (F,), the share of its content that the portrait shows: 1, but for a mouth that opens."""
+
+    def areas(view: View, some: np.ndarray) -> np.ndarray:
+        a, b, c = (view.points[mesh.triangles[some, k]] for k in range(3))
+        return np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
+
+    mouth = mesh.kinds == MOUTH
+    shares = np.ones(len(mesh.triangles))
+    shares[mouth] = np.clip((areas(source, mouth).sum() + 1e-5) / (areas(target, mouth).sum() + 1e-5), 0, 1)
+    return shares
+
+
+def _joined(
+    target: Raster, own: Raster, rough: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """The surface where the portrait shows it, the spline elsewhere, with a soft edge between."""
+    certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
+    _judge(target.label, target.triangle, target.carried, own.label, own.depth, share, certain, weight)
+    weight = np.minimum(_soft(weight), weight)
+    field = np.empty((CHANNELS, GRID, GRID), np.float32)
+    for k in (0, 1):
+        field[k] = cv2.resize(rough[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
+    _blend(target.label, target.carried, own.label, weight, certain, field)
+    field[2] = _soft(certain)
+    return field
+
+
+def _soft(image: np.ndarray) -> np.ndarray:
+    return cv2.blur(image, (SOFT, SOFT), borderType=cv2.BORDER_REPLICATE)
+
+
+def _thin_plate(at: np.ndarray, values: np.ndarray, softness: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The thin-plate spline near values (N,2) at points (N,2), passing them by their softness (N,), at other points
+    (M,2): (M,2)."""
+    count = len(at)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _kernel(at, at) + np.diag(softness)
+    system[:count, count] = system[count, :count] = 1
+    system[:count, count + 1 :] = at
+    system[count + 1 :, :count] = at.T
+    right = np.concatenate([values, np.zeros((3, 2))])
+    weights = np.linalg.solve(system, right)
+    return _kernel(where, at) @ weights[:count] + weights[count] + where @ weights[count + 1 :]
+
+
+def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """r² log r of the distances of points (N,2) and (M,2): (N,M)."""
+    square = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 1e-12)
+    return 0.5 * square * np.log(square)
+
+
+@numba.njit(cache=True)
+def _judge(
+    label: np.ndarray,
+    triangle: np.ndarray,
+    carried: np.ndarray,
+    own_label: np.ndarray,
+    own_depth: np.ndarray,
+    share: np.ndarray,
+    certain: np.ndarray,
+    weight: np.ndarray,
+) -> None:
+    """For each pixel of the surface: how surely the portrait shows what belongs there, and how much the surface's word
+    on where it is there counts. Eyes and mouth are always the surface's; skin as far as the portrait sees its front."""
+    size = label.shape[0]
+    for y in range(size):
+        for x in range(size):
+            kind = label[y, x]
+            certain[y, x] = weight[y, x] = 0
+            if kind == 0:
+                continue
+            weight[y, x] = 1
+            if kind == MOUTH:
+                certain[y, x] = share[triangle[y, x]]
+                continue
+            column = min(max(int(carried[y, x, 0] * size), 0), size - 1)
+            row = min(max(int(carried[y, x, 1] * size), 0), size - 1)
+            there = own_label[row, column]
+            if kind == SKIN:
+                weight[y, x] = carried[y, x, 3]
+                hidden = there == SKIN and carried[y, x, 2] - own_depth[row, column] > SAME_DEPTH
+                certain[y, x] = 0 if hidden else weight[y, x]
+            else:
+                certain[y, x] = there == EYES
+
+
+@numba.njit(cache=True)
+def _blend(
+    label: np.ndarray,
+    carried: np.ndarray,
+    own_label: np.ndarray,
+    weight: np.ndarray,
+    certain: np.ndarray,
+    field: np.ndarray,
+) -> None:
+    """Blend the surface's displacements into the spline's, and judge what is beside the face: what the portrait shows
+    of its face does not belong there."""
+    size = label.shape[0]
+    for y in range(size):
+        for x in range(size):
+            right, down = (x + 0.5) / size, (y + 0.5) / size
+            if label[y, x] > 0:
+                w = weight[y, x]
+                field[0, y, x] += w * (carried[y, x, 0] - right - field[0, y, x])
+                field[1, y, x] += w * (carried[y, x, 1] - down - field[1, y, x])
+            else:
+                column = min(max(int((field[0, y, x] + right) * size), 0), size - 1)
+                row = min(max(int((field[1, y, x] + down) * size), 0), size - 1)
+                certain[y, x] = own_label[row, column] == 0
+
+
+def _rasterise(view: View, carried: np.ndarray) -> Raster:
+    """Draw `face_mesh`; carried: (V,C)."""
+    mesh = face_mesh()
+    raster = Raster(
+        np.full((GRID, GRID), np.inf, np.float32),
+        np.zeros((GRID, GRID), np.uint8),
+        np.zeros((GRID, GRID), np.int32),
+        np.zeros((GRID, GRID, carried.shape[1]), np.float32),
+    )
+    _draw(view.points * GRID, view.depth, carried, mesh.triangles, mesh.kinds, *vars(raster).values())
+    return raster
+
+
+@numba.njit(cache=True)
+def _draw(
+    points: np.ndarray,
+    depth: np.ndarray,
+    carried: np.ndarray,
+    triangles: np.ndarray,
+    kinds: np.ndarray,
+    z: np.ndarray,
+    label: np.ndarray,
+    which: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """Draw triangles that face the camera, the nearest wins, into the arrays of a `Raster`. points: pixels, the first
+    pixel from 0 to 1."""
+    size = z.shape[0]
+    for f in range(triangles.shape[0]):
+        i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+        x0, y0, x1, y1, x2, y2 = points[i, 0], points[i, 1], points[j, 0], points[j, 1], points[k, 0], points[k, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area > -1e-9:  # turned away: y runs down, so that counter-clockwise is negative
+            continue
+        left, right = max(0, math.ceil(min(x0, x1, x2) - 0.5)), min(size - 1, math.floor(max(x0, x1, x2) - 0.5))
+        top, bottom = max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(size - 1, math.floor(max(y0, y1, y2) - 0.5))
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                px, py = x + 0.5, y + 0.5
+                a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
+                b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
+                c = 1 - a - b
+                if a < 0 or b < 0 or c < 0:
+                    continue
+                here = a * depth[i] + b * depth[j] + c * depth[k]
+                if here >= z[y, x]:
+                    continue
+                z[y, x], label[y, x], which[y, x] = here, kinds[f], f
+                for q in range(carried.shape[1]):
+                    found[y, x, q] = a * carried[i, q] + b * carried[j, q] + c * carried[k, q]
