@@ -5,6 +5,7 @@ preparation). Points are (x, y) in pixels, y down; (0, 0) is the middle of the t
 otherwise.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -16,6 +17,14 @@ from styleheat.constants import LANDMARKS
 
 RENDER_SIZE = 1024
 """FFHQ always samples at this size and then scales down (`transform_size`)."""
+
+BLURS, BLUR_GROWTH, MARGIN = (0.0, 0.01, 0.02, 0.04, 0.08), 0.5, 0.3
+"""How `fill_outside` fills, in shares of the square's side: standard deviations of the Gaussian blurs that it blends,
+growth of the deviation with the distance from the image's border, and least distance at which only the median colour is
+left."""
+
+BLUR_SIZE = 256
+"""`fill_outside` blurs at this size at most, to save time."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,14 @@ class Alignment:
         (ax, ay), (bx, by), (cx, cy), (dx, dy) = self.quad.reshape(4, 2)
         return np.array([max(min(ax, bx), 0), max(min(ay, dy), 0), min(max(cx, dx), width), min(max(by, cy), height)])
 
+    @property
+    def pitch(self) -> float:
+        """Pixels of the original picture for one of the result."""
+        return float(np.hypot(*self.to_image[:, 0]))
+
     def apply(self, image: np.ndarray, released: bool = False) -> np.ndarray:
-        """The aligned (size, size, 3) uint8 picture. Places outside of `image` are black.
+        """The aligned (size, size, 3) uint8 picture. Pixels outside of `image` are black, as in the released StyleHEAT
+        (`enable_padding = False`).
 
         released: as StyleHEAT's cropper of videos, which looks for the quad of the shrunk and cropped picture in the
         whole one, and so at another place.
@@ -105,19 +120,65 @@ class Alignment:
             picture = picture.resize((self.size, self.size), Image.Resampling.LANCZOS)
         return np.asarray(picture)
 
+    def apply_filled(self, image: np.ndarray) -> np.ndarray:
+        """The aligned (size, size, 3) uint8 image for a portrait, filled where it leaves `image` (`fill_outside`).
+
+        Lanczos interpolation makes it sharper than `apply`, so that pasting the result back restores the image.
+        """
+        reach = outline(self.to_image, self.size)
+        x0, y0 = np.maximum(np.floor(reach.min(axis=0)).astype(int) - 4, 0)  # the interpolation reads 4 pixels more
+        x1, y1 = np.maximum(np.ceil(reach.max(axis=0)).astype(int) + 5, 0)
+        image = image[y0:y1, x0:x1]
+        to_image = self.to_image - np.array([(0, 0, x0), (0, 0, y0)])
+        fine = math.ceil(self.pitch)
+        side = self.size * fine
+        # Symmetric about the border, and again about the opposite one where the image is smaller than what is missing.
+        flags, border = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT
+        sampled = cv2.warpAffine(image, rescaled(to_image, fine), (side, side), flags=flags, borderMode=border)
+        if fine > 1:
+            sampled = np.asarray(Image.fromarray(sampled).resize((self.size, self.size), Image.Resampling.LANCZOS))
+        return fill_outside(sampled, image, to_image)
+
     def apply_fast(self, image: np.ndarray) -> np.ndarray:
         """`apply` in a tenth of the time or less, for the frames of videos; about 1 of 255 away from it on average.
 
         Samples the picture once, as finely as it is itself or twice the result, and averages down.
         """
-        pitch = np.hypot(*self.to_image[:, 0])  # pixels of the picture for one of the result
-        fine = max(1, min(RENDER_SIZE // self.size, math.ceil(max(2.0, pitch))))
-        to_image = self.to_image.copy()
-        to_image[:, :2] /= fine
-        to_image[:, 2] += to_image[:, :2] @ np.full(2, 0.5 - fine / 2)
+        fine = max(1, min(RENDER_SIZE // self.size, math.ceil(max(2.0, self.pitch))))
         side = self.size * fine
-        sampled = cv2.warpAffine(image, to_image, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        sampled = cv2.warpAffine(image, rescaled(self.to_image, fine), (side, side), flags=flags)
         return cv2.resize(sampled, (self.size, self.size), interpolation=cv2.INTER_AREA)
+
+
+def fill_outside(mirrored: np.ndarray, image: np.ndarray, to_image: np.ndarray) -> np.ndarray:
+    """Fill an aligned square where it leaves the image that it was sampled from: (S, S, 3) uint8.
+
+    mirrored: (S, S, 3) uint8, sampled with the image mirrored about its border.
+    image: (H, W, 3) uint8.
+    to_image: (2, 3), as `Alignment.to_image`.
+
+    As in FFHQ, the mirrored image fades to a blurred one and then to the median colour, with the distance from the
+    border. Two things differ, for photographs that are cropped tightly to a face. FFHQ's blur starts a tenth of the
+    side or more inside of the border, and would blur the face; here no pixel inside changes. FFHQ's blur is the same
+    from there on and leaves mirrored eyes and mouths visible; here it grows with the distance.
+    """
+    size, (height, width) = len(mirrored), image.shape[:2]
+    x, y = places(to_image, size)
+    beyond = np.stack([-0.5 - x, x - (width - 0.5), -0.5 - y, y - (height - 0.5)]) / (np.hypot(*to_image[:, 0]) * size)
+    distance = beyond.max(axis=0)[..., None].astype(np.float32)  # negative inside
+    if distance.max() <= 0:
+        return mirrored
+    margins = np.maximum(beyond.max(axis=(1, 2), keepdims=True) + 0.1, MARGIN)
+    share = (beyond / margins).max(axis=0)[..., None].astype(np.float32)
+    filled = mirrored.astype(np.float32)
+    reduced = min(size, BLUR_SIZE)
+    small = cv2.resize(filled, (reduced, reduced), interpolation=cv2.INTER_AREA)
+    for less, more in itertools.pairwise(BLURS):
+        blurred = cv2.resize(cv2.GaussianBlur(small, (0, 0), more * reduced), (size, size))
+        filled += (blurred - filled) * np.clip((BLUR_GROWTH * distance - less) / (more - less), 0, 1)
+    filled += (np.median(image, axis=(0, 1)).astype(np.float32) - filled) * np.clip(share, 0, 1)
+    return np.rint(filled).astype(np.uint8)
 
 
 def ffhq_alignment(landmarks: np.ndarray, width: int, height: int, size: int) -> Alignment:
@@ -155,6 +216,29 @@ def resizing(width: int, height: int, size: int) -> np.ndarray:
     """`Alignment.to_image` (2, 3) of a width×height picture that is resized to size×size without being aligned."""
     scale = np.array([width / size, height / size])
     return np.column_stack([np.diag(scale), scale / 2 - 0.5])
+
+
+def rescaled(to_image: np.ndarray, factor: float) -> np.ndarray:
+    """`Alignment.to_image` (2, 3) of a result with `factor` times as many pixels along each side."""
+    to_image = to_image.copy()
+    to_image[:, :2] /= factor
+    to_image[:, 2] += to_image[:, :2] @ np.full(2, 0.5 - factor / 2)
+    return to_image
+
+
+def outline(to_image: np.ndarray, size: int) -> np.ndarray:
+    """(4, 2) corners, in the original image, of a result of this size with this `Alignment.to_image`: top left, bottom
+    left, bottom right, top right."""
+    end = size - 0.5
+    corners = np.array([(-0.5, -0.5), (-0.5, end), (end, end), (end, -0.5)])
+    return corners @ to_image[:, :2].T + to_image[:, 2]
+
+
+def places(to_image: np.ndarray, size: int) -> np.ndarray:
+    """(2, size, size): x and y, in the original image, of each pixel of a result with this `Alignment.to_image`."""
+    steps = np.arange(size)
+    columns, rows, origin = to_image.T[:, :, None, None]
+    return columns * steps[None] + rows * steps[:, None] + origin
 
 
 def _quarter_turn(v: np.ndarray) -> np.ndarray:

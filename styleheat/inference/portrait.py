@@ -90,7 +90,7 @@ def read_portrait(
     photo = read_image(path)
     landmarks = reader.find(photo, path, which)
     size = frame_size(model.config, landmarks, largest)
-    aligned, to_photo = frame_face(photo, landmarks, size)
+    aligned, to_photo = frame_face(photo, landmarks, size, model.config.released)
     found = reader.landmarker.landmarks(aligned)
     if found is None:  # a face at the very edge of the picture, or tiny
         raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
@@ -110,16 +110,18 @@ def frame_size(config: NetworkConfig, landmarks: np.ndarray, largest: int) -> in
     return min(largest, max(config.image_size, round(ffhq_framing(landmarks).side / 2) * 2))
 
 
-def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def frame_face(image: np.ndarray, landmarks: np.ndarray, size: int, released: bool) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 and its landmarks (68,2) → (size,size,3) in FFHQ's framing, and where its pixels were, (2,3).
 
-    A picture that has the framing is only resized.
+    An image that has the framing is only resized.
+    released: frame it as the released StyleHEAT does, black outside of the image. Otherwise, sample it more sharply and
+    fill what is outside (`Alignment.apply_filled`).
     """
     height, width = image.shape[:2]
     corners = np.array([(0, 0), (0, height), (width, height), (width, 0)])  # in the order of the quad
     if np.abs(ffhq_quad(landmarks) - corners).max() > ALIGNED * max(height, width):
         alignment = ffhq_alignment(landmarks, width, height, size)
-        return alignment.apply(image), alignment.to_image
+        return alignment.apply(image) if released else alignment.apply_filled(image), alignment.to_image
     way = cv2.INTER_AREA if size < max(height, width) else cv2.INTER_CUBIC
     return cv2.resize(image, (size, size), interpolation=way), resizing(width, height, size)
 

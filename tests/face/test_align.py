@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styleheat.face.align import ffhq_align, ffhq_alignment, ffhq_box, ffhq_quad
+from styleheat.face.align import ffhq_align, ffhq_alignment, ffhq_box, ffhq_quad, outline, places, rescaled
 
 PARITY = Path(os.environ.get("STYLEHEAT_PARITY", "tests/parity"))
 CASES = ("normal", "big", "shrink")
@@ -52,8 +52,63 @@ def test_one_plan_serves_a_whole_video(golden: dict[str, np.ndarray]) -> None:
 def test_results_find_their_way_back(golden: dict[str, np.ndarray]) -> None:
     landmarks = golden["normal.landmarks"].astype(float)
     plan = ffhq_alignment(landmarks, 512, 512, 256)
-    corners = np.array([[-0.5, -0.5], [-0.5, 255.5], [255.5, 255.5], [255.5, -0.5]])
-    assert np.allclose(corners @ plan.to_image[:, :2].T + plan.to_image[:, 2], ffhq_quad(landmarks))
+    assert np.allclose(outline(plan.to_image, 256), ffhq_quad(landmarks))
+    half = rescaled(plan.to_image, 0.5)
+    assert np.allclose(outline(half, 128), ffhq_quad(landmarks))
+    whole = places(plan.to_image, 256).reshape(2, 128, 2, 128, 2)
+    assert np.allclose(places(half, 128), whole.mean(axis=(2, 4)))  # each pixel amid the four that it replaces
+
+
+def cropped(golden: dict[str, np.ndarray], margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """The astronaut's face alone and its landmarks; margin: shares of the landmarks' box left around them."""
+    points = golden["normal.landmarks"].astype(float)
+    low, high = points.min(axis=0), points.max(axis=0)
+    x0, y0 = np.floor(low - margin * (high - low)).astype(int)
+    x1, y1 = np.ceil(high + margin * (high - low)).astype(int)
+    return np.ascontiguousarray(golden["image"][y0:y1, x0:x1]), points - (x0, y0)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_a_square_that_leaves_the_photograph_is_filled(golden: dict[str, np.ndarray], size: int, margin: float) -> None:
+    image, landmarks = cropped(golden, margin)
+    plan = ffhq_alignment(landmarks, image.shape[1], image.shape[0], size)
+    filled, black = plan.apply_filled(image).astype(float), plan.apply(image).astype(float)
+    x, y = places(plan.to_image, size)
+    away = 4 * plan.pitch + 4  # where neither interpolation reads across the border
+    inside = (x > away) & (x < image.shape[1] - away) & (y > away) & (y < image.shape[0] - away)
+    assert np.abs(filled - black)[inside].mean() < 2.5
+    on = (x > -0.5) & (x < image.shape[1] - 0.5) & (y > -0.5) & (y < image.shape[0] - 0.5)
+    assert on.mean() < 0.8
+    # No edge is left at the border: a step across it is no larger than those within the photograph.
+    step = np.abs(np.diff(filled.mean(axis=2), axis=1))
+    assert step[on[:, 1:] != on[:, :-1]].mean() < 1.5 * step[on[:, 1:] & on[:, :-1]].mean()
+    if margin < 0.3:  # far from the border, only the median colour is left, and no mirrored face
+        far = filled[0, [0, size // 2, -1]]
+        assert np.abs(far - np.median(image, axis=(0, 1))).max() < 25
+        assert step[: size // 16].max() < 8 * 64 / size + 2
+
+
+def test_inside_the_photograph_filling_changes_nothing(golden: dict[str, np.ndarray]) -> None:
+    image, landmarks = golden["image"], golden["normal.landmarks"].astype(float)
+    plan = ffhq_alignment(landmarks, 512, 512, 256)
+    x0, y0 = np.floor(outline(plan.to_image, 256).min(axis=0)).astype(int) + np.array([60, 30])
+    part = ffhq_alignment(landmarks - (x0, y0), 512 - x0, 512 - y0, 256)
+    whole, cut = plan.apply_filled(image), part.apply_filled(np.ascontiguousarray(image[y0:, x0:]))
+    x, y = places(part.to_image, 256)
+    inside = (x > 4) & (y > 4)
+    assert 0.3 < inside.mean() < 0.9
+    assert np.abs(whole[inside].astype(int) - cut[inside]).max() <= 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 40), (40, 2), (9, 9)])
+def test_a_photograph_much_smaller_than_the_square_is_mirrored_repeatedly(width: int, height: int) -> None:
+    image = np.full((height, width, 3), (90, 140, 200), np.uint8)
+    face = np.zeros((68, 2))
+    face[36:42], face[42:48] = [-30, -20], [30, -20]
+    face[48], face[54] = [-20, 30], [20, 30]
+    filled = ffhq_alignment(face + np.array([width, height]) / 2, width, height, 64).apply_filled(image)
+    assert filled.shape == (64, 64, 3) and (filled == (90, 140, 200)).all()
 
 
 def test_box_is_the_square_without_its_turn() -> None:

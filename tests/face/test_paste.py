@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styleheat.face.align import Alignment, ffhq_alignment
+from styleheat.face.align import Alignment, ffhq_alignment, outline, places, rescaled
 from styleheat.face.landmarks import MediaPipe
 from styleheat.face.paste import Paster
 
@@ -22,20 +22,61 @@ def plan(photo: np.ndarray, points: np.ndarray, size: int) -> Alignment:
 def mask_of(paster: Paster) -> np.ndarray:
     whole = np.zeros(paster.photo.shape[:2], np.float32)
     width, height = paster.box
-    whole[paster.y0 : paster.y0 + height, paster.x0 : paster.x0 + width] = paster.mask[..., 0]
+    whole[paster.y0 : paster.y0 + height, paster.x0 : paster.x0 + width] = paster.mask
     return whole
 
 
-@pytest.mark.parametrize("size", [256, 512, 1024])
-def test_an_unchanged_face_comes_back_as_it_was(astronaut: np.ndarray, points: np.ndarray, size: int) -> None:
-    alignment = plan(astronaut, points, size)
-    paster = Paster(astronaut, alignment.to_image, size)
-    result = paster(alignment.apply(astronaut))
+def tight(photo: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The face alone, a tenth of its landmarks' box left around them."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    (x0, y0), (x1, y1) = (np.rint(v).astype(int) for v in (1.1 * low - 0.1 * high, 1.1 * high - 0.1 * low))
+    return np.ascontiguousarray(photo[y0:y1, x0:x1]), points - (x0, y0)
+
+
+@pytest.mark.parametrize("size", [180, 256, 512, 1024])
+@pytest.mark.parametrize("cropped", [False, True])
+def test_an_unchanged_face_comes_back_as_it_was(
+    astronaut: np.ndarray, points: np.ndarray, size: int, cropped: bool
+) -> None:
+    photo, found = tight(astronaut, points) if cropped else (astronaut, points)
+    alignment = plan(photo, found, size)
+    assert alignment.pitch < 1
+    paster = Paster(photo, alignment.to_image, size)
+    result = paster(alignment.apply_filled(photo))
     mask = mask_of(paster)
-    error = (result.astype(float) - astronaut) ** 2
-    assert 10 * np.log10(255**2 / error[mask > 0].mean()) >= 40
-    assert (result[mask == 0] == astronaut[mask == 0]).all()
-    assert (mask == 0).mean() > 0.5
+    error = (result.astype(float) - photo) ** 2
+    assert 10 * np.log10(255**2 / error[mask > 0].mean()) >= 42
+    assert (result[mask == 0] == photo[mask == 0]).all()
+    assert (mask == 0).mean() > 0.5 or cropped
+    if cropped:
+        edge = np.ones(photo.shape[:2], bool)
+        edge[2:-2, 2:-2] = False
+        assert 10 * np.log10(255**2 / error[edge].mean()) >= 40
+
+
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_what_a_frame_shows_outside_of_the_photograph_stays_there(
+    astronaut: np.ndarray, points: np.ndarray, size: int
+) -> None:
+    photo, found = tight(astronaut, points)
+    to_photo = plan(photo, found, size).to_image
+    x, y = places(to_photo, size)
+    outside = (x < -0.5) | (x > photo.shape[1] - 0.5) | (y < -0.5) | (y > photo.shape[0] - 0.5)
+    assert outside.mean() > 0.4
+    frame = np.full((size, size, 3), 100, np.uint8)
+    paster = Paster(photo, to_photo, size)
+    clean = paster(frame)
+    frame[outside] = (255, 0, 255)
+    assert (paster(frame) == clean).all()
+    assert (frame[outside] == (255, 0, 255)).all()  # the caller's frame is left alone
+
+
+def test_frames_may_be_finer_than_the_portrait(astronaut: np.ndarray, points: np.ndarray) -> None:
+    small, large = plan(astronaut, points, 256), plan(astronaut, points, 512)
+    frame = large.apply_filled(astronaut)
+    expected = Paster(astronaut, large.to_image, 512)(frame)
+    result = Paster(astronaut, rescaled(small.to_image, 2), 512)(frame)
+    assert np.abs(result.astype(int) - expected).max() <= 1
 
 
 def test_a_changed_face_is_seen_whole_and_fades_at_the_edge(astronaut: np.ndarray, points: np.ndarray) -> None:
@@ -47,6 +88,10 @@ def test_a_changed_face_is_seen_whole_and_fades_at_the_edge(astronaut: np.ndarra
     assert between.any()
     assert (np.abs(result[between].astype(int) - astronaut[between]).max(1) < 255).all()
     assert paster.photo is astronaut
+    x, y = outline(plan(astronaut, points, 64).to_image, 64).T
+    rows, columns = np.nonzero((result != astronaut).any(axis=2))
+    assert x.min() - 1 < columns.min() and columns.max() < x.max() + 1
+    assert y.min() - 1 < rows.min() and rows.max() < y.max() + 1
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,7 +5,7 @@ import pytest
 
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_quad
-from styleheat.inference.portrait import read_portrait
+from styleheat.inference.portrait import frame_face, read_portrait
 from styleheat.inference.reader import FaceReader
 from styleheat.media.image import read_image, write_image
 from styleheat.networks.styleheat import StyleHEAT
@@ -23,6 +23,22 @@ def test_a_photo_is_aligned_and_inverted(astronaut: Path, model: StyleHEAT, read
     config = model.config
     shape = (1, config.feature_channels, config.feature_size, config.feature_size)
     assert portrait.inversion.feature.shape == shape
+
+
+def test_a_photo_cropped_to_the_face_is_filled_unless_the_networks_are_the_released_ones(
+    astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path
+) -> None:
+    image = read_image(astronaut)
+    landmarks = reader.find(image, astronaut)
+    (x0, y0), (x1, y1) = landmarks.min(axis=0).astype(int) - 10, landmarks.max(axis=0).astype(int) + 10
+    path = tmp_path / "face.png"
+    write_image(path, np.ascontiguousarray(image[y0:y1, x0:x1]))
+    portrait = read_portrait(path, model, reader)
+    face = read_image(path)
+    found = reader.find(face, path)
+    filled, black = (frame_face(face, found, 128, released)[0] for released in (False, True))
+    assert np.array_equal(portrait.image, filled)
+    assert (black.max(axis=2) == 0).mean() > 0.4 and filled[0].min() > 30
 
 
 def test_an_aligned_picture_is_left_as_it_is(
