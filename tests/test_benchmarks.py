@@ -1,6 +1,8 @@
 """The benchmarks compare ways that do the same, and say all that they promise."""
 
+import itertools
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import data, inference, reference, training
+from benchmarks import data, inference, photographs, reference, training
+from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.layers import Blur, Upsample
 from styleheat.networks.stylegan2 import ModulatedConv2d
@@ -54,6 +57,59 @@ def test_trainings_are_measured_as_the_profile_has_them(tmp_path: Path) -> None:
     assert row["batch"] == 2 and row["seconds_per_step"] > 0
     assert row["samples_per_second"] == pytest.approx(row["batch"] / row["seconds_per_step"], rel=0.05, abs=0.05)
     assert "seconds_per_step" in training.table({"train": row})
+
+
+def test_photographs_are_measured_against_their_driver(tmp_path: Path) -> None:
+    driver = tmp_path / "nod.mp4"
+    with VideoWriter(driver, (160, 160)) as writer:
+        for frame in itertools.islice(read_frames(photographs.EXAMPLES / "driver.mp4", size=(160, 160)), 12):
+            writer.write(frame)
+    command = [sys.executable, "-m", "benchmarks.photographs", "--models", "models/embedded/styleheat"]
+    command += ["--portraits", "data/examples/portrait.png", "--drivers", str(driver)]
+    command += ["--json", str(tmp_path / "report.json"), "--keep", str(tmp_path / "videos")]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    report = json.loads((tmp_path / "report.json").read_text())
+    (pair,) = report["pairs"]
+    assert (pair["portrait"], pair["driver"], pair["frames"], pair["side"]) == ("portrait", "nod", 12, 128)
+    assert probe(tmp_path / "videos" / "portrait--nod.mp4").frames == 12
+    assert pair["faces"] == 1 and pair["fps"] > 0 and pair["tracking_seconds"] > 0 and pair["jitter"] > 0
+    assert 0.9 < pair["likeness"] <= 1
+    measures = (*photographs.EXPRESSIONS, *photographs.ANGLES)
+    moving = [name for name in measures if pair[name] is not None]
+    assert moving and all(-1 <= pair[name]["correlation"] <= 1 for name in moving)
+    assert {name: report["mean"][name] for name in measures} == {name: pair[name] for name in measures}
+    (copy,) = report["ceiling"].values()
+    assert all(copy[name] is None or copy[name]["correlation"] > 0.5 for name in measures)
+    lines = done.stdout.splitlines()
+    assert [line.partition("  ")[0] for line in lines[2:]] == ["portrait x nod", "mean", "ceiling: nod"]
+
+
+def test_the_mean_leaves_out_what_could_not_be_measured() -> None:
+    moved = {name: {"correlation": 0.5, "slope": 1.0} for name in (*photographs.EXPRESSIONS, *photographs.ANGLES)}
+    numbers = dict.fromkeys(photographs.NUMBERS, 1.0)
+    rest = dict.fromkeys(moved) | dict.fromkeys(numbers, 3.0) | {"sharpness": math.nan}
+    mean = photographs.mean([moved | numbers, rest | {"mouth": {"correlation": 0.1, "slope": 0.0}}])
+    assert mean["yaw"] == {"correlation": 0.5, "slope": 1.0} and mean["mouth"] == pytest.approx(
+        {"correlation": 0.3, "slope": 0.5}
+    )
+    assert mean["sharpness"] == 1 and mean["likeness"] == 2
+    assert photographs.mean([rest])["yaw"] is None and math.isnan(photographs.mean([rest])["sharpness"])
+    assert list(photographs.cells(photographs.mean([rest])))[:8] == ["-"] * 7 + ["3.000"]
+
+
+@pytest.mark.parametrize(
+    ("portraits", "says"),
+    [(["a/x.png", "b/x.png"], "b/x.png: another portrait has this name"), (["nothing.png"], "nothing.png: no such")],
+)
+def test_photographs_says_in_one_line_what_is_wrong(
+    portraits: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["photographs", "--models", "models/embedded/styleheat", "--portraits", *portraits]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", options)
+    with pytest.raises(SystemExit) as stop:
+        photographs.main()
+    assert str(stop.value).startswith(f"photographs: {says}") and "\n" not in str(stop.value)
 
 
 def of_data(*options: str) -> dict:

@@ -5,6 +5,7 @@ command is about a real stage, that one is put back. Each ```sh block runs in a 
 commands in their order. A command that is not in CHECKS fails.
 """
 
+import itertools
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from styleheat.clips.store import write_lmdb
-from styleheat.media.video import probe
+from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.params import read_yaml
 from tests.clips.samples import SIZE, make_shard
 from tests.dvc.repository import ROOT, Repository, clone
@@ -330,6 +331,15 @@ def data_benchmark(project: Repository, command: str) -> None:
     assert "landmarks" in shell(project, f"{command} --only index --indexed 20")
 
 
+def photographs(project: Repository, command: str) -> None:
+    """One portrait and half a second, with the embedded weights."""
+    with VideoWriter(project.path / "nod.mp4", (160, 160)) as writer:
+        for frame in itertools.islice(read_frames(ROOT / "data" / "examples" / "driver.mp4", size=(160, 160)), 12):
+            writer.write(frame)
+    options = "--models models/embedded/styleheat --portraits data/examples/portrait.png --drivers nod.mp4"
+    assert "ceiling: nod" in shell(project, f"{command} {options}")
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -366,6 +376,7 @@ CHECKS: dict[str, Check] = {
     "python -m docs.animation": animation,
     "python -m benchmarks.inference": benchmark,
     "python -m benchmarks.memory": memory,
+    "python -m benchmarks.photographs": photographs,
     "python -m benchmarks.data": data_benchmark,
 }
 

@@ -21,26 +21,10 @@ import numpy as np
 from styleheat.constants import LANDMARKS
 from styleheat.errors import InputError
 from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
+from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
 
 NO_FACE = -1.0
 """Fills the rows of a frame without a face (PIRenderer's landmark files)."""
-
-# fmt: off
-MESH_TO_68 = (
-    127, 93, 132, 58, 172, 150, 149, 148, 152, 377, 378, 379, 397, 288, 361, 323, 356,  # jaw
-    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows
-    168, 197, 5, 4, 240, 97, 2, 326, 460,  # nose
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,  # outer lips
-    78, 82, 13, 312, 308, 317, 14, 87,  # inner lips
-)
-# fmt: on
-"""For each of the 68 points, the nearest of MediaPipe's 468 mesh points, the face's two halves mirrored.
-
-Chosen by comparing the mesh with dlib's 68 points on pictures of real faces, mirrored and turned: lips, eyes and nose
-agree within 2–4 % of the distance between the outer eye corners, brows 5 %, the jaw 6–12 %, because it is an outline
-in one scheme and fixed points of the skin in the other.
-"""
 
 # fmt: off
 MIRRORED = (
@@ -53,9 +37,6 @@ MIRRORED = (
 
 STILL = slice(17, 48)
 """Of the 68: brows, nose and eyes, which move with the head whatever the mouth does."""
-
-LEFT_EYE_CORNER, RIGHT_EYE_CORNER = 33, 263
-"""Mesh points of the outer eye corners (left and right in the picture)."""
 
 
 class Landmarker(ABC):
@@ -111,7 +92,7 @@ class _Region:
     def of_mesh(cls, mesh: np.ndarray) -> "_Region":
         """One and a half times the box around a mesh, upright on the line between the eyes (as MediaPipe tracks)."""
         angle = _slope(mesh[LEFT_EYE_CORNER], mesh[RIGHT_EYE_CORNER])
-        upright = mesh @ _rotation(angle)
+        upright = mesh[:, :2] @ _rotation(angle)
         low, high = upright.min(axis=0), upright.max(axis=0)
         return cls(_rotation(angle) @ ((low + high) / 2), float(max(high - low)) * 1.5, angle)
 
@@ -147,9 +128,17 @@ class MediaPipe(Landmarker):
     def landmarks_of(self, image: np.ndarray, face: Face) -> np.ndarray | None:
         """(68, 2) float32 pixels of a face found in the picture; None when a closer look shows no face."""
         found = self._begin(image, [face])
-        return None if found is None else found[0]
+        return None if found is None else mesh_landmarks(found[0])
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+        for mesh in self.track_meshes(frames):
+            yield None if mesh is None else mesh_landmarks(mesh)
+
+    def track_meshes(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+        """As `track`, but all points of the mesh: (468, 3) float64, x and y in pixels, z in about the same unit.
+
+        z is the network's estimate of depth, negative towards the camera; its zero is the middle of the head.
+        """
         found: tuple[np.ndarray, _Region] | None = None
         for frame in frames:
             if found is not None:
@@ -167,27 +156,26 @@ class MediaPipe(Landmarker):
         return None if mesh is None else self._look(image, _Region.of_mesh(mesh))
 
     def _look(self, image: np.ndarray, region: _Region) -> tuple[np.ndarray, _Region] | None:
-        """The (68, 2) points in a region and the region to look at in the next frame; None when no face is there."""
+        """The (468, 3) mesh in a region and the region to look at in the next frame; None when no face is there."""
         middle = self._mesh(image, region)
         if middle is None:
             return None
-        looks = [middle[list(MESH_TO_68)]]
+        looks = [middle]
         for right, down, mirrored in self.MORE_LOOKS:
             offset = _rotation(region.angle) @ (right * region.side, down * region.side)
             mesh = self._mesh(image, _Region(region.centre + offset, region.side, region.angle), mirrored)
             if mesh is not None:
-                points = mesh[list(MESH_TO_68)]
-                looks.append(points[list(MIRRORED)] if mirrored else points)
-        return np.mean(looks, axis=0).astype(np.float32), _Region.of_mesh(middle)
+                looks.append(mesh[list(MESH_MIRRORED)] if mirrored else mesh)
+        return np.mean(looks, axis=0), _Region.of_mesh(middle)
 
     def _mesh(self, image: np.ndarray, region: _Region, mirrored: bool = False) -> np.ndarray | None:
-        """(468, 2) pixels; None when no face is there. In a mirror, left points are on the face's right."""
+        """(468, 3) pixels; None when no face is there. In a mirror, left points are on the face's right."""
         shrink = region.side / self.INPUT_SIZE
         if shrink > 2:  # warping samples four pixels only: average first
             small = cv2.resize(image, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
             scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
             mesh = self._mesh(small, _Region(region.centre / scale, region.side / shrink, region.angle), mirrored)
-            return None if mesh is None else mesh * scale
+            return None if mesh is None else mesh * (*scale, shrink)
         to_input = _rotation(region.angle).T / shrink
         if mirrored:
             to_input = np.diag([-1, 1]) @ to_input
@@ -201,8 +189,8 @@ class MediaPipe(Landmarker):
         points, presence = sorted(self._network(crop / np.float32(255)), key=np.size, reverse=True)
         if presence.item() < math.log(self.MIN_PRESENCE / (1 - self.MIN_PRESENCE)):
             return None
-        flat = points.reshape(-1, 3)[:, :2].astype(np.float64)
-        return (flat - offset) @ np.linalg.inv(to_input).T
+        mesh = points.reshape(-1, 3).astype(np.float64)
+        return np.column_stack([(mesh[:, :2] - offset) @ np.linalg.inv(to_input).T, mesh[:, 2] * shrink])
 
 
 class FaceAlignment(Landmarker):
@@ -317,6 +305,11 @@ def _peaks(maps: np.ndarray) -> np.ndarray:
     left, right = maps[n, p, y, np.maximum(x - 1, 0)], maps[n, p, y, np.minimum(x + 1, width - 1)]
     above, below = maps[n, p, np.maximum(y - 1, 0), x], maps[n, p, np.minimum(y + 1, height - 1), x]
     return np.stack([x + 0.5 + 0.25 * np.sign(right - left), y + 0.5 + 0.25 * np.sign(below - above)], axis=-1)
+
+
+def mesh_landmarks(mesh: np.ndarray) -> np.ndarray:
+    """The 68 points (68, 2) float32 of a mesh (468, 3)."""
+    return mesh[list(MESH_TO_68), :2].astype(np.float32)
 
 
 def stack(points: Iterable[np.ndarray | None]) -> np.ndarray:

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from styleheat.errors import InputError
 from styleheat.face.detect import data_file
-from styleheat.face.landmarks import MIRRORED, NO_FACE, FaceAlignment, MediaPipe, has_face, landmarker, smooth, stack
+from styleheat.face.landmarks import (
+    MIRRORED,
+    NO_FACE,
+    FaceAlignment,
+    MediaPipe,
+    has_face,
+    landmarker,
+    mesh_landmarks,
+    smooth,
+    stack,
+)
+from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_POINTS, MESH_TO_68, RIGHT_EYE_CORNER
 from styleheat.media.video import read_frames
 
 
@@ -51,6 +62,33 @@ def test_points_agree_with_dlib(astronaut: np.ndarray, carphone: Path, finder: M
         assert off[27:].mean() < 0.035  # nose, eyes, lips
         assert off[17:27].mean() < 0.08  # brows
         assert off[:17].mean() < 0.11  # jaw
+
+
+def test_a_mirror_swaps_left_and_right_of_the_mesh(astronaut: np.ndarray, finder: MediaPipe) -> None:
+    (mesh,) = finder.track_meshes([astronaut])
+    (mirrored,) = finder.track_meshes([np.ascontiguousarray(astronaut[:, ::-1])])
+    assert mesh is not None and mirrored is not None and mesh.shape == (MESH_POINTS, 3)
+    there = mirrored[list(MESH_MIRRORED)] * (-1, 1, 1)
+    there[:, 0] += astronaut.shape[1] - 1
+    eyes = np.linalg.norm(mesh[LEFT_EYE_CORNER] - mesh[RIGHT_EYE_CORNER])
+    assert np.linalg.norm(there - mesh, axis=1).max() < 0.1 * eyes
+    assert mesh[1, 2] < mesh[[127, 356], 2].min() - 0.3 * eyes  # the nose is nearer to the camera than the temples
+
+
+def test_the_mesh_is_the_same_in_a_larger_image(astronaut: np.ndarray, finder: MediaPipe) -> None:
+    (mesh,) = finder.track_meshes([astronaut])
+    large = cv2.resize(astronaut, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
+    (larger,) = finder.track_meshes([large])
+    assert mesh is not None and larger is not None
+    eyes = np.linalg.norm(mesh[LEFT_EYE_CORNER] - mesh[RIGHT_EYE_CORNER])
+    assert np.abs(larger / 5 - mesh).max() < 0.1 * eyes
+
+
+def test_the_68_points_are_of_the_mesh(astronaut: np.ndarray, finder: MediaPipe) -> None:
+    (mesh,) = finder.track_meshes([astronaut])
+    assert mesh is not None
+    np.testing.assert_array_equal(mesh_landmarks(mesh), finder.landmarks(astronaut))
+    assert [MESH_MIRRORED[point] for point in MESH_TO_68] == [MESH_TO_68[point] for point in MIRRORED]
 
 
 def test_a_mirror_swaps_left_and_right(astronaut: np.ndarray, finder: MediaPipe) -> None:
