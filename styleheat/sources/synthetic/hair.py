@@ -26,7 +26,8 @@ class Hairs:
 
 @dataclass
 class SkinHairs:
-    """Polylines whose points (S, P) are skin vertices (`index`) moved by `offset`, or by `shut` when eyes are shut."""
+    """Polylines whose points (S, P) are skin vertices (`index`) moved by `offset`, or by `shut` when the eye on their
+    `side` (±1) is shut."""
 
     index: np.ndarray
     offset: np.ndarray
@@ -34,6 +35,7 @@ class SkinHairs:
     radius: np.ndarray
     colour: np.ndarray
     alpha: float
+    side: float = 0.0
 
 
 def scalp(head: Head, look: Look) -> np.ndarray:
@@ -346,7 +348,7 @@ def lashes(head: Head, look: Look) -> list[SkinHairs]:
             zero = np.zeros((1, len(columns), 3), np.float32)
             zero[..., 2] = 0.006
             colour = np.broadcast_to(dark * np.ones(3), zero.shape).astype(np.float32)
-            out.append(SkinHairs(index, zero, zero, radius.astype(np.float32), colour, alpha))
+            out.append(SkinHairs(index, zero, zero, radius.astype(np.float32), colour, alpha, sign))
         fine = np.linspace(-0.85, 0.99, 22)
         index = EYE_UPPER * COLUMNS + columns[np.abs(t[None] - fine[:, None]).argmin(1)]
         length = (0.040 + 0.016 * look.makeup) * (0.7 + 0.45 * step(-0.5, 0.9, fine))
@@ -363,6 +365,7 @@ def lashes(head: Head, look: Look) -> list[SkinHairs]:
                 radius.astype(np.float32),
                 np.broadcast_to(dark, (len(fine), 3, 3)).astype(np.float32),
                 0.7 + 0.2 * look.makeup,
+                sign,
             )
         )
     return out

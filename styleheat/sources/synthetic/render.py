@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from styleheat.sources.synthetic import appearance, body, hair
-from styleheat.sources.synthetic.appearance import Look, Scene
+from styleheat.sources.synthetic.appearance import Look
+from styleheat.sources.synthetic.background import background
 from styleheat.sources.synthetic.body import Mesh
+from styleheat.sources.synthetic.camera import Camera, Film
 from styleheat.sources.synthetic.hair import Hairs, SkinHairs
 from styleheat.sources.synthetic.head import (
     COLUMNS,
@@ -39,6 +41,7 @@ from styleheat.sources.synthetic.raster import (
     nearest_depth,
     vertex_normals,
 )
+from styleheat.sources.synthetic.scene import Scene
 
 CAMERA = 11.0
 """Distance of the camera in decimetres."""
@@ -48,6 +51,8 @@ CENTRE = -0.16
 """Height in decimetres of what the picture's middle shows."""
 SAMPLES = 2
 """Samples across and down a pixel."""
+MARGIN = 0.12
+"""Decimetres of background beyond each edge of the picture, which a moving camera shows."""
 DIRECTIONS = 56
 """Directions in which each vertex's sight of the sky is measured, once per person."""
 
@@ -128,12 +133,12 @@ def _turned(
 
 
 @compiled
-def _project(points: np.ndarray, focal: float, half: float, middle: float, out: np.ndarray) -> None:
-    """Pixel x, y and depth of points before the camera."""
+def _project(points: np.ndarray, focal: float, middle: tuple[float, float], out: np.ndarray) -> None:
+    """Pixel x, y and depth of points before the camera; middle: the pixel that shows the point (0, CENTRE, 0)."""
     for n in range(points.shape[0]):
         depth = CAMERA - points[n, 2]
-        out[n, 0] = half + focal * points[n, 0] / depth
-        out[n, 1] = half - focal * (points[n, 1] - middle) / depth
+        out[n, 0] = middle[0] + focal * points[n, 0] / depth
+        out[n, 1] = middle[1] - focal * (points[n, 1] - CENTRE) / depth
         out[n, 2] = depth
 
 
@@ -152,17 +157,20 @@ def _light(
 ) -> None:
     """Light that vertices send on by diffuse reflection, and their highlights, both (N, 3).
 
-    lights (6, 3): key direction, key colour, sky, ground, rim direction, rim colour. Skin lets light in that comes out
-    nearby, red furthest: its shading reaches around edges (wrapped diffuse).
+    lights (7, 3): key direction, key colour, sky, ground, rim direction, rim colour, and the key's softness 0 .. 1
+    three times. Skin lets light in that comes out nearby, red furthest: its shading reaches around edges (wrapped
+    diffuse), the more so the larger the lamp.
     """
-    wrap = (0.26, 0.16, 0.11) if skin else (0.12, 0.12, 0.12)
+    soft = 0.5 + lights[6, 0]
+    wrap = (0.23 * soft, 0.14 * soft, 0.10 * soft) if skin else (0.12 * soft, 0.12 * soft, 0.12 * soft)
+    edge_of_shadow = 2.3 - 1.2 * lights[6, 0]
     for n in range(points.shape[0]):
         nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
         open_sky = occlusion[n]
         seen = 0.0
         for q in range(9):
             seen += visibility[n, q] * key_basis[q]
-        seen = min(max(1.25 * seen - 0.15, 0.0), 1.0)
+        seen = min(max(edge_of_shadow * (seen - 0.6) + 0.6, 0.0), 1.0)
         cosine = nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2]
         rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
         up = 0.5 + 0.5 * ny
@@ -259,7 +267,15 @@ class Renderer:
     """
 
     def __init__(
-        self, identity: Identity, look: Look, scene: Scene, cloth: np.ndarray, shoulders: float, seed: int, size: int
+        self,
+        identity: Identity,
+        look: Look,
+        scene: Scene,
+        camera: Camera,
+        cloth: np.ndarray,
+        shoulders: float,
+        seed: int,
+        size: int,
     ) -> None:
         rng = np.random.default_rng(seed)
         self.size, self.look, self.scene = size, look, scene
@@ -342,12 +358,18 @@ class Renderer:
             self.skin_hairs.insert(0, grown_beard)
 
         self.landmark_index = self._landmarks(middle)
-        self.background = np.repeat(np.repeat(appearance.background(scene, size), SAMPLES, 0), SAMPLES, 1).astype(
-            np.float32
-        )
+        self.film = Film(camera, size)
+        gain = camera.gain.astype(np.float32)
+        self.key_colour, self.sky_colour = (scene.key_colour * gain).astype(np.float32), scene.sky * gain
+        soft = np.full(3, scene.soft)
         self.lights = np.stack(
-            [scene.key, scene.key_colour, scene.sky, scene.ground, scene.rim, scene.rim_colour]
+            [scene.key, self.key_colour, self.sky_colour, scene.ground * gain, scene.rim, scene.rim_colour * gain, soft]
         ).astype(np.float32)
+        self.margin = round(size * MARGIN / VIEW) if camera.shake else 0
+        behind = background(
+            scene.background_kind, scene.background_seed, scene.tint, scene.background_light, size + 2 * self.margin
+        )
+        self.background = np.repeat(np.repeat(behind * gain, SAMPLES, 0), SAMPLES, 1).astype(np.float32)
 
     def _cap(self, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
         """A solid layer under the hairs, so that no skin shines through."""
@@ -422,18 +444,22 @@ class Renderer:
 
     def frames(self, motion: np.ndarray) -> Iterator[Frame]:
         """Draw a motion (frames, len(CONTROLS))."""
-        for controls in motion:
-            yield self.draw(controls)
+        for index, controls in enumerate(motion):
+            yield self.draw(controls, index)
 
-    def draw(self, controls: np.ndarray) -> Frame:
-        """Draw one frame."""
+    def draw(self, controls: np.ndarray, index: int = 0) -> Frame:
+        """Draw one frame; the noise and the camera's movement are those of frame `index` of a clip."""
         controls = np.asarray(controls, np.float32)
         get = {name: float(controls[k]) for name, k in INDEX.items()}
         n = self.size * SAMPLES
-        image, depth = self.background.copy(), np.full((n, n), 1e9, np.float32)
+        self.focal = n / VIEW * CAMERA
+        right, up = (round(shift * n / VIEW) for shift in self.film.camera.shift(index))
+        self.middle = (n / 2 - right, n / 2 + up)
+        row, column = self.margin * SAMPLES - up, self.margin * SAMPLES + right
+        image = self.background[row : row + n, column : column + n].copy()
+        depth = np.full((n, n), 1e9, np.float32)
         self.matrix = rotation(get["yaw"], get["pitch"], get["roll"])
         self.shift = np.array([get["x"], get["y"], get["z"]], np.float32)
-        self.focal, self.half = n / VIEW * CAMERA, n / 2
 
         skin = self.head.deform(controls)
         self.skin.vertices = skin
@@ -446,11 +472,11 @@ class Renderer:
         self._draw_eyes(skin, get, image, depth)
         self._draw_mouth(skin, get, image, depth)
         for short in self.skin_hairs:
-            self._draw_skin_hairs(short, skin, get["blink"], image, depth)
+            self._draw_skin_hairs(short, skin, max(get["blink"], get["wink"] * short.side), image, depth)
         for hairs, alpha, sharp in self.hairs:
             self._draw_hairs(hairs, alpha, sharp, image, depth)
         screen = self._screen(self._world(skin[self.landmark_index], np.ones(68, np.float32)))
-        return Frame(develop(image, SAMPLES), screen[:, :2] / SAMPLES)
+        return Frame(self.film.develop(develop(image, SAMPLES), index), screen[:, :2] / SAMPLES)
 
     def _world(self, points: np.ndarray, turn: np.ndarray) -> np.ndarray:
         out = np.empty_like(points)
@@ -465,7 +491,7 @@ class Renderer:
 
     def _screen(self, world: np.ndarray) -> np.ndarray:
         out = np.empty_like(world)
-        _project(world, self.focal, self.half, CENTRE, out)
+        _project(world, self.focal, self.middle, out)
         return out
 
     def _key_basis(self, turned: bool) -> np.ndarray:
@@ -497,8 +523,12 @@ class Renderer:
 
     def _soft_light(self, count: int, strength: float) -> np.ndarray:
         """Light in hollows: the scene's colours without direction."""
-        key = self.scene.key_colour * (0.30 + 0.38 * max(float(self.scene.key[2]), 0.0))
-        return np.tile(((key + self.scene.sky) * strength).astype(np.float32), (count, 1))
+        key = (
+            self.key_colour
+            * (0.30 + 0.38 * max(float(self.scene.key[2]), 0.0))
+            * (1.0 if self.scene.key[2] > 0 else 0.4)
+        )
+        return np.tile(((key + self.sky_colour) * strength).astype(np.float32), (count, 1))
 
     def _draw_eyes(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
         head = self.head
@@ -534,7 +564,7 @@ class Renderer:
             if spot[1] > np.interp(spot[0], line[:, 0], line[:, 1]) - 0.006:
                 continue
             x, y, z = self._screen(self._world(spot[None].astype(np.float32), np.ones(1, np.float32)))[0]
-            colour = np.minimum(self.scene.key_colour * 0.95, 1.0).astype(np.float32)
+            colour = np.minimum(self.key_colour * 0.95, 1.0).astype(np.float32)
             draw_glow(float(x), float(y), float(z) - 0.004, 0.0145 * self.focal / CAMERA, colour, image, depth)
 
     def _draw_mouth(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
@@ -605,7 +635,7 @@ class Renderer:
         world = self._world(points.reshape(-1, 3), np.ones(shape[0] * shape[1], np.float32))
         screen = self._screen(world).reshape(shape)
         screen[..., 2] -= 0.010  # over the skin they lie on
-        level = (self.scene.key_colour * 0.6 + self.scene.sky).astype(np.float32)
+        level = (self.key_colour * 0.6 + self.sky_colour).astype(np.float32)
         draw_hairs(
             screen, hairs.radius * np.float32(self.focal / CAMERA), hairs.colour * level, hairs.alpha, image, depth
         )
