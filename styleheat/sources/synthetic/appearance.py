@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from styleheat.sources.synthetic.body import EYE_REACH, IRIS, TRUNK_COLUMNS, TRUNK_ROWS
 from styleheat.sources.synthetic.head import COLUMNS, EYE_ROW, HEIGHTS, MOUTH_ROW, ROWS, Head, bump, step
+from styleheat.sources.synthetic.wear import Glasses, Hat
 
 TEXELS = 3
 """Texels a side of a grid cell of the skin."""
@@ -58,8 +59,8 @@ class Look:
     part: float
     beard: str  # "none", "stubble", "moustache", "goatee", "full"
     brow_thickness: float
-    glasses: str  # "none", "round", "square", "thin"
-    glasses_colour: np.ndarray
+    glasses: Glasses | None
+    hat: Hat | None
     freckles: float
     makeup: float
     clothes: str
@@ -90,7 +91,7 @@ class Look:
             else "none"
         )
         iris = np.array(_IRISES[rng.integers(2)] if dark or hair == "black" else _IRISES[rng.integers(len(_IRISES))])
-        glasses = str(rng.choice(["none", "round", "square", "thin"], p=[0.72, 0.09, 0.10, 0.09]))
+        glasses, hat = Glasses.random(rng), Hat.random(rng, male)
         makeup = 0.0 if male else float(np.clip(rng.normal() * 0.35 + 0.35, 0, 1))
         red = np.array([0.80, 0.52, 0.50]) * (1 - 0.15 * rng.random())
         lips = (
@@ -98,7 +99,6 @@ class Look:
             + 0.45 * makeup * np.array([0.68, 0.20, 0.24])
             + np.array([0.06, 0.02, 0.02])
         )
-        glasses_colour = np.array([0.06, 0.05, 0.05]) if rng.random() < 0.6 else rng.uniform(0.1, 0.5, 3)
         hue, value = rng.uniform(0, 180), rng.uniform(40, 225)
         cloth = hsv(hue, rng.uniform(10, 130), value)
         cloth2 = hsv(rng.uniform(0, 180), rng.uniform(0, 60), rng.uniform(190, 245))
@@ -107,7 +107,8 @@ class Look:
             hair=np.clip(np.array(_HAIRS[hair]) * rng.uniform(0.85, 1.15), 0, 1), style=style,
             hairline=float(rng.normal() * 0.03), part=float(rng.choice([-1, 1]) * rng.uniform(0.02, 0.28)), beard=beard,
             brow_thickness=float(np.clip(1.0 + 0.25 * rng.normal() + (0.2 if male else -0.2), 0.5, 1.6)),
-            glasses=glasses, glasses_colour=glasses_colour,
+            glasses=glasses if rng.random() < 0.22 + 0.2 * age else None,
+            hat=hat if rng.random() < 0.2 else None,
             freckles=float(max(0.0, rng.normal() * 0.5 - 0.1)) * (not dark), makeup=makeup,
             clothes=str(rng.choice(CLOTHES, p=[0.28, 0.14, 0.20, 0.20, 0.08, 0.10])), cloth=cloth, cloth2=cloth2,
         )  # fmt: skip
@@ -221,7 +222,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     bright = 0.05 * bump(x, 0.05) * bump(v + 0.1, 0.2) + 0.04 * bump(side - 0.44, 0.12) * bump(v + 0.05, 0.06)
     out *= 1 + (bright * front)[..., None]
 
-    if has_fringe(look):  # its shade on the forehead
+    if has_fringe(look) and look.hat is None:  # its shade on the forehead
         shaded = step(head.brow_y + 0.02, head.brow_y + 0.12, v) * step(0.62, 0.48, side) * front
         out = out * (1 - 0.62 * shaded[..., None]) + 0.62 * shaded[..., None] * (0.35 * out + 0.35 * look.hair)
 

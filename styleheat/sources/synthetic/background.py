@@ -301,7 +301,7 @@ def background(kind: str, seed: int, tint: np.ndarray, light: float, size: int) 
     canvas[:] = _colour(tint)
     KINDS[kind](canvas, rng, tint)
     texture = np.zeros((SIZE, SIZE), np.float32)  # nothing real is of one colour
-    for width, strength in ((0.7, 0.04), (5.0, 0.05), (30.0, 0.10)):
+    for width, strength in ((0.7, 0.03), (5.0, 0.03), (30.0, 0.05)):
         noise = cv2.GaussianBlur(rng.standard_normal((SIZE, SIZE), np.float32), (0, 0), width)
         texture += noise * np.float32(strength / noise.std())
     image = (canvas.astype(np.float32) / 255 * (1 + texture[..., None])).clip(0, 1.1) ** 2

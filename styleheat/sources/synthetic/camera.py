@@ -38,9 +38,10 @@ class Camera:
     seed: int = 0
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> "Camera":
-        """Draw a camera; a share of CLEAN only exposes."""
-        exposure = float(np.clip(0.22 * rng.normal(), -0.55, 0.45))
+    def random(cls, rng: np.random.Generator, skin: np.ndarray) -> "Camera":
+        """Draw a camera; a share of CLEAN only exposes, in part for the `skin` (3,) as displayed, 0 .. 1."""
+        exposure = float(np.clip(0.22 * rng.normal(), -0.55, 0.40))
+        exposure += 0.28 * math.log2(0.32 / float((np.asarray(skin) ** 2).mean()))
         clean, seed = rng.random() < CLEAN, int(rng.integers(1 << 31))
         warm, green = (0.0, 0.0) if clean else (0.10 * rng.normal(), 0.03 * rng.normal())
         gain = 2**exposure * np.exp([warm, green, -warm])
@@ -52,7 +53,7 @@ class Camera:
             value = low + (high - low) * float(rng.random()) ** 1.6
             return value if rng.random() < chance else rest
 
-        noise = sometimes(0.75, 0.8, 9.0)
+        noise = sometimes(0.75, 0.8, 8.0)
         return cls(
             gain,
             blur=sometimes(0.55, 0.2, 1.3),
@@ -60,11 +61,11 @@ class Camera:
             noise=noise,
             colour_noise=noise * float(rng.uniform(0.0, 0.6)),
             grain=sometimes(0.6, 0.3, 1.0),
-            sharpen=sometimes(0.4, 0.2, 1.3),
+            sharpen=sometimes(0.4, 0.2, 1.3) / (1 + 0.3 * noise),
             contrast=float(np.clip(1 + 0.14 * rng.normal(), 0.7, 1.35)),
             gamma=float(np.clip(np.exp(0.14 * rng.normal()), 0.72, 1.4)),
             fade=sometimes(0.25, 0.0, 0.10),
-            saturation=float(np.clip(1 + 0.22 * rng.normal(), 0.35, 1.5)) if rng.random() > 0.04 else 0.0,
+            saturation=float(np.clip(1 + 0.22 * rng.normal(), 0.35, 1.4)) if rng.random() > 0.04 else 0.0,
             quality=int(100 - sometimes(1.0, 5, 70)) if rng.random() < 0.7 else None,
             shake=sometimes(0.15, 0.02, 0.12),
             seed=seed,

@@ -13,6 +13,7 @@ from styleheat.sources.synthetic.appearance import Look
 from styleheat.sources.synthetic.camera import Camera
 from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
 from styleheat.sources.synthetic.motion import Manner, talk
+from styleheat.sources.synthetic.props import Prop
 from styleheat.sources.synthetic.render import Renderer
 from styleheat.sources.synthetic.scene import Scene
 from styleheat.sources.synthetic.sentences import paragraph
@@ -68,13 +69,13 @@ def _seed(*parts: str | int) -> int:
 
 
 def renderer(someone: Person, seed: int, size: int) -> Renderer:
-    """A renderer of a person; the seed chooses background, light, camera and the colour of the clothes."""
+    """A renderer of a person; the seed chooses background, light, camera, props and the colour of the clothes."""
     rng = np.random.default_rng([someone.seed, seed, 1])
-    scene, camera = Scene.random(rng), Camera.random(rng)
-    cloth = np.clip(someone.look.cloth * rng.uniform(0.85, 1.15), 0, 1)
-    return Renderer(
-        someone.identity, someone.look, scene, camera, cloth, 0.04 * float(rng.normal()), someone.seed, size
-    )
+    look = someone.look
+    scene, camera = Scene.random(rng), Camera.random(rng, look.skin)
+    cloth = np.clip(look.cloth * rng.uniform(0.85, 1.15), 0, 1)
+    shoulders, prop = 0.04 * float(rng.normal()), Prop.random(rng)
+    return Renderer(someone.identity, look, scene, camera, cloth, shoulders, prop, someone.seed, size)
 
 
 def frames(someone: Person, motion: np.ndarray, size: int, seed: int = 0) -> Iterator[np.ndarray]:

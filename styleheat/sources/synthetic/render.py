@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.sources.synthetic import appearance, body, hair
+from styleheat.sources.synthetic import appearance, body, hair, wear
 from styleheat.sources.synthetic.appearance import Look
 from styleheat.sources.synthetic.background import background
 from styleheat.sources.synthetic.body import Mesh
@@ -32,9 +32,11 @@ from styleheat.sources.synthetic.head import (
     Identity,
     step,
 )
+from styleheat.sources.synthetic.props import Prop, prop_meshes
 from styleheat.sources.synthetic.raster import (
     compiled,
     develop,
+    draw_glass,
     draw_glow,
     draw_hairs,
     draw_mesh,
@@ -274,6 +276,7 @@ class Renderer:
         camera: Camera,
         cloth: np.ndarray,
         shoulders: float,
+        prop: Prop,
         seed: int,
         size: int,
     ) -> None:
@@ -310,15 +313,26 @@ class Renderer:
         # hair that hangs beside the face hides the ears
         ears = (
             []
-            if look.style in appearance.COVERS_EARS
+            if (look.style in appearance.COVERS_EARS and look.hat is None)
+            or (look.hat is not None and look.hat.kind in wear.HIDES_EARS)
             else [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
         )
         self.statics = [self.trunk, *ears]
+        self.dull: list[Mesh] = []  # without skin's way with light
         hair_cap = self._cap(neutral, rng)
-        self.cap = hair_cap
         if hair_cap is not None:
-            self.statics.append(hair_cap)
-        bake([self.skin, *self.statics], [self.skin, *self.statics])
+            self.dull.append(hair_cap)
+        self.neutral = neutral
+        self.shell = None if look.hat is None else wear.shell(head, look.hat, neutral)
+        if look.hat is not None:
+            self.dull += wear.brims(head, look.hat) + wear.neckcloth(look.hat, trunk, trunk_turn)
+        if self.shell is not None:
+            self.dull.append(self.shell[0])
+            self.shell_offset = self.shell[0].vertices - neutral[self.shell[1]]
+        self.statics += self.dull
+        self.prop, self.things = prop, prop_meshes(prop, head, look.skin, cloth)
+        self.things_at = [thing.vertices for thing in self.things]
+        bake([self.skin, *self.statics], [self.skin, *self.statics, *self.things])
         for mesh in ears:  # their roots lie inside the head, where no light comes
             mesh.occlusion = np.clip(mesh.occlusion, 0.45, 1)
             mesh.visibility = mesh.visibility * np.float32(0.6) + np.eye(1, 9, dtype=np.float32) * np.float32(0.4)
@@ -351,7 +365,9 @@ class Renderer:
         self.hairs: list[tuple[Hairs, float, float]] = []
         if grown is not None:
             self.hairs.append((grown, 0.9, 1.0 if look.style != "afro" else 0.3))
-        self.hairs += [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
+        self.hairs += [(border, 1.0, 0.2) for border in hair.hem(head, look, neutral)]
+        self.frames_of_glasses = [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
+        self.lenses = [] if look.glasses is None else wear.lenses(head, look.glasses)
         self.skin_hairs: list[SkinHairs] = [hair.brows(head, look, rng), *hair.lashes(head, look)]
         grown_beard = hair.beard(head, look, rng)
         if grown_beard is not None:
@@ -381,6 +397,8 @@ class Renderer:
         thick = hair.cap_thickness(look) * 0.55
         points = neutral + normals * (thick * np.clip(amount * 6 - 5, -0.5, 1))[:, None].astype(np.float32)
         inside = amount[SKIN_FACES].min(1) > 0.9
+        if not inside.any():
+            return None
         streaks = np.clip(1 + 0.22 * np.repeat(rng.normal(size=(1, 256)), 64, 0), 0.5, 1.6)[..., None]
         texture = (appearance.linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
         x = np.tile(np.arange(COLUMNS), ROWS) * (255 / (COLUMNS - 1))
@@ -463,8 +481,13 @@ class Renderer:
 
         skin = self.head.deform(controls)
         self.skin.vertices = skin
+        if self.shell is not None:
+            self.shell[0].vertices = skin[self.shell[1]] + self.shell_offset
         for mesh in (self.skin, *self.statics):
-            self._draw_mesh(mesh, image, depth, skin_like=mesh is not self.cap)
+            self._draw_mesh(mesh, image, depth, skin_like=not any(mesh is dull for dull in self.dull))
+        for thing, at in zip(self.things, self.things_at, strict=True):
+            thing.vertices = at + self.prop.offset(index)
+            self._draw_mesh(thing, image, depth, skin_like=True)
         for lining in self.linings:
             light = self._soft_light(len(lining.vertices), 0.6)
             screen = self._screen(self._world(lining.vertices, lining.turn))
@@ -474,6 +497,9 @@ class Renderer:
         for short in self.skin_hairs:
             self._draw_skin_hairs(short, skin, max(get["blink"], get["wink"] * short.side), image, depth)
         for hairs, alpha, sharp in self.hairs:
+            self._draw_hairs(hairs, alpha, sharp, image, depth)
+        self._draw_lenses(image, depth)
+        for hairs, alpha, sharp in self.frames_of_glasses:
             self._draw_hairs(hairs, alpha, sharp, image, depth)
         screen = self._screen(self._world(skin[self.landmark_index], np.ones(68, np.float32)))
         return Frame(self.film.develop(develop(image, SAMPLES), index), screen[:, :2] / SAMPLES)
@@ -626,6 +652,26 @@ class Renderer:
         _light_hairs(world.reshape(shape), normals.reshape(shape), hairs.colour, self.lights, sharp, colour)
         screen = self._screen(world).reshape(shape)
         draw_hairs(screen, hairs.radius * np.float32(self.focal / CAMERA), colour, alpha, image, depth)
+
+    def _draw_lenses(self, image: np.ndarray, depth: np.ndarray) -> None:
+        """Glass: a little darker than none, with the lamp and what is bright before the face mirrored in it."""
+        glasses = self.look.glasses
+        if glasses is None:
+            return
+        for lens in self.lenses:
+            world = self._world(lens.vertices, lens.turn)
+            normals = self._direction(vertex_normals(lens.vertices, lens.faces), lens.turn)
+            view = np.array([0, CENTRE, CAMERA], np.float32) - world
+            view /= np.linalg.norm(view, axis=1, keepdims=True)
+            facing = np.clip((normals * view).sum(1), 0, 1)
+            towards = 2 * facing[:, None] * normals - view  # where the mirrored light comes from
+            lamp = np.clip(towards @ self.scene.key, 0, 1)
+            spot = step(0.955, 0.985, lamp) * (0.25 + 0.75 * (1 - self.scene.soft)) + 0.25 * lamp**6
+            pane = step(0.10, 0.16, towards[:, 0]) * step(0.52, 0.46, towards[:, 0]) * step(0.05, 0.12, towards[:, 1])
+            edge = 0.03 + 0.5 * (1 - facing) ** 4
+            gloss = 0.30 * spot[:, None] * self.key_colour + (0.14 * pane + edge)[:, None] * self.sky_colour
+            gloss = (glasses.mirror * gloss).astype(np.float32)
+            draw_glass(self._screen(world), lens.faces, glasses.glass.astype(np.float32), gloss, image, depth)
 
     def _draw_skin_hairs(
         self, hairs: SkinHairs, skin: np.ndarray, blink: float, image: np.ndarray, depth: np.ndarray

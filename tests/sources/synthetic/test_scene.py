@@ -74,7 +74,7 @@ def test_each_fault_does_what_its_name_says(camera: Camera, darker_corners: bool
 
 
 def test_few_cameras_shake_and_some_are_clean() -> None:
-    cameras = [Camera.random(np.random.default_rng(k)) for k in range(300)]
+    cameras = [Camera.random(np.random.default_rng(k), np.full(3, 0.6)) for k in range(300)]
     shaken = [camera for camera in cameras if camera.shake]
     clean = [c for c in cameras if not (c.noise or c.blur or c.sharpen or c.vignette or c.quality or c.shake)]
     assert 0.04 < len(shaken) / 300 < 0.2 and 0.15 < len(clean) / 300 < 0.4
