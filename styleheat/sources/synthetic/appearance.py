@@ -1,4 +1,4 @@
-"""What a head looks like: colours of skin, eyes, hair and clothes painted into textures, light and background.
+"""What a head looks like: colours of skin, eyes, hair and clothes painted into textures.
 
 Colours are chosen as a display shows them (0 .. 1) and squared into linear light, see `raster.develop`.
 """
@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from styleheat.sources.synthetic.body import EYE_REACH, IRIS, TRUNK_COLUMNS, TRUNK_ROWS
 from styleheat.sources.synthetic.head import COLUMNS, EYE_ROW, HEIGHTS, MOUTH_ROW, ROWS, Head, bump, step
+from styleheat.sources.synthetic.wear import Glasses, Hat
 
 TEXELS = 3
 """Texels a side of a grid cell of the skin."""
@@ -58,8 +59,8 @@ class Look:
     part: float
     beard: str  # "none", "stubble", "moustache", "goatee", "full"
     brow_thickness: float
-    glasses: str  # "none", "round", "square", "thin"
-    glasses_colour: np.ndarray
+    glasses: Glasses | None
+    hat: Hat | None
     freckles: float
     makeup: float
     clothes: str
@@ -90,7 +91,7 @@ class Look:
             else "none"
         )
         iris = np.array(_IRISES[rng.integers(2)] if dark or hair == "black" else _IRISES[rng.integers(len(_IRISES))])
-        glasses = str(rng.choice(["none", "round", "square", "thin"], p=[0.72, 0.09, 0.10, 0.09]))
+        glasses, hat = Glasses.random(rng), Hat.random(rng, male)
         makeup = 0.0 if male else float(np.clip(rng.normal() * 0.35 + 0.35, 0, 1))
         red = np.array([0.80, 0.52, 0.50]) * (1 - 0.15 * rng.random())
         lips = (
@@ -98,22 +99,23 @@ class Look:
             + 0.45 * makeup * np.array([0.68, 0.20, 0.24])
             + np.array([0.06, 0.02, 0.02])
         )
-        glasses_colour = np.array([0.06, 0.05, 0.05]) if rng.random() < 0.6 else rng.uniform(0.1, 0.5, 3)
         hue, value = rng.uniform(0, 180), rng.uniform(40, 225)
-        cloth = _hsv(hue, rng.uniform(10, 130), value)
-        cloth2 = _hsv(rng.uniform(0, 180), rng.uniform(0, 60), rng.uniform(190, 245))
+        cloth = hsv(hue, rng.uniform(10, 130), value)
+        cloth2 = hsv(rng.uniform(0, 180), rng.uniform(0, 60), rng.uniform(190, 245))
         return cls(
             male=male, age=age, skin=skin, lips=np.clip(lips, 0, 1), iris=iris,
             hair=np.clip(np.array(_HAIRS[hair]) * rng.uniform(0.85, 1.15), 0, 1), style=style,
             hairline=float(rng.normal() * 0.03), part=float(rng.choice([-1, 1]) * rng.uniform(0.02, 0.28)), beard=beard,
             brow_thickness=float(np.clip(1.0 + 0.25 * rng.normal() + (0.2 if male else -0.2), 0.5, 1.6)),
-            glasses=glasses, glasses_colour=glasses_colour,
+            glasses=glasses if rng.random() < 0.22 + 0.2 * age else None,
+            hat=hat if rng.random() < 0.2 else None,
             freckles=float(max(0.0, rng.normal() * 0.5 - 0.1)) * (not dark), makeup=makeup,
             clothes=str(rng.choice(CLOTHES, p=[0.28, 0.14, 0.20, 0.20, 0.08, 0.10])), cloth=cloth, cloth2=cloth2,
         )  # fmt: skip
 
 
-def _hsv(hue: float, saturation: float, value: float) -> np.ndarray:
+def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
+    """A display colour (3,) 0 .. 1 of hue 0 .. 180, saturation and value 0 .. 255."""
     pixel = np.array([[[hue, saturation, value]]], np.uint8)
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0] / 255.0
 
@@ -220,7 +222,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     bright = 0.05 * bump(x, 0.05) * bump(v + 0.1, 0.2) + 0.04 * bump(side - 0.44, 0.12) * bump(v + 0.05, 0.06)
     out *= 1 + (bright * front)[..., None]
 
-    if has_fringe(look):  # its shade on the forehead
+    if has_fringe(look) and look.hat is None:  # its shade on the forehead
         shaded = step(head.brow_y + 0.02, head.brow_y + 0.12, v) * step(0.62, 0.48, side) * front
         out = out * (1 - 0.62 * shaded[..., None]) + 0.62 * shaded[..., None] * (0.35 * out + 0.35 * look.hair)
 
@@ -429,95 +431,3 @@ def trunk_texture(points: np.ndarray, look: Look, cloth: np.ndarray, rng: np.ran
             out *= (1 - 0.30 * bump(lapel - edge, 0.012) * front * step(-1.55, -1.65, y))[..., None]
             out *= (1 + 0.10 * step(0, 0.02, lapel) * step(edge, edge - 0.01, lapel) * front)[..., None]
     return linear(np.clip(out, 0, 1)).astype(np.float32)
-
-
-# ---- light and background ----
-
-
-@dataclass
-class Scene:
-    """What surrounds a person in one clip: lights (linear colours) and a blurred background as displayed."""
-
-    key: np.ndarray  # (3,) direction towards the light, unit
-    key_colour: np.ndarray
-    sky: np.ndarray
-    ground: np.ndarray
-    rim: np.ndarray
-    rim_colour: np.ndarray
-    background_seed: int
-    background_kind: str
-    tint: np.ndarray
-
-    @classmethod
-    def random(cls, rng: np.random.Generator) -> "Scene":
-        across = float(np.clip(rng.normal() * 0.65, -1.3, 1.3))
-        key = np.array([math.sin(across), rng.uniform(0.25, 0.75), math.cos(across)])
-        warm = rng.normal() * 0.06
-        strength = rng.uniform(0.95, 1.22)
-        ambient = rng.uniform(0.26, 0.46)
-        side = -1.0 if across > 0 else 1.0
-        rim = np.array([side * rng.uniform(0.7, 1.0), 0.35, -0.55])
-        return cls(
-            key=key / np.linalg.norm(key),
-            key_colour=strength * np.array([1 + warm, 1.0, 1 - warm]),
-            sky=ambient * np.array([1 - 0.6 * warm, 1.0, 1 + 0.8 * warm]),
-            ground=ambient * rng.uniform(0.35, 0.65) * np.array([1.06, 1.0, 0.92]),
-            rim=rim / np.linalg.norm(rim),
-            rim_colour=float(rng.random() < 0.6) * rng.uniform(0.15, 0.55) * np.array([1.0, 0.98, 0.95]),
-            background_seed=int(rng.integers(1 << 31)),
-            background_kind=str(rng.choice(["wall", "blobs", "room", "room", "outdoor"])),
-            tint=_hsv(rng.uniform(0, 180), rng.uniform(5, 85), rng.uniform(70, 215)),
-        )
-
-
-def background(scene: Scene, size: int) -> np.ndarray:
-    """An out-of-focus background, linear float32 (size, size, 3); the same picture at every size."""
-    rng = np.random.default_rng(scene.background_seed)
-    n = 160
-    y, x = np.meshgrid(np.linspace(0, 1, n), np.linspace(0, 1, n), indexing="ij")
-    tint = scene.tint
-    image = np.ones((n, n, 3)) * tint
-
-    def patch(x0: float, y0: float, x1: float, y1: float, colour: np.ndarray, soft: float) -> None:
-        mask = (
-            step(x0 - soft, x0 + soft, x)
-            * step(x1 + soft, x1 - soft, x)
-            * step(y0 - soft, y0 + soft, y)
-            * step(y1 + soft, y1 - soft, y)
-        )
-        image[:] = image * (1 - mask[..., None]) + colour * mask[..., None]
-
-    lamp_x, lamp_y = rng.uniform(-0.2, 1.2), rng.uniform(-0.2, 0.6)
-    falloff = 1.10 - 0.55 * np.clip(np.hypot(x - lamp_x, y - lamp_y), 0, 1.2)
-    if scene.background_kind == "wall":
-        image *= (1 + 0.02 * _noise(rng, (n, n), 12))[..., None]
-    elif scene.background_kind == "blobs":
-        for _ in range(9):
-            blob = bump(np.hypot(x - rng.random(), y - rng.random()), rng.uniform(0.1, 0.35))[..., None]
-            image = image * (1 - 0.6 * blob) + 0.6 * blob * np.clip(tint + rng.normal(size=3) * 0.16, 0, 1)
-    elif scene.background_kind == "outdoor":
-        horizon = rng.uniform(0.35, 0.6)
-        image = np.ones((n, n, 3)) * np.array([0.72, 0.80, 0.88])
-        green = np.array([0.28, 0.40, 0.22]) * rng.uniform(0.7, 1.2)
-        patch(-1, horizon, 2, 2, green, 0.05)
-        for _ in range(14):
-            blob = bump(np.hypot(x - rng.random(), y - horizon + rng.normal() * 0.12), rng.uniform(0.04, 0.14))[
-                ..., None
-            ]
-            image = image * (1 - 0.8 * blob) + 0.8 * blob * green * rng.uniform(0.5, 1.6)
-    else:
-        floor = rng.uniform(0.75, 1.1)
-        patch(-1, floor, 2, 2, tint * rng.uniform(0.4, 0.8), 0.02)
-        for _ in range(int(rng.integers(2, 5))):
-            x0, y0 = rng.uniform(-0.1, 0.95), rng.uniform(-0.1, 0.6)
-            w, h = rng.uniform(0.1, 0.4), rng.uniform(0.15, 0.6)
-            colour = np.clip(tint * rng.uniform(0.4, 1.4) + rng.normal(size=3) * 0.10, 0.02, 0.98)
-            patch(x0, y0, x0 + w, y0 + h, colour, 0.015)
-            if rng.random() < 0.5:  # a shelf's or a window's bars
-                for k in range(3):
-                    patch(x0, y0 + h * k / 3, x0 + w, y0 + h * k / 3 + 0.02, colour * 0.6, 0.01)
-        if rng.random() < 0.5:
-            patch((wx := rng.uniform(0, 0.8)), 0.05, wx + 0.22, 0.5, np.array([0.92, 0.94, 0.96]), 0.02)
-    image = cv2.GaussianBlur(image, (0, 0), rng.uniform(1.5, 4.0)) * falloff[..., None]
-    large = cv2.resize(linear(np.clip(image, 0, 1)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
-    return np.clip(large, 0, 1)

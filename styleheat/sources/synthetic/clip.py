@@ -9,10 +9,13 @@ from typing import Literal
 import numpy as np
 
 from styleheat.constants import FPS, SAMPLE_RATE
-from styleheat.sources.synthetic.appearance import Look, Scene
+from styleheat.sources.synthetic.appearance import Look
+from styleheat.sources.synthetic.camera import Camera
 from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
 from styleheat.sources.synthetic.motion import Manner, talk
+from styleheat.sources.synthetic.props import Prop
 from styleheat.sources.synthetic.render import Renderer
+from styleheat.sources.synthetic.scene import Scene
 from styleheat.sources.synthetic.sentences import paragraph
 from styleheat.sources.synthetic.speech import Phoneme, Speech, speak
 
@@ -47,13 +50,15 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
     identity = Identity.random(rng, male, age)
     look = Look.random(rng, man, age)
     manner = Manner(
-        articulation=float(rng.uniform(1.0, 1.2)),
+        articulation=float(rng.uniform(1.1, 1.9)),
         rounding=float(rng.uniform(0.85, 1.1)),
         head=float(rng.uniform(0.8, 1.15)),
         nods=float(rng.uniform(0.5, 1.3)),
         brows=float(rng.uniform(0.5, 1.6)),
         smile=float(np.clip(0.12 + 0.14 * rng.normal(), -0.1, 0.4)),
-        blink_every=float(rng.uniform(2.6, 4.4)),
+        blink_every=float(rng.uniform(1.8, 4.2)),
+        lids=float(np.clip(0.12 + 0.15 * rng.normal(), -0.25, 0.35)),
+        gestures=float(rng.uniform(0.5, 1.6)),
     )
     voice = f"{rng.choice(_ACCENTS)}+{rng.choice(_MEN if man else _WOMEN)}"
     return Person(name, seed, identity, look, manner, voice, int(rng.integers(150, 185)), int(rng.integers(38, 60)))
@@ -64,11 +69,13 @@ def _seed(*parts: str | int) -> int:
 
 
 def renderer(someone: Person, seed: int, size: int) -> Renderer:
-    """A renderer of a person; the seed chooses background, light and the colour of the clothes."""
+    """A renderer of a person; the seed chooses background, light, camera, props and the colour of the clothes."""
     rng = np.random.default_rng([someone.seed, seed, 1])
-    scene = Scene.random(rng)
-    cloth = np.clip(someone.look.cloth * rng.uniform(0.85, 1.15), 0, 1)
-    return Renderer(someone.identity, someone.look, scene, cloth, 0.04 * float(rng.normal()), someone.seed, size)
+    look = someone.look
+    scene, camera = Scene.random(rng), Camera.random(rng, look.skin)
+    cloth = np.clip(look.cloth * rng.uniform(0.85, 1.15), 0, 1)
+    shoulders, prop = 0.04 * float(rng.normal()), Prop.random(rng)
+    return Renderer(someone.identity, look, scene, camera, cloth, shoulders, prop, someone.seed, size)
 
 
 def frames(someone: Person, motion: np.ndarray, size: int, seed: int = 0) -> Iterator[np.ndarray]:

@@ -1,11 +1,12 @@
 """Hair as soft polylines: that of the head grows once and turns with it; brows, lashes and beard hang on the skin."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from styleheat.sources.synthetic import wear
 from styleheat.sources.synthetic.appearance import Look, beard_area, hairline_height, has_fringe, linear
 from styleheat.sources.synthetic.body import trunk_turn
 from styleheat.sources.synthetic.head import COLUMNS, EYE_LOWER, EYE_ROW, EYE_UPPER, HEIGHTS, SKIN_FACES, Head, step
@@ -26,7 +27,8 @@ class Hairs:
 
 @dataclass
 class SkinHairs:
-    """Polylines whose points (S, P) are skin vertices (`index`) moved by `offset`, or by `shut` when eyes are shut."""
+    """Polylines whose points (S, P) are skin vertices (`index`) moved by `offset`, or by `shut` when the eye on their
+    `side` (±1) is shut."""
 
     index: np.ndarray
     offset: np.ndarray
@@ -34,6 +36,7 @@ class SkinHairs:
     radius: np.ndarray
     colour: np.ndarray
     alpha: float
+    side: float = 0.0
 
 
 def scalp(head: Head, look: Look) -> np.ndarray:
@@ -41,7 +44,7 @@ def scalp(head: Head, look: Look) -> np.ndarray:
     x, y, z = (head.flat[..., k] for k in range(3))
     angle = np.abs(np.arctan2(x, z + 0.05))
     area = step(-0.02, 0.05, y - hairline_height(look, angle))
-    return (area * (HEIGHTS[:, None] > -1.0)).ravel()
+    return (area * (HEIGHTS[:, None] > -1.0)).ravel() * wear.bare(head, look.hat)
 
 
 def cap_thickness(look: Look) -> float:
@@ -78,8 +81,12 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         "curly": 1700,
         "afro": 2000,
     }.get(style, 2600)
+    if look.hat is not None:  # as dense as without it
+        count = int(count * min(1.0, 1.3 * (chance.sum() / (area * scalp(head, replace(look, hat=None))).sum()) ** 0.8))
+        if count < 30:
+            return None
     roots = rng.choice(len(skin), count, p=chance / chance.sum())
-    if has_fringe(look):
+    if has_fringe(look) and look.hat is None:
         x, y, z = skin.T
         front = np.flatnonzero((z > 0.45) & (np.abs(x) < 0.52) & (y > 0.58) & (weight > 0.5))
         roots[: count // 4] = rng.choice(front, count // 4)
@@ -151,7 +158,7 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         style, 0.0
     )
     fringe = np.zeros(count, bool)
-    if has_fringe(look):
+    if has_fringe(look) and look.hat is None:
         # hair cut straight above the brows
         fringe = (depth > 0.45) & (np.abs(side) < 0.50) & (height > 0.60)
         down = np.maximum(height - (EYE_ROW + 0.27), 0.1)
@@ -236,7 +243,8 @@ def _with_bun(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Add a knot of hair, high or low at the back, wound around itself."""
     count, steps = 420, points.shape[1]
-    centre = np.array([0.0, 1.16 if look.part > 0.1 else 0.38, -0.62 if look.part > 0.1 else -1.22])
+    high = look.part > 0.1 and look.hat is None
+    centre = np.array([0.0, 1.16 if high else 0.38, -0.62 if high else -1.22])
     axis = _unit(rng.normal(size=(count, 3)) * 0.35 + np.array([0.0, 0.5, -1.0]))
     first = _unit(np.cross(axis, rng.normal(size=(count, 3))))
     second = np.cross(axis, first)
@@ -346,7 +354,7 @@ def lashes(head: Head, look: Look) -> list[SkinHairs]:
             zero = np.zeros((1, len(columns), 3), np.float32)
             zero[..., 2] = 0.006
             colour = np.broadcast_to(dark * np.ones(3), zero.shape).astype(np.float32)
-            out.append(SkinHairs(index, zero, zero, radius.astype(np.float32), colour, alpha))
+            out.append(SkinHairs(index, zero, zero, radius.astype(np.float32), colour, alpha, sign))
         fine = np.linspace(-0.85, 0.99, 22)
         index = EYE_UPPER * COLUMNS + columns[np.abs(t[None] - fine[:, None]).argmin(1)]
         length = (0.040 + 0.016 * look.makeup) * (0.7 + 0.45 * step(-0.5, 0.9, fine))
@@ -363,38 +371,36 @@ def lashes(head: Head, look: Look) -> list[SkinHairs]:
                 radius.astype(np.float32),
                 np.broadcast_to(dark, (len(fine), 3, 3)).astype(np.float32),
                 0.7 + 0.2 * look.makeup,
+                sign,
             )
         )
     return out
 
 
 def glasses(head: Head, look: Look) -> list[Hairs]:
-    """Frames as thick polylines: two rims, a bridge, two temples."""
-    if look.glasses == "none":
+    """The frame of the glasses as thick polylines."""
+    if look.glasses is None:
         return []
-    t = np.linspace(0, 2 * math.pi, 33)
-    power = {"round": 1.0, "square": 0.55, "thin": 0.72}[look.glasses]
-    wide, tall = {"round": (0.225, 0.20), "square": (0.25, 0.175), "thin": (0.24, 0.165)}[look.glasses]
-    thick = {"round": 0.013, "square": 0.020, "thin": 0.009}[look.glasses]
-    middle = COLUMNS // 2
-    brow_z = float(np.interp(0.10, HEIGHTS[::-1], head.flat[::-1, middle, 2]))
-    front = brow_z + 0.085
-    lines = []
-    for sign in (-1.0, 1.0):
-        x = sign * (head.eye_x + 0.015) + wide * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** power
-        y = EYE_ROW - 0.02 + tall * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** power
-        lines.append(np.stack([x, y, front - 0.28 * (np.abs(x) - 0.05) ** 2], 1))
-        hinge = lines[-1][np.argmax(sign * x)] + np.array([0, 0.07, 0])
-        ear = np.array([sign * 0.80, 0.10, -0.05])
-        bend = np.array([sign * 0.80, hinge[1], hinge[2] - 0.18])
-        s = np.linspace(0, 1, 33)[:, None]
-        lines.append((1 - s) ** 2 * hinge + 2 * s * (1 - s) * bend + s**2 * ear)
-    inner = head.eye_x + 0.015 - wide
-    s = np.linspace(-1, 1, 33)
-    lines.append(np.stack([inner * s, EYE_ROW + 0.03 + 0.035 * (1 - s**2), front + 0.01 * (1 - s**2) + 0 * s], 1))
-    points = np.stack(lines).astype(np.float32)
+    points, radius = wear.glasses_frame(head, look.glasses)
+    return [_rods(points, radius, look.glasses.colour)]
+
+
+def hem(head: Head, look: Look, neutral: np.ndarray) -> list[Hairs]:
+    """The thick border of a hat's cloth."""
+    line = None if look.hat is None else wear.hem(head, look.hat, neutral)
+    if look.hat is None or line is None:
+        return []
+    return [_rods(line, np.full(line.shape[:2], 0.034), look.hat.colour * 0.92)]
+
+
+def _rods(points: np.ndarray, radius: np.ndarray, colour: np.ndarray) -> Hairs:
+    """Polylines (S, P, 3) of one displayed colour that turn with the head."""
     normals = np.zeros_like(points)
     normals[..., 1], normals[..., 2] = 0.5, 0.85
-    radius = np.full(points.shape[:2], thick, np.float32)
-    colour = np.broadcast_to(linear(look.glasses_colour).astype(np.float32), points.shape).copy()
-    return [Hairs(points, normals, radius, colour, np.ones(points.shape[:2], np.float32))]
+    return Hairs(
+        points.astype(np.float32),
+        normals.astype(np.float32),
+        radius.astype(np.float32),
+        np.broadcast_to(linear(colour).astype(np.float32), points.shape).copy(),
+        np.ones(points.shape[:2], np.float32),
+    )

@@ -17,7 +17,7 @@ EYE_ROW, MOUTH_ROW = 0.04, -0.62
 """Heights of the closed eyes' and of the closed mouth's line."""
 
 CONTROLS = (
-    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips)
+    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips) .. 1.9 wide open
     "close",  # 0 .. 1 lips brought together, whatever the jaw does
     "round",  # 0 .. 1 corners in, lips forward
     "spread",  # 0 .. 1 corners out
@@ -27,10 +27,17 @@ CONTROLS = (
     "lower",  # 0 .. 1 lower lip lowered
     "tuck",  # 0 .. 1 lower lip under the upper teeth
     "tongue",  # 0 .. 1 tongue tip raised to the teeth
-    "brow",  # -0.5 .. 1 brows lowered or raised
+    "frown",  # 0 .. 1 corners down, chin up
+    "sideways",  # -1 .. 1 mouth and chin shifted to the picture's left or right
+    "sneer",  # 0 .. 1 nose wrinkled, upper lip raised beside it
+    "puff",  # 0 .. 1 cheeks blown up
+    "brow",  # -1 .. 1.7 brows lowered or raised
     "furrow",  # 0 .. 1 brows drawn together
+    "cock",  # -1 .. 1 one brow up, the other down
     "blink",  # 0 open .. 1 shut
     "squint",  # 0 .. 1 lower lids raised
+    "wide",  # 0 .. 1 upper lids raised
+    "wink",  # -1 .. 1 only the eye on the picture's left or right shut
     "gaze_x",  # radians, towards the picture's right
     "gaze_y",  # radians, up
     "yaw",  # radians, face turned towards the picture's right
@@ -42,10 +49,13 @@ CONTROLS = (
 )
 """What moves from frame to frame: a motion is an array (frames, len(CONTROLS)) in this order."""
 INDEX = {name: i for i, name in enumerate(CONTROLS)}
-JAW, CLOSE, SMILE, BROW, BLINK, SQUINT, GAZE_Y = (
-    INDEX[name] for name in ("jaw", "close", "smile", "brow", "blink", "squint", "gaze_y")
+JAW, CLOSE, SMILE, BROW, BLINK, SQUINT, WIDE, WINK, GAZE_Y = (
+    INDEX[name] for name in ("jaw", "close", "smile", "brow", "blink", "squint", "wide", "wink", "gaze_y")
 )
-SHAPES = ("round", "spread", "smile", "press", "upper", "lower", "tuck", "brow", "furrow", "squint")
+SHAPES = (
+    "round", "spread", "smile", "press", "upper", "lower", "tuck", "frown", "sideways", "sneer", "puff", "brow",
+    "furrow", "cock", "squint",
+)  # fmt: skip
 """The controls that add a displacement of their own to the skin."""
 SHAPE_CONTROLS = np.array([INDEX[name] for name in SHAPES])
 
@@ -358,6 +368,27 @@ class Head:
             out[..., 0] = -np.sign(x) * 0.030 * inner * step(0.0, 0.05, side)
             out[..., 1] = -0.035 * inner
             out[..., 2] = 0.012 * inner
+        elif name == "frown":
+            drawn = bump(side - mouth - 0.01, 0.10) * bump(lip + 0.03, 0.14) * f
+            out[..., 1] = -0.060 * drawn + 0.022 * bump(x, 0.16) * bump(lip + 0.03, 0.10) * f
+            out[..., 1] += 0.012 * bump(x, 0.2) * bump(v + 0.92, 0.1) * f
+            out[..., 0] = np.sign(x) * 0.010 * drawn
+            out[..., 2] = 0.014 * bump(x, 0.16) * bump(lip + 0.06, 0.09) * f
+        elif name == "sideways":
+            out[..., 0] = 0.060 * bump(lip + 0.03, 0.17) * bump(x, 0.42) * f + 0.025 * bump(v + 0.95, 0.2) * f
+            out[..., 1] = 0.022 * np.tanh(x / 0.15) * corner
+        elif name == "sneer":
+            wings = bump(side - 0.14, 0.09) * bump(v - self.nose_y - 0.02, 0.09) * f
+            out[..., 1] = 0.034 * wings + 0.040 * upper * bump(side - 0.12, 0.12)
+            out[..., 1] -= 0.018 * bump(side - 0.12, 0.10) * bump(v - 0.20, 0.09) * f
+            out[..., 2] = 0.014 * wings + 0.010 * bump(x, 0.10) * bump(v - 0.08, 0.05) * f
+        elif name == "puff":
+            cheeks = bump(side - 0.42, 0.17) * bump(v + 0.55, 0.20) * f
+            out[..., 0] = np.sign(x) * 0.055 * cheeks
+            out[..., 2] = 0.065 * cheeks + 0.015 * bump(x, 0.25) * bump(lip - 0.08, 0.10) * f
+        elif name == "cock":
+            raised = bump(v - 0.27, 0.14) * step(0.72, 0.55, side) * f
+            out[..., 1] = 0.045 * raised * np.tanh(x / 0.12)
         elif name == "squint":
             out[..., 1] = 0.018 * bump(side - self.eye_x, 0.16) * bump(v + 0.09, 0.08) * f
         else:
@@ -470,16 +501,18 @@ def _deform(
         controls[GAZE_Y],
     )
     eye_x, eye_z, radius, eye_top, eye_bottom, tilt, half, fold = lids
-    opened = 1 + 0.16 * brow + 0.9 * gaze - 0.12 * smile - 0.15 * squint
+    opened = 1 + 0.16 * brow + 0.9 * gaze - 0.12 * smile - 0.25 * squint + 0.32 * controls[WIDE]
+    wink = controls[WINK]
     for n in range(eye_table.shape[0]):
         index, sign, xr, ey = int(eye_table[n, 0]), eye_table[n, 1], eye_table[n, 2], eye_table[n, 3]
         inside = max(0.0, 1 - abs(xr + 0.06) ** 2.3 / 1.06**2.3)
         above = eye_top * opened * inside**0.72 * (1 - 0.10 * xr)
         inside = max(0.0, 1 - abs(xr) ** 2.2)
-        below = -eye_bottom * (1 - 0.35 * smile - 0.45 * squint - 0.5 * gaze) * inside**0.8 * (1 + 0.18 * xr)
+        below = -eye_bottom * max(1 - 0.35 * smile - 0.45 * squint - 0.5 * gaze, 0.1) * inside**0.8 * (1 + 0.18 * xr)
         shut = -0.55 * eye_bottom * inside**0.8
-        above += (shut - above) * blink
-        below += (shut - below) * blink
+        closed = max(blink, wink * sign)
+        above += (shut - above) * closed
+        below += (shut - below) * closed
         if abs(xr) < 1.6:
             slope = tilt * half * xr * (1 - min(1.0, max(0.0, (abs(xr) - 1.0) / 0.6)))
         else:
@@ -493,8 +526,8 @@ def _deform(
         thick = 0.020 - 0.014 * rim
         ball = math.sqrt(max((radius + thick) ** 2 - x * x - y * y, 0.0)) + eye_z
         # the fold above the upper lid
-        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - 0.7 * blink) * max(0.0, 1 - abs(xr / 1.15) ** 3)
-        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - 0.5 * blink) * max(0.0, 1 - abs(xr / 1.3) ** 3)
+        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - 0.7 * closed) * max(0.0, 1 - abs(xr / 1.15) ** 3)
+        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - 0.5 * closed) * max(0.0, 1 - abs(xr / 1.3) ** 3)
         lying = ball - 0.020 * crease + fold * hood
         out[index, 2] += (lying - out[index, 2]) * eye_table[n, 6]
     return out

@@ -10,11 +10,21 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.sources.synthetic.acting import (
+    PITCH_LIMIT,
+    RATE,
+    ROLL_LIMIT,
+    YAW_LIMIT,
+    blinks,
+    expressions,
+    gaze,
+    head_turns,
+    pulse,
+    soft_limit,
+    wander,
+)
 from styleheat.sources.synthetic.head import CONTROLS, INDEX
 from styleheat.sources.synthetic.speech import Phoneme, Speech
-
-RATE = 200
-"""Samples a second of the tracks before they are sampled at the frames."""
 
 LEAD = 0.02
 """Seconds that the mouth's shapes are ahead of eSpeak's phoneme times, which come late against its sound: with this,
@@ -91,6 +101,14 @@ SHAPE_OF = {name: (shape,) for shape, names in _PHONEMES.items() for name in nam
 }
 
 
+LIMITS = {
+    "jaw": (0.0, 1.9), "round": (0.0, 1.15), "spread": (0.0, 1.1), "smile": (-0.3, 1.1), "upper": (0.0, 1.1),
+    "lower": (0.0, 1.1), "brow": (-1.0, 1.7), "furrow": (-0.3, 1.2), "squint": (0.0, 1.0), "wide": (0.0, 1.0),
+    "frown": (0.0, 1.2), "sideways": (-1.0, 1.0), "cock": (-1.0, 1.0), "sneer": (0.0, 1.0), "wink": (-1.0, 1.0),
+}  # fmt: skip
+"""The least and the most that controls get, where several causes add up."""
+
+
 @dataclass(frozen=True)
 class Manner:
     """One person's way of moving; 1 is usual for each."""
@@ -102,6 +120,8 @@ class Manner:
     brows: float = 1.0
     smile: float = 0.1  # resting smile
     blink_every: float = 3.4  # seconds
+    lids: float = 0.0  # -0.3 wide open .. 0.3 half shut
+    gestures: float = 0.0  # how often the face does something that speech doesn't ask for; 0 never
 
 
 def shapes_of(phoneme: Phoneme) -> tuple[str, ...]:
@@ -169,26 +189,10 @@ def mouth_track(phonemes: tuple[Phoneme, ...], seconds: float, manner: Manner) -
     return track
 
 
-def _wander(rng: np.random.Generator, samples: int, seconds: float) -> np.ndarray:
-    """A smooth random track of unit variance whose swings last about `seconds`."""
-    width = seconds * RATE / 2.5
-    pad = int(4 * width)
-    noise = gaussian_filter1d(rng.normal(size=samples + 2 * pad), width)
-    return noise[pad : pad + samples] * np.sqrt(2 * np.sqrt(np.pi) * width)
-
-
-def _soft_limit(x: np.ndarray, limit: float) -> np.ndarray:
-    return limit * np.tanh(x / limit)
-
-
-def _pulse(times: np.ndarray, centre: float, rise: float, fall: float) -> np.ndarray:
-    return np.exp(-(((times - centre) / np.where(times < centre, rise, fall)) ** 2))
-
-
 def talk(speech: Speech, seconds: float, rng: np.random.Generator, manner: Manner | None = None) -> np.ndarray:
     """The motion of a head that says `speech` for `seconds`: (round(seconds * 25), len(CONTROLS)) float32.
 
-    Angles stay within 26° (yaw), 15° (pitch) and 10° (roll).
+    Angles stay within the limits of `acting`.
     """
     manner = manner or Manner()
     samples = round(seconds * RATE)
@@ -198,57 +202,48 @@ def talk(speech: Speech, seconds: float, rng: np.random.Generator, manner: Manne
     mouth = mouth_track(speech.phonemes, seconds, manner)
     for k, name in enumerate(MOUTH):
         tracks[name] = mouth[:, k]
-    tracks["jaw"] = tracks["jaw"] * (0.82 + 0.30 * loud)
+    # People speak up and mumble within a sentence.
+    effort = np.exp(soft_limit(0.35 * manner.gestures * wander(rng, samples, 1.0), 0.6))
+    tracks["jaw"] = tracks["jaw"] * (0.82 + 0.30 * loud) * effort
 
     # Stressed syllables: the head nods, sometimes the brows rise.
     stressed = [p.start + 0.04 for p in speech.phonemes if p.name.startswith("'") and p.start < seconds]
     nods, brows = np.zeros(samples), np.zeros(samples)
     for centre in stressed:
         strength = rng.uniform(0.2, 1.0) * manner.nods
-        nods += strength * _pulse(times, centre + 0.05, 0.10, 0.16)
+        nods += strength * pulse(times, centre + 0.05, 0.10, 0.16)
         if rng.random() < 0.16 * manner.brows:
-            brows += rng.uniform(0.4, 1.0) * _pulse(times, centre, 0.14, 0.30)
-    degrees = np.pi / 180
-    lively = manner.head
-    yaw = 8.0 * lively * _wander(rng, samples, 2.2) + 2.5 * lively * _wander(rng, samples, 0.75) + rng.normal() * 3
-    pitch = (
-        3.6 * lively * _wander(rng, samples, 1.9)
-        + 1.3 * lively * _wander(rng, samples, 0.6)
-        - 2.0 * nods
-        + rng.normal()
-    )
-    roll = 2.4 * lively * _wander(rng, samples, 2.0) + 0.8 * lively * _wander(rng, samples, 0.8) + 0.12 * yaw
-    tracks["yaw"] = _soft_limit(yaw, 26) * degrees
-    tracks["pitch"] = _soft_limit(pitch + 0.8, 15) * degrees
-    tracks["roll"] = _soft_limit(roll, 10) * degrees
-    tracks["x"] = _soft_limit(0.07 * _wander(rng, samples, 2.5) + 0.6 * tracks["yaw"] * 0.25 + 0.05 * rng.normal(), 0.3)
-    tracks["y"] = _soft_limit(0.035 * _wander(rng, samples, 2.2) + 0.12 * tracks["pitch"] + 0.04 * rng.normal(), 0.2)
-    tracks["z"] = _soft_limit(0.12 * _wander(rng, samples, 3.0) + 0.15 * rng.normal(), 0.5)
+            brows += rng.uniform(0.4, 1.0) * pulse(times, centre, 0.14, 0.30)
+    yaw, pitch, roll = head_turns(rng, times, manner.head)
+    tracks["yaw"] = np.radians(soft_limit(yaw, YAW_LIMIT))
+    tracks["pitch"] = np.radians(soft_limit(pitch - 2.0 * nods, PITCH_LIMIT))
+    tracks["roll"] = np.radians(soft_limit(roll + 0.12 * yaw, ROLL_LIMIT))
+    sway = {name: wander(rng, samples, 2.2) + rng.normal() for name in ("x", "y", "z")}
+    tracks["x"] = soft_limit(0.09 * sway["x"] + 0.15 * tracks["yaw"] - 0.10 * tracks["roll"], 0.35)
+    tracks["y"] = soft_limit(0.05 * sway["y"] + 0.12 * tracks["pitch"], 0.25)
+    tracks["z"] = soft_limit(0.22 * sway["z"], 0.8)
 
-    tracks["brow"] = np.clip(0.9 * brows + 0.12 * _wander(rng, samples, 1.5), -0.35, 1.0)
-    tracks["furrow"] = np.clip(0.18 * _wander(rng, samples, 2.0) + 0.05, 0, 0.8)
-    tracks["smile"] = np.clip(manner.smile + 0.22 * _wander(rng, samples, 2.4), -0.15, 0.85)
-    tracks["squint"] = np.clip(0.12 + 0.15 * _wander(rng, samples, 2.0), 0, 0.7)
+    tracks["brow"] = 1.2 * brows + 0.28 * wander(rng, samples, 1.5)
+    tracks["furrow"] = 0.22 * wander(rng, samples, 2.0) + 0.06
+    tracks["smile"] = manner.smile + 0.27 * wander(rng, samples, 2.4)
+    tracks["squint"] = 0.12 + 0.18 * wander(rng, samples, 2.0)
+    droop = soft_limit(manner.lids + 0.10 * wander(rng, samples, 1.5), 0.4)
+    tracks["wide"] = np.clip(-1.2 * droop, 0, 1)
+    tracks["sideways"] = 0.10 * wander(rng, samples, 1.2) * min(manner.gestures, 1)
 
-    # The eyes look near the camera: they make up for the head's turn and jump to another spot now and then.
-    spot_x, spot_y = np.zeros(samples), np.zeros(samples)
-    moment = rng.uniform(0.3, 1.2)
-    while moment < seconds:
-        away = rng.random() < 0.25
-        width, height = (14, 7) if away else (3, 2)
-        spot_x[times >= moment] = rng.normal() * width * degrees
-        spot_y[times >= moment] = rng.normal() * height * degrees
-        moment += rng.uniform(0.3, 0.9) if away else rng.uniform(0.7, 2.2)
-    jump = 0.012 * RATE
-    tracks["gaze_x"] = _soft_limit(gaussian_filter1d(spot_x, jump) - 0.9 * tracks["yaw"], 0.48)
-    tracks["gaze_y"] = _soft_limit(gaussian_filter1d(spot_y, jump) - 0.9 * tracks["pitch"], 0.33)
-
-    blink = np.zeros(samples)
-    moment = rng.uniform(0.3, min(manner.blink_every, max(seconds - 0.5, 0.4)))
-    while moment < seconds:
-        blink = np.maximum(blink, np.clip(1.25 * _pulse(times, moment, 0.055, 0.095), 0, 1))
-        moment += np.clip(rng.gamma(5.0, manner.blink_every / 5.0), 1.6, 6.0)
-    tracks["blink"] = blink
+    sealed = np.clip((mouth[:, MOUTH.index("close")] - 0.7) / 0.25, 0, 1)
+    add, instead, weight = expressions(rng, times, sealed, manner.gestures)
+    for name in {*MOUTH, *instead}:
+        tracks[name] = tracks[name] * (1 - weight) + instead.get(name, 0.0) * weight
+    for name, track in add.items():
+        if name in MOUTH:
+            track = track * (1 - sealed) * (1 - weight)
+        tracks[name] = tracks[name] + track
+    tracks["gaze_x"], tracks["gaze_y"] = gaze(rng, times, tracks["yaw"], tracks["pitch"])
+    shut = np.clip(np.maximum(tracks["blink"], 0) + np.clip(droop, 0, 1), 0, 0.6)
+    tracks["blink"] = np.maximum(shut, blinks(rng, times, manner.blink_every))
+    for name, (low, high) in LIMITS.items():
+        tracks[name] = np.clip(tracks[name], low, high)
 
     frames = round(seconds * FPS)
     at = np.clip(((np.arange(frames) + 0.5) / FPS * RATE).astype(int), 0, samples - 1)

@@ -146,6 +146,39 @@ def draw_hairs(
 
 
 @compiled
+def draw_glass(
+    screen: np.ndarray, faces: np.ndarray, pass_on: np.ndarray, gloss: np.ndarray, image: np.ndarray, depth: np.ndarray
+) -> None:
+    """Draw see-through triangles that face the camera: image = image * pass_on + gloss where nothing is nearer.
+
+    screen, faces, image and depth as in `draw_mesh`, the depth is kept; pass_on (3,) shares; gloss (N, 3) linear.
+    """
+    height, width = depth.shape
+    for f in range(faces.shape[0]):
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        x0, y0, x1, y1, x2, y2 = screen[i, 0], screen[i, 1], screen[j, 0], screen[j, 1], screen[k, 0], screen[k, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area >= -1e-7:
+            continue
+        left, right = max(0, math.ceil(min(x0, x1, x2) - 0.5)), min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
+        top, bottom = max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                px, py = x + 0.5, y + 0.5
+                a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
+                b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
+                c = 1 - a - b
+                # half open, so that no pixel belongs to two triangles
+                if a < 0 or b <= 0 or c <= 0:
+                    continue
+                if a * screen[i, 2] + b * screen[j, 2] + c * screen[k, 2] >= depth[y, x]:
+                    continue
+                for q in range(3):
+                    shine = a * gloss[i, q] + b * gloss[j, q] + c * gloss[k, q]
+                    image[y, x, q] = image[y, x, q] * pass_on[q] + shine
+
+
+@compiled
 def draw_glow(
     x: float, y: float, z: float, radius: float, colour: np.ndarray, image: np.ndarray, depth: np.ndarray
 ) -> None:

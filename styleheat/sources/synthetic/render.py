@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.sources.synthetic import appearance, body, hair
-from styleheat.sources.synthetic.appearance import Look, Scene
+from styleheat.sources.synthetic import appearance, body, hair, wear
+from styleheat.sources.synthetic.appearance import Look
+from styleheat.sources.synthetic.background import background
 from styleheat.sources.synthetic.body import Mesh
+from styleheat.sources.synthetic.camera import Camera, Film
 from styleheat.sources.synthetic.hair import Hairs, SkinHairs
 from styleheat.sources.synthetic.head import (
     COLUMNS,
@@ -30,15 +32,18 @@ from styleheat.sources.synthetic.head import (
     Identity,
     step,
 )
+from styleheat.sources.synthetic.props import Prop, prop_meshes
 from styleheat.sources.synthetic.raster import (
     compiled,
     develop,
+    draw_glass,
     draw_glow,
     draw_hairs,
     draw_mesh,
     nearest_depth,
     vertex_normals,
 )
+from styleheat.sources.synthetic.scene import Scene
 
 CAMERA = 11.0
 """Distance of the camera in decimetres."""
@@ -48,6 +53,8 @@ CENTRE = -0.16
 """Height in decimetres of what the picture's middle shows."""
 SAMPLES = 2
 """Samples across and down a pixel."""
+MARGIN = 0.12
+"""Decimetres of background beyond each edge of the picture, which a moving camera shows."""
 DIRECTIONS = 56
 """Directions in which each vertex's sight of the sky is measured, once per person."""
 
@@ -128,12 +135,12 @@ def _turned(
 
 
 @compiled
-def _project(points: np.ndarray, focal: float, half: float, middle: float, out: np.ndarray) -> None:
-    """Pixel x, y and depth of points before the camera."""
+def _project(points: np.ndarray, focal: float, middle: tuple[float, float], out: np.ndarray) -> None:
+    """Pixel x, y and depth of points before the camera; middle: the pixel that shows the point (0, CENTRE, 0)."""
     for n in range(points.shape[0]):
         depth = CAMERA - points[n, 2]
-        out[n, 0] = half + focal * points[n, 0] / depth
-        out[n, 1] = half - focal * (points[n, 1] - middle) / depth
+        out[n, 0] = middle[0] + focal * points[n, 0] / depth
+        out[n, 1] = middle[1] - focal * (points[n, 1] - CENTRE) / depth
         out[n, 2] = depth
 
 
@@ -152,17 +159,20 @@ def _light(
 ) -> None:
     """Light that vertices send on by diffuse reflection, and their highlights, both (N, 3).
 
-    lights (6, 3): key direction, key colour, sky, ground, rim direction, rim colour. Skin lets light in that comes out
-    nearby, red furthest: its shading reaches around edges (wrapped diffuse).
+    lights (7, 3): key direction, key colour, sky, ground, rim direction, rim colour, and the key's softness 0 .. 1
+    three times. Skin lets light in that comes out nearby, red furthest: its shading reaches around edges (wrapped
+    diffuse), the more so the larger the lamp.
     """
-    wrap = (0.26, 0.16, 0.11) if skin else (0.12, 0.12, 0.12)
+    soft = 0.5 + lights[6, 0]
+    wrap = (0.23 * soft, 0.14 * soft, 0.10 * soft) if skin else (0.12 * soft, 0.12 * soft, 0.12 * soft)
+    edge_of_shadow = 2.3 - 1.2 * lights[6, 0]
     for n in range(points.shape[0]):
         nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
         open_sky = occlusion[n]
         seen = 0.0
         for q in range(9):
             seen += visibility[n, q] * key_basis[q]
-        seen = min(max(1.25 * seen - 0.15, 0.0), 1.0)
+        seen = min(max(edge_of_shadow * (seen - 0.6) + 0.6, 0.0), 1.0)
         cosine = nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2]
         rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
         up = 0.5 + 0.5 * ny
@@ -259,7 +269,16 @@ class Renderer:
     """
 
     def __init__(
-        self, identity: Identity, look: Look, scene: Scene, cloth: np.ndarray, shoulders: float, seed: int, size: int
+        self,
+        identity: Identity,
+        look: Look,
+        scene: Scene,
+        camera: Camera,
+        cloth: np.ndarray,
+        shoulders: float,
+        prop: Prop,
+        seed: int,
+        size: int,
     ) -> None:
         rng = np.random.default_rng(seed)
         self.size, self.look, self.scene = size, look, scene
@@ -294,15 +313,26 @@ class Renderer:
         # hair that hangs beside the face hides the ears
         ears = (
             []
-            if look.style in appearance.COVERS_EARS
+            if (look.style in appearance.COVERS_EARS and look.hat is None)
+            or (look.hat is not None and look.hat.kind in wear.HIDES_EARS)
             else [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
         )
         self.statics = [self.trunk, *ears]
+        self.dull: list[Mesh] = []  # without skin's way with light
         hair_cap = self._cap(neutral, rng)
-        self.cap = hair_cap
         if hair_cap is not None:
-            self.statics.append(hair_cap)
-        bake([self.skin, *self.statics], [self.skin, *self.statics])
+            self.dull.append(hair_cap)
+        self.neutral = neutral
+        self.shell = None if look.hat is None else wear.shell(head, look.hat, neutral)
+        if look.hat is not None:
+            self.dull += wear.brims(head, look.hat) + wear.neckcloth(look.hat, trunk, trunk_turn)
+        if self.shell is not None:
+            self.dull.append(self.shell[0])
+            self.shell_offset = self.shell[0].vertices - neutral[self.shell[1]]
+        self.statics += self.dull
+        self.prop, self.things = prop, prop_meshes(prop, head, look.skin, cloth)
+        self.things_at = [thing.vertices for thing in self.things]
+        bake([self.skin, *self.statics], [self.skin, *self.statics, *self.things])
         for mesh in ears:  # their roots lie inside the head, where no light comes
             mesh.occlusion = np.clip(mesh.occlusion, 0.45, 1)
             mesh.visibility = mesh.visibility * np.float32(0.6) + np.eye(1, 9, dtype=np.float32) * np.float32(0.4)
@@ -335,19 +365,27 @@ class Renderer:
         self.hairs: list[tuple[Hairs, float, float]] = []
         if grown is not None:
             self.hairs.append((grown, 0.9, 1.0 if look.style != "afro" else 0.3))
-        self.hairs += [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
+        self.hairs += [(border, 1.0, 0.2) for border in hair.hem(head, look, neutral)]
+        self.frames_of_glasses = [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
+        self.lenses = [] if look.glasses is None else wear.lenses(head, look.glasses)
         self.skin_hairs: list[SkinHairs] = [hair.brows(head, look, rng), *hair.lashes(head, look)]
         grown_beard = hair.beard(head, look, rng)
         if grown_beard is not None:
             self.skin_hairs.insert(0, grown_beard)
 
         self.landmark_index = self._landmarks(middle)
-        self.background = np.repeat(np.repeat(appearance.background(scene, size), SAMPLES, 0), SAMPLES, 1).astype(
-            np.float32
-        )
+        self.film = Film(camera, size)
+        gain = camera.gain.astype(np.float32)
+        self.key_colour, self.sky_colour = (scene.key_colour * gain).astype(np.float32), scene.sky * gain
+        soft = np.full(3, scene.soft)
         self.lights = np.stack(
-            [scene.key, scene.key_colour, scene.sky, scene.ground, scene.rim, scene.rim_colour]
+            [scene.key, self.key_colour, self.sky_colour, scene.ground * gain, scene.rim, scene.rim_colour * gain, soft]
         ).astype(np.float32)
+        self.margin = round(size * MARGIN / VIEW) if camera.shake else 0
+        behind = background(
+            scene.background_kind, scene.background_seed, scene.tint, scene.background_light, size + 2 * self.margin
+        )
+        self.background = np.repeat(np.repeat(behind * gain, SAMPLES, 0), SAMPLES, 1).astype(np.float32)
 
     def _cap(self, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
         """A solid layer under the hairs, so that no skin shines through."""
@@ -359,6 +397,8 @@ class Renderer:
         thick = hair.cap_thickness(look) * 0.55
         points = neutral + normals * (thick * np.clip(amount * 6 - 5, -0.5, 1))[:, None].astype(np.float32)
         inside = amount[SKIN_FACES].min(1) > 0.9
+        if not inside.any():
+            return None
         streaks = np.clip(1 + 0.22 * np.repeat(rng.normal(size=(1, 256)), 64, 0), 0.5, 1.6)[..., None]
         texture = (appearance.linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
         x = np.tile(np.arange(COLUMNS), ROWS) * (255 / (COLUMNS - 1))
@@ -422,23 +462,32 @@ class Renderer:
 
     def frames(self, motion: np.ndarray) -> Iterator[Frame]:
         """Draw a motion (frames, len(CONTROLS))."""
-        for controls in motion:
-            yield self.draw(controls)
+        for index, controls in enumerate(motion):
+            yield self.draw(controls, index)
 
-    def draw(self, controls: np.ndarray) -> Frame:
-        """Draw one frame."""
+    def draw(self, controls: np.ndarray, index: int = 0) -> Frame:
+        """Draw one frame; the noise and the camera's movement are those of frame `index` of a clip."""
         controls = np.asarray(controls, np.float32)
         get = {name: float(controls[k]) for name, k in INDEX.items()}
         n = self.size * SAMPLES
-        image, depth = self.background.copy(), np.full((n, n), 1e9, np.float32)
+        self.focal = n / VIEW * CAMERA
+        right, up = (round(shift * n / VIEW) for shift in self.film.camera.shift(index))
+        self.middle = (n / 2 - right, n / 2 + up)
+        row, column = self.margin * SAMPLES - up, self.margin * SAMPLES + right
+        image = self.background[row : row + n, column : column + n].copy()
+        depth = np.full((n, n), 1e9, np.float32)
         self.matrix = rotation(get["yaw"], get["pitch"], get["roll"])
         self.shift = np.array([get["x"], get["y"], get["z"]], np.float32)
-        self.focal, self.half = n / VIEW * CAMERA, n / 2
 
         skin = self.head.deform(controls)
         self.skin.vertices = skin
+        if self.shell is not None:
+            self.shell[0].vertices = skin[self.shell[1]] + self.shell_offset
         for mesh in (self.skin, *self.statics):
-            self._draw_mesh(mesh, image, depth, skin_like=mesh is not self.cap)
+            self._draw_mesh(mesh, image, depth, skin_like=not any(mesh is dull for dull in self.dull))
+        for thing, at in zip(self.things, self.things_at, strict=True):
+            thing.vertices = at + self.prop.offset(index)
+            self._draw_mesh(thing, image, depth, skin_like=True)
         for lining in self.linings:
             light = self._soft_light(len(lining.vertices), 0.6)
             screen = self._screen(self._world(lining.vertices, lining.turn))
@@ -446,11 +495,14 @@ class Renderer:
         self._draw_eyes(skin, get, image, depth)
         self._draw_mouth(skin, get, image, depth)
         for short in self.skin_hairs:
-            self._draw_skin_hairs(short, skin, get["blink"], image, depth)
+            self._draw_skin_hairs(short, skin, max(get["blink"], get["wink"] * short.side), image, depth)
         for hairs, alpha, sharp in self.hairs:
             self._draw_hairs(hairs, alpha, sharp, image, depth)
+        self._draw_lenses(image, depth)
+        for hairs, alpha, sharp in self.frames_of_glasses:
+            self._draw_hairs(hairs, alpha, sharp, image, depth)
         screen = self._screen(self._world(skin[self.landmark_index], np.ones(68, np.float32)))
-        return Frame(develop(image, SAMPLES), screen[:, :2] / SAMPLES)
+        return Frame(self.film.develop(develop(image, SAMPLES), index), screen[:, :2] / SAMPLES)
 
     def _world(self, points: np.ndarray, turn: np.ndarray) -> np.ndarray:
         out = np.empty_like(points)
@@ -465,7 +517,7 @@ class Renderer:
 
     def _screen(self, world: np.ndarray) -> np.ndarray:
         out = np.empty_like(world)
-        _project(world, self.focal, self.half, CENTRE, out)
+        _project(world, self.focal, self.middle, out)
         return out
 
     def _key_basis(self, turned: bool) -> np.ndarray:
@@ -497,8 +549,12 @@ class Renderer:
 
     def _soft_light(self, count: int, strength: float) -> np.ndarray:
         """Light in hollows: the scene's colours without direction."""
-        key = self.scene.key_colour * (0.30 + 0.38 * max(float(self.scene.key[2]), 0.0))
-        return np.tile(((key + self.scene.sky) * strength).astype(np.float32), (count, 1))
+        key = (
+            self.key_colour
+            * (0.30 + 0.38 * max(float(self.scene.key[2]), 0.0))
+            * (1.0 if self.scene.key[2] > 0 else 0.4)
+        )
+        return np.tile(((key + self.sky_colour) * strength).astype(np.float32), (count, 1))
 
     def _draw_eyes(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
         head = self.head
@@ -534,7 +590,7 @@ class Renderer:
             if spot[1] > np.interp(spot[0], line[:, 0], line[:, 1]) - 0.006:
                 continue
             x, y, z = self._screen(self._world(spot[None].astype(np.float32), np.ones(1, np.float32)))[0]
-            colour = np.minimum(self.scene.key_colour * 0.95, 1.0).astype(np.float32)
+            colour = np.minimum(self.key_colour * 0.95, 1.0).astype(np.float32)
             draw_glow(float(x), float(y), float(z) - 0.004, 0.0145 * self.focal / CAMERA, colour, image, depth)
 
     def _draw_mouth(self, skin: np.ndarray, get: dict[str, float], image: np.ndarray, depth: np.ndarray) -> None:
@@ -597,6 +653,26 @@ class Renderer:
         screen = self._screen(world).reshape(shape)
         draw_hairs(screen, hairs.radius * np.float32(self.focal / CAMERA), colour, alpha, image, depth)
 
+    def _draw_lenses(self, image: np.ndarray, depth: np.ndarray) -> None:
+        """Glass: a little darker than none, with the lamp and what is bright before the face mirrored in it."""
+        glasses = self.look.glasses
+        if glasses is None:
+            return
+        for lens in self.lenses:
+            world = self._world(lens.vertices, lens.turn)
+            normals = self._direction(vertex_normals(lens.vertices, lens.faces), lens.turn)
+            view = np.array([0, CENTRE, CAMERA], np.float32) - world
+            view /= np.linalg.norm(view, axis=1, keepdims=True)
+            facing = np.clip((normals * view).sum(1), 0, 1)
+            towards = 2 * facing[:, None] * normals - view  # where the mirrored light comes from
+            lamp = np.clip(towards @ self.scene.key, 0, 1)
+            spot = step(0.955, 0.985, lamp) * (0.25 + 0.75 * (1 - self.scene.soft)) + 0.25 * lamp**6
+            pane = step(0.10, 0.16, towards[:, 0]) * step(0.52, 0.46, towards[:, 0]) * step(0.05, 0.12, towards[:, 1])
+            edge = 0.03 + 0.5 * (1 - facing) ** 4
+            gloss = 0.30 * spot[:, None] * self.key_colour + (0.14 * pane + edge)[:, None] * self.sky_colour
+            gloss = (glasses.mirror * gloss).astype(np.float32)
+            draw_glass(self._screen(world), lens.faces, glasses.glass.astype(np.float32), gloss, image, depth)
+
     def _draw_skin_hairs(
         self, hairs: SkinHairs, skin: np.ndarray, blink: float, image: np.ndarray, depth: np.ndarray
     ) -> None:
@@ -605,7 +681,7 @@ class Renderer:
         world = self._world(points.reshape(-1, 3), np.ones(shape[0] * shape[1], np.float32))
         screen = self._screen(world).reshape(shape)
         screen[..., 2] -= 0.010  # over the skin they lie on
-        level = (self.scene.key_colour * 0.6 + self.scene.sky).astype(np.float32)
+        level = (self.key_colour * 0.6 + self.sky_colour).astype(np.float32)
         draw_hairs(
             screen, hairs.radius * np.float32(self.focal / CAMERA), hairs.colour * level, hairs.alpha, image, depth
         )

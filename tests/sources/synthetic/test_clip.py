@@ -77,7 +77,7 @@ def test_clip_has_its_frames_its_sound_and_its_truth(tmp_path) -> None:
     height = np.ptp(landmarks[..., 1], axis=1)
     assert (height > 0.25 * SIZE).all() and (height < 0.55 * SIZE).all()
     # the truth belongs to these very pictures
-    again = renderer(person("hdtf", "test", 0), 5, SIZE).draw(motion[10])
+    again = renderer(person("hdtf", "test", 0), 5, SIZE).draw(motion[10], 10)
     written = list(read_frames(path))[10]
     assert np.abs(again.image.astype(int) - written).mean() < 6
 
@@ -119,9 +119,9 @@ def test_conversation_stays_within_natural_bounds_and_moves() -> None:
         speech, motion = conversation(person("vox", "train", k), 0, 6.0)
         assert len(speech.samples) == 6 * SAMPLE_RATE and motion.shape == (6 * FPS, len(CONTROLS))
         degrees = np.degrees(motion[:, [INDEX["yaw"], INDEX["pitch"], INDEX["roll"]]])
-        assert (np.abs(degrees).max(0) <= [26, 15, 10]).all()
+        assert (np.abs(degrees).max(0) <= [36, 26, 26]).all()
         assert degrees[:, 0].std() > 2
         # no faster than 150 degrees a second
         assert np.abs(np.diff(degrees, axis=0)).max() < 6
         assert motion[:, INDEX["blink"]].max() > 0.9
-        assert np.ptp(motion[:, INDEX["jaw"]]) > 0.15 and motion[:, INDEX["jaw"]].max() < 1.5
+        assert np.ptp(motion[:, INDEX["jaw"]]) > 0.15 and motion[:, INDEX["jaw"]].max() <= 1.9

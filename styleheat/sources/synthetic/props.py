@@ -1,0 +1,216 @@
+"""Things before the lower part of the face in some clips: hands, microphones, cups."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from styleheat.sources.synthetic.appearance import linear
+from styleheat.sources.synthetic.body import Mesh, grid_mesh
+from styleheat.sources.synthetic.head import MOUTH_ROW, Head
+
+KINDS = {
+    "none": 0.80, "stand": 0.04, "studio": 0.03, "held": 0.035, "chin": 0.03, "lips": 0.025, "cheek": 0.015,
+    "gesture": 0.015, "cup": 0.01,
+}  # fmt: skip
+"""How often: no prop; a microphone on a stand, in a studio, in a hand; a hand at the chin, lips or cheek, or moving
+before them; a cup."""
+_ON_HEAD = ("chin", "lips", "cheek")
+
+
+@dataclass(frozen=True)
+class Prop:
+    """One clip's thing: which, and what is random about it."""
+
+    kind: str
+    seed: int
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> "Prop":
+        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+        return cls(kind, int(rng.integers(1 << 31)))
+
+    def offset(self, index: int) -> np.ndarray:
+        """Where the thing is in frame `index`, decimetres (3,) from its middle place; hands move, stands don't."""
+        reach = {"held": 0.10, "gesture": 0.38, "cup": 0.22}.get(self.kind, 0.0)
+        if not reach:
+            return np.zeros(3, np.float32)
+        rng = np.random.default_rng(self.seed + 1)
+        phase, speed = rng.uniform(0, 2 * math.pi, (2, 3)), rng.uniform(0.5, 1.3)
+        waves = np.sin(index * speed * np.array([[0.11], [0.23]]) + phase)
+        return (reach * np.array([0.7, 0.3]) @ waves * np.array([1.0, 1.0, 0.5])).astype(np.float32)
+
+
+def _tube(
+    path: np.ndarray, radius: np.ndarray, colour: np.ndarray, flat: float = 1.0, shine: float = 0.06, blunt: float = 1.0
+) -> Mesh:
+    """A tube along `path` (P, 3), closed and rounded at both ends; flat: its extent in z as a share of that across.
+
+    blunt: 1 ends that are half balls .. 0 cut off; colour (3,) or (P, 3) linear.
+    """
+    cap = np.sin(np.linspace(0, math.pi / 2, 5))
+    along = np.gradient(path, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    rise = 1 - np.sqrt(1 - cap**2) * blunt
+    start = path[0] - along[0] * radius[0] * (1 - rise[:-1, None])
+    end = path[-1] + along[-1] * radius[-1] * (1 - rise[-2::-1, None])
+    points = np.concatenate([start, path, end])
+    size = np.concatenate([radius[0] * cap[:-1], radius, radius[-1] * cap[-2::-1]])
+    size[[0, -1]] = 1e-3
+    tangent = np.concatenate([np.repeat(along[:1], 4, 0), along, np.repeat(along[-1:], 4, 0)])
+    first = np.cross(tangent, [0.02, 0.0, 1.0])
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    second = np.cross(first, tangent)
+    around = np.linspace(0, 2 * math.pi, 21)[None, :, None]
+    ring = np.cos(around) * first[:, None] + flat * np.sin(around) * second[:, None]
+    colours = np.broadcast_to(colour, (len(path), 3))
+    texture = np.concatenate([np.repeat(colours[:1], 4, 0), colours, np.repeat(colours[-1:], 4, 0)])
+    grid = points[:, None] + size[:, None, None] * ring
+    return grid_mesh(grid, np.repeat(texture[:, None], 2, 1).astype(np.float32), shine, 0.0)
+
+
+def _line(start: np.ndarray, end: np.ndarray, count: int = 8) -> np.ndarray:
+    return start + (end - start) * np.linspace(0, 1, count)[:, None]
+
+
+def _hand(skin: np.ndarray, curl: tuple[float, ...], thumb: float, spread: float) -> list[Mesh]:
+    """A right hand's back: wrist at the origin, fingers up, its palm towards -z. curl: radians a joint of the four
+    fingers, index (at -x) first; thumb: radians away from the index; spread: radians between the fingers."""
+    parts = []
+    shade = np.linspace(0.93, 1.0, 8)[:, None] * skin
+    palm = _line(np.array([0, -0.05, 0]), np.array([0, 0.82, 0.02]))
+    parts.append(_tube(palm, np.array([0.23, 0.26, 0.31, 0.355, 0.385, 0.395, 0.39, 0.35]), shade, 0.40))
+    for k, (x, base, length) in enumerate(
+        ((-0.30, 0.86, 0.76), (-0.10, 0.92, 0.84), (0.10, 0.89, 0.78), (0.29, 0.80, 0.62))
+    ):
+        place, angle = np.array([x, base - 0.08, 0.03]), 0.15 * curl[k]
+        lean = (k - 1.5) * spread
+        path = [place]
+        for share in (0.46, 0.30, 0.24):
+            angle += curl[k]
+            for _ in range(4):
+                step_by = share * length / 4
+                direction = np.array([math.sin(lean) * math.cos(angle), math.cos(angle), -math.sin(angle)])
+                path.append(path[-1] + step_by * direction)
+        thick = np.interp(np.linspace(0, 1, 13), [0, 0.3, 0.5, 0.75, 1], [0.098, 0.088, 0.090, 0.080, 0.066])
+        tint = np.ones((13, 1)) * skin
+        tint[[4, 5, 8, 9]] *= [0.95, 0.88, 0.88]  # joints
+        tint[11:] *= [1.02, 0.97, 0.97]
+        parts.append(_tube(np.stack(path), thick, tint))
+    first = np.array([-0.27, 0.18, 0.0])
+    second = first + 0.42 * np.array([-math.sin(0.4 + thumb), math.cos(0.4 + thumb), -0.25])
+    third = second + 0.33 * np.array([-math.sin(thumb * 0.8), math.cos(thumb * 0.8), -0.35])
+    thumb_path = np.concatenate([_line(first, second, 6)[:-1], _line(second, third, 6)])
+    parts.append(_tube(thumb_path, np.linspace(0.125, 0.078, len(thumb_path)), skin))
+    return parts
+
+
+def _arm(skin: np.ndarray, cloth: np.ndarray, bare: float, elbow: np.ndarray) -> Mesh:
+    """A forearm from the wrist at the origin to the elbow, sleeved from `bare` (0 .. 1) on."""
+    t = np.linspace(0, 1, 12)
+    path = _line(np.zeros(3), elbow, 12)
+    sleeve = np.clip((t - bare) / 0.05, 0, 1)[:, None]
+    return _tube(path, 0.22 + 0.18 * t + 0.05 * sleeve[:, 0], skin * (1 - sleeve) + cloth * sleeve, 0.85)
+
+
+def _placed(parts: list[Mesh], turn: np.ndarray, place: np.ndarray, mirrored: bool, size: float) -> list[Mesh]:
+    """Parts turned (3, 3), scaled, moved, as their mirror image if asked."""
+    for part in parts:
+        points = part.vertices * size
+        if mirrored:
+            points = points * [-1, 1, 1]
+            part.faces = np.ascontiguousarray(part.faces[:, ::-1])
+        part.vertices = (points @ turn.T + place).astype(np.float32)
+    return parts
+
+
+def _turn(about_x: float, about_y: float, about_z: float) -> np.ndarray:
+    cx, sx, cy, sy, cz, sz = (f(a) for a in (about_x, about_y, about_z) for f in (math.cos, math.sin))
+    x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    return np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]]) @ y @ x
+
+
+def _microphone(rng: np.random.Generator) -> list[Mesh]:
+    """A microphone: its head's middle at the origin, the handle down."""
+    dark = np.full(3, rng.uniform(0.004, 0.05)) if rng.random() < 0.75 else linear(rng.uniform(0.1, 0.8, 3))
+    grille = np.full(3, rng.choice([0.02, 0.12, 0.35]))
+    if rng.random() < 0.3:  # a foam of some colour
+        grille = linear(rng.uniform(0.05, 0.9, 3))
+    size = rng.uniform(0.20, 0.30)
+    head = _tube(_line(np.array([0, -0.08, 0]), np.array([0, 0.08, 0])), np.full(8, size), grille, shine=0.12)
+    weave = head.texture[:, :1] * np.ones((1, 64, 1), np.float32)
+    rows, columns = np.indices(weave.shape[:2])
+    head.texture = (weave * np.where((rows + columns) % 2 == 0, 1.2, 0.7)[..., None]).astype(np.float32)
+    head.uv[:, 0] *= 63
+    neck = np.concatenate([[0.8, 0.72], np.linspace(0.62, 0.42, 10)]) * size
+    handle = _tube(_line(np.array([0, -size * 0.9, 0]), np.array([0, -2.2, 0]), 12), neck, dark, shine=0.3)
+    return [head, handle]
+
+
+def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> list[Mesh]:
+    """The thing as meshes; skin and cloth (3,) are the person's, as displayed. A hand at the face turns with it."""
+    rng = np.random.default_rng(prop.seed)
+    skin, cloth = linear(skin * [1.0, 0.96, 0.95]), linear(cloth)
+    lip = np.array([0.0, MOUTH_ROW, head.lip_z])
+    side = float(rng.choice([-1.0, 1.0]))
+    mirrored = side < 0
+    bare = float(rng.choice([0.2, 0.45, 2.0]))
+    if prop.kind == "none":
+        return []
+    if prop.kind == "stand":
+        place = lip + np.array([rng.uniform(-0.3, 0.3), -rng.uniform(0.25, 0.60), rng.uniform(0.35, 0.9)])
+        parts = _placed(_microphone(rng), _turn(rng.uniform(0.2, 0.7), 0, rng.uniform(-0.3, 0.3)), place, False, 1.0)
+    elif prop.kind == "studio":
+        radius = rng.uniform(0.28, 0.40)
+        tube = _line(np.array([0, -0.5, 0]), np.array([0, 0.45, 0]))
+        colour = np.array([np.full(3, rng.uniform(0.01, 0.3))] * 5 + [np.full(3, 0.15)] * 3)
+        boom = _line(np.array([0, -0.4, 0]), np.array([1.8, -1.3, 0.3]))
+        parts = [_tube(tube, np.full(8, radius), colour, shine=0.35), _tube(boom, np.full(8, 0.05), np.full(3, 0.01))]
+        place = lip + np.array([side * rng.uniform(0.30, 0.75), -rng.uniform(0.45, 0.8), rng.uniform(0.5, 1.0)])
+        parts = _placed(parts, _turn(rng.uniform(-0.4, 0.4), 0, rng.uniform(-0.5, 0.5)), place, mirrored, 1.0)
+    elif prop.kind in ("held", "cup"):
+        place = lip + np.array([side * rng.uniform(0.0, 0.25), -rng.uniform(0.28, 0.5), rng.uniform(0.35, 0.6)])
+        fist = _hand(skin, (1.25, 1.3, 1.3, 1.3), -0.2, 0.02)
+        fist = _placed(fist, _turn(0.0, 0.4, 1.15), np.array([0.62, -0.95, 0.30]), False, 0.92)
+        if prop.kind == "held":
+            thing = _microphone(rng)
+        else:
+            colour = linear(rng.uniform(0.1, 0.95, 3))
+            wall, tea = (
+                _line(np.array([0, -1.0, 0]), np.array([0, 0, 0])),
+                _line(np.array([0, -0.1, 0]), np.array([0, 0.01, 0])),
+            )
+            thing = [_tube(wall, np.linspace(0.32, 0.40, 8), colour, shine=0.4, blunt=0.0)]
+            thing.append(_tube(tea, np.full(8, 0.36), linear(np.array([0.30, 0.18, 0.10])), blunt=0.0))
+        arm = _arm(skin, cloth, bare, np.array([0.9, -2.6, -0.3]))
+        _placed([arm], np.eye(3), np.array([0.72, -1.05, 0.25]), False, 1.0)
+        lean = _turn(0.35, 0, side * rng.uniform(-0.1, 0.35))
+        parts = _placed([*thing, *fist, arm], lean, place, mirrored, 1.0)
+    elif prop.kind == "gesture":
+        hand = _hand(skin, tuple(rng.uniform(0.05, 0.6) * rng.uniform(0.7, 1.3, 4)), rng.uniform(0.2, 0.8), 0.12)
+        arm = _arm(skin, cloth, bare, np.array([0.3, -2.6, -0.2]))
+        place = lip + np.array([side * rng.uniform(0.15, 0.6), -rng.uniform(1.5, 1.9), rng.uniform(0.6, 1.1)])
+        turn = _turn(rng.uniform(-0.5, 0.2), rng.uniform(-0.6, 0.6), rng.uniform(-0.1, 0.5) * side)
+        parts = _placed([*hand, arm], turn, place, mirrored, 1.0)
+    else:
+        chin = prop.kind == "chin"
+        curl = tuple(rng.uniform(1.0, 1.35, 4)) if chin else tuple(rng.uniform(0.12, 0.35, 4))
+        if prop.kind == "cheek":
+            curl = (0.12, 1.2, 1.3, 1.3)
+        hand = _hand(skin, curl, 0.35, 0.03)
+        arm = _arm(skin, cloth, bare, np.array([0.5, -2.4, 0.1]))
+        if chin:
+            place, turn = np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25)
+        elif prop.kind == "lips":
+            place, turn = np.array([0.55, -1.75 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
+        else:
+            place, turn = np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05)
+        parts = _placed([*hand, arm], turn, place * [side, 1, 1], mirrored, 1.0)
+    for part in parts:
+        count = len(part.vertices)
+        part.turn = np.full(count, 1.0 if prop.kind in _ON_HEAD else 0.0, np.float32)
+        # nothing shades them but their own lower side
+        part.occlusion = np.full(count, 0.85, np.float32)
+        part.visibility = np.tile(np.eye(1, 9, dtype=np.float32), (count, 1))
+    return parts
