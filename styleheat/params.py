@@ -432,8 +432,8 @@ class Infer(Section):
     face: Amount
     """Which face of the portrait: 0 the largest, 1 the next smaller one."""
     size: FrameSize
-    """Pixels of the frames, of networks that take detail from the portrait: as many as it has of the square around the
-    face, at most so many. Others paint frames of their own size."""
+    """Pixels of the frames, at most, of networks that take detail from the portrait: as many as it has of the square
+    around the face, but no fewer than twice what the generator paints. Others paint frames of their own size."""
     result: Literal["aligned", "pasted", "beside"]
     """What the film shows: the animated square, that square back in the portrait's own photograph, or the portrait, the
     driver (if it is a video) and the square beside each other."""

@@ -20,7 +20,10 @@ from styleheat.networks.warper import VideoWarper
 
 TINY = dataclasses.replace(
     NETWORKS["embedded"],
+    image_size=128,
     channels=(8, 8, 8, 8, 8, 8),
+    geometry=False,
+    detail=False,
     encoder_widths=(8, 8, 8, 8),
     style_dim=8,
     residual_hidden=8,

@@ -42,9 +42,9 @@ EMBED_EVERY = 12
 class Clip:
     """A held-out clip, as training would see it.
 
-    frames: (T,S,S,3) uint8 at 25 fps. coefficients (260,), packed, and landmarks (68,2), in pixels of the frame scaled
-    to 256: of the first frame. descriptors: (T,73) of the data set. sound: (N,) at 16 kHz, or None. aligned: (A,A,3)
-    uint8, the first frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself.
+    frames: (T,S,S,3) uint8 at 25 fps. coefficients: (T,260), packed, of the data set. landmarks: (68,2) of the first
+    frame, in its pixels when it is scaled to 256. sound: (N,) at 16 kHz, or None. aligned: (A,A,3) uint8, the first
+    frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself.
     """
 
     name: str
@@ -52,9 +52,13 @@ class Clip:
     frames: np.ndarray
     coefficients: np.ndarray
     landmarks: np.ndarray
-    descriptors: np.ndarray
     sound: np.ndarray | None
     aligned: np.ndarray | None = None
+
+    @property
+    def descriptors(self) -> np.ndarray:
+        """(T,73)."""
+        return descriptor(self.coefficients)
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def _read_clip(store: ClipStore, folder: Path, name: str, frames: int, aligned: 
     first = store.aligned(name, 0) if aligned else None
     coefficients = store.coefficients(name)[:length]
     landmarks = store.landmarks(name, slice(1))[0]
-    return Clip(name, person_of(name), images, coefficients[0], landmarks, descriptor(coefficients), sound, first)
+    return Clip(name, person_of(name), images, coefficients, landmarks, sound, first)
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,7 @@ class Examiner:
 
     def _drive(self, source: Clip, descriptors: np.ndarray) -> Seen:
         inverted = source.frames[0] if source.aligned is None else source.aligned
-        portrait = prepare(inverted, source.coefficients, source.landmarks, self.model)
+        portrait = prepare(inverted, source.coefficients[0], source.landmarks, self.model)
         return self.look(animate(self.model, portrait, descriptors, size=source.frames.shape[1]))
 
 

@@ -54,7 +54,9 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
     """
     model = load_styleheat(infer.models, device)
     if model.config.geometry and not reader.geometric:
-        told = f"{infer.coefficients}, but {infer.models} starts from the geometry of this project's own face model; fit"
+        told = (
+            f"{infer.coefficients}, but {infer.models} starts from the geometry of this project's own face model; fit"
+        )
         raise InputError(f"params.yaml: infer.coefficients: {told}")
     return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size)
 

@@ -192,7 +192,9 @@ class Geometry:
         softness = SOFTNESS / np.concatenate([relied, np.ones(len(border))]) ** 4
         middle = (np.arange(SPLINE_GRID) + 0.5) / SPLINE_GRID
         x, y = np.meshgrid(middle, middle)
-        return _thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(2, SPLINE_GRID, SPLINE_GRID)
+        return _thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
+            2, SPLINE_GRID, SPLINE_GRID
+        )
 
 
 def _eye_discs(neutral: np.ndarray) -> np.ndarray:
@@ -251,9 +253,7 @@ def _openness(source: View, target: View, mesh: Mesh) -> np.ndarray:
     return shares
 
 
-def _joined(
-    target: Raster, own: Raster, rough: np.ndarray, share: np.ndarray
-) -> np.ndarray:
+def _joined(target: Raster, own: Raster, rough: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The surface where the portrait shows it, the spline elsewhere, with a soft edge between."""
     certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
     _judge(target.label, target.triangle, target.carried, own.label, own.depth, share, certain, weight)

@@ -58,7 +58,9 @@ class Surface:
 def face_surface() -> Surface:
     """The surface, computed once a process (some tens of milliseconds)."""
     vertices, triangles, landmarks = _read()
-    vertices = (vertices + vertices[_mirror(vertices, landmarks)] * (-1, 1, 1)) / 2  # exactly symmetric, whatever was rounded
+    vertices = (
+        vertices + vertices[_mirror(vertices, landmarks)] * (-1, 1, 1)
+    ) / 2  # exactly symmetric, whatever was rounded
     outline, mouth, *eyes = _loops(triangles, vertices)
     stiffness = _bending(vertices, triangles)
     spread = _spread(stiffness, landmarks)

@@ -94,9 +94,7 @@ class Calibrator(nn.Module):
         self.condition_scale = nn.ModuleList(_head(width, config.feature_channels) for _ in heads)
         self.condition_shift = nn.ModuleList(_head(width, config.feature_channels) for _ in heads)
 
-    def forward(
-        self, warped: Tensor, descriptor: Tensor, seen: Tensor | None = None
-    ) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, warped: Tensor, descriptor: Tensor, seen: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         if self.geometry:
             assert seen is not None
             warped = torch.cat([warped, resize(seen, warped.shape[-1])], dim=1)

@@ -19,6 +19,7 @@ from styleheat.evaluation.protocols import Clip, Examiner
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference.reader import FaceReader, by_fitting, by_regressor
 from styleheat.media.video import VideoWriter, probe
+from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.styleheat import StyleHEAT
@@ -42,10 +43,14 @@ def _talking(size: int = 128) -> np.ndarray:
 def clips() -> list[Clip]:
     frames = _talking()
     sound = np.zeros(FRAMES * SAMPLE_RATE // 25, np.float32)
-    descriptors = np.zeros((FRAMES, 73), np.float32)
-    descriptors[:, 70:] = (0.9, 128, 128)
+    coefficients = np.zeros((FRAMES, 260), np.float32)
+    coefficients[:, 257:] = (0.9, 128, 128)
+    landmarks = face_model().landmarks(coefficients[:1])[0]
     mirrored = np.ascontiguousarray(frames[:, :, ::-1])
-    return [Clip("a#1", "a", frames, descriptors, sound), Clip("b#1", "b", mirrored, descriptors, None)]
+    return [
+        Clip("a#1", "a", frames, coefficients, landmarks, sound),
+        Clip("b#1", "b", mirrored, coefficients, landmarks, None),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,7 @@ def test_the_truth_is_a_perfect_answer(clips: list[Clip], examiner: Examiner, mo
 def test_so_it_is_by_the_released_regressor(
     clips: list[Clip], examiner: Examiner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    short = [Clip(c.name, c.person, c.frames[:8], c.descriptors[:8], None) for c in clips]
+    short = [dataclasses.replace(c, frames=c.frames[:8], coefficients=c.coefficients[:8], sound=None) for c in clips]
     _answer(monkeypatch, short[0].frames)
     reader = FaceReader(examiner.reader.landmarker, by_regressor(deep3d_folder(tmp_path), "cpu"))
     trials = dataclasses.replace(examiner, reader=reader).run(short)
@@ -139,7 +144,7 @@ def test_the_report_shows_each_protocol(
 
 
 def test_networks_answer_the_same_twice(clips: list[Clip], examiner: Examiner) -> None:
-    short = [Clip(c.name, c.person, c.frames[:3], c.descriptors[:3], c.sound) for c in clips]
+    short = [dataclasses.replace(c, frames=c.frames[:3], coefficients=c.coefficients[:3]) for c in clips]
     once, again = (examiner.run(short) for _ in range(2))
     for protocol, members in once.items():
         assert report.summary(members) == report.summary(again[protocol])

@@ -70,8 +70,8 @@ def test_every_portrait_by_every_driver(told: Told, short: dict[str, Path], tmp_
 def test_only_a_video_stands_beside_the_film(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
     studio = Studio(told(result="beside"), "cpu")
     films(studio, [short["face.png"]], [short["nod.mp4"], short["numbers.mat"]], tmp_path)
-    assert probe(tmp_path / "face--nod.mp4").width == 384
-    assert probe(tmp_path / "face--numbers.mp4").width == 256
+    assert probe(tmp_path / "face--nod.mp4").width == 3 * 512
+    assert probe(tmp_path / "face--numbers.mp4").width == 2 * 512
 
 
 def test_what_is_there_is_left_alone(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_ctrl_c_leaves_a_film_that_does_not_count(
     told: Told, short: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> object:
-        yield np.zeros((128, 128, 3), np.uint8)
+        yield np.zeros((512, 512, 3), np.uint8)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(animate, "animate", interrupted)

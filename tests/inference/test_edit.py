@@ -15,9 +15,11 @@ from styleheat.inference.animate import animate
 from styleheat.inference.drive import Motion
 from styleheat.inference.edit import NOD, TURN, edit, sweep
 from styleheat.inference.reader import FaceReader
+from styleheat.morphable.coefficients import CROP, descriptor
 from styleheat.morphable.model import face_model
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.editing import STRENGTHS, Editing
+from styleheat.networks.layers import resize
 from styleheat.networks.perceptual import GradientLoss
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer, load_params
@@ -48,7 +50,7 @@ def directions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def picture() -> torch.Tensor:
     return torch.nn.functional.interpolate(
-        torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1, (128, 128), mode="bicubic"
+        torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1, (256, 256), mode="bicubic"
     ).clamp(-1, 1)
 
 
@@ -63,11 +65,14 @@ def test_each_attribute_changes_the_film(
     infer = wanted(edit={"attribute": attribute}, editing_weights=str(directions))
     weak = wanted(edit={"attribute": attribute, "strength": 0.1}, editing_weights=str(directions))
     image = ((picture[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().astype(np.uint8)
+    coefficients = np.zeros(260, np.float32)
+    coefficients[CROP] = 0.9, 128, 128
+    landmarks = face_model().landmarks(coefficients[None])[0]
     frames = []
     for invert in (None, portrait.inverter(weak, model), portrait.inverter(infer, model)):
-        face = portrait.prepare(image, np.zeros(73, np.float32), model, invert)
+        face = portrait.prepare(image, coefficients, landmarks, model, invert)
         assert face.inversion.image.shape == (1, 3, 128, 128)
-        frames.append(next(animate(model, face, np.zeros((1, 73), np.float32))).astype(float))
+        frames.append(next(animate(model, face, descriptor(coefficients[None]))).astype(float))
     plain, little, much = frames
     assert np.abs(much - plain).mean() > max(0.05, np.abs(little - plain).mean() / 2)
     assert not np.array_equal(much, little)
@@ -87,7 +92,7 @@ def test_weights_that_cannot_edit_are_one_clear_line(model: StyleHEAT, tmp_path:
     small = dataclasses.replace(NETWORKS["embedded"], style_dim=16)
     save_model(tmp_path, Editing(small), small, {})
     for asked in ({"edit": {"attribute": "old"}}, {"inversion": {"method": "optimise"}}):
-        with pytest.raises(InputError, match=r"infer\.editing_weights: .* is for codes of \(12, 16\)") as error:
+        with pytest.raises(InputError, match=r"infer\.editing_weights: .* is for codes of \(14, 16\)") as error:
             portrait.inverter(wanted(**asked, editing_weights=str(tmp_path)), model)
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"model\.safetensors: missing"):
@@ -103,7 +108,8 @@ def test_optimisation_comes_nearer_and_leaves_the_model_alone(model: StyleHEAT, 
     made, history = portrait.optimise(model.generator, picture, 20, GradientLoss(), editing)
     start = model.generator.invert(picture)
     assert len(history) == 20 and history[-1]["total"] < 0.8 * history[0]["total"]
-    assert torch.nn.functional.mse_loss(made.image, picture) < torch.nn.functional.mse_loss(start.image, picture)
+    seen = resize(picture, 128)
+    assert torch.nn.functional.mse_loss(made.image, seen) < torch.nn.functional.mse_loss(start.image, seen)
     free = model.generator.stylegan.split + 2
     moved = (made.codes != start.codes).flatten(2).any(2)[0]
     assert not moved[:free].any() and moved[free:].all()
@@ -119,7 +125,7 @@ def test_an_optimised_photo_is_animated(astronaut: Path, model: StyleHEAT, reade
     face = portrait.read_portrait(astronaut, model, reader, portrait.inverter(infer, model))
     assert face.inversion.condition is None
     frames = list(animate(model, face, np.stack([face.descriptor] * 5)))
-    assert len(frames) == 5 and frames[0].shape == (128, 128, 3)
+    assert len(frames) == 5 and frames[0].shape == (512, 512, 3)
 
 
 def test_sweeps_take_the_place_of_one_part_of_the_motion() -> None:
