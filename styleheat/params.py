@@ -405,8 +405,9 @@ class Drive(Section):
     """From when to when the driver is taken; null: all of it."""
     fps: Annotated[float, Field(ge=1, le=120)] | None
     """Frames a second of the film; null: the driver's. The networks were trained at 25."""
-    relative: bool
-    """The portrait keeps its own pose and expression, and takes on what the driver changes since its first frame."""
+    relative: Literal["none", "expression", "pose", "all"]
+    """Of what the portrait keeps its own, and takes on what the driver changes since its first frame; the rest it takes
+    as the driver has it."""
     part: Literal["all", "expression", "pose", "lips", "eyes"]
     """What the driver moves; the rest stays as in the portrait. `lips` are the whole lower face, `eyes` also the brows:
     both only in coefficients of our own face model."""

@@ -25,8 +25,9 @@ def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
     if wanted.fps is not None:
         motion = at_rate(motion, wanted.fps)
     descriptors = motion.descriptors.copy()
-    if wanted.relative:
-        descriptors = relative(descriptors, start)
+    if wanted.relative != "none":
+        changed = relative(descriptors, start)
+        descriptors = changed if wanted.relative == "all" else np.where(part_of(wanted.relative), changed, descriptors)
     if wanted.part != "all":
         descriptors = np.where(part_of(wanted.part), descriptors, start)
     descriptors[:, DESCRIPTOR_EXPRESSION] *= wanted.expression_scale

@@ -9,11 +9,11 @@ import torch
 from tqdm import tqdm
 
 from styleheat.checkpoints import open_model
+from styleheat.errors import InputError
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.compose import composer
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.engine import Engine
-from styleheat.errors import InputError
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.video import VideoWriter, probe, read_frames
@@ -81,7 +81,9 @@ def animate(
         chosen = range(start, min(start + batch, len(descriptors)))
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
         windows = model.video_warper.told(windows, own.expand(len(chosen), -1))
-        moves = geometry and torch.from_numpy(np.stack([geometry(descriptors[frame]) for frame in chosen])).to(device)
+        moves = None
+        if geometry is not None:
+            moves = torch.from_numpy(np.stack([geometry(descriptors[frame]) for frame in chosen])).to(device)
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
             painted = engine.paint(windows, moves, photo)

@@ -36,7 +36,7 @@ class FaceReader:
     """Whether the coefficients are of our own face model, which `morphable.geometry` needs."""
 
     def coefficients(self, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> np.ndarray:
-        """The packed coefficients (T,260) float32 of T frames (size,size,3) uint8 that are framed as training clips are.
+        """The packed coefficients (T,260) float32 of T frames (size,size,3) uint8, framed as training clips are.
 
         landmarks: (T,68,2) in their pixels; rows of −1 get descriptors between those of their neighbours. Raises
         InputError when no frame has a face.

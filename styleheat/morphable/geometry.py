@@ -1,10 +1,10 @@
 """Motion from geometry: where each place of a driven image was in the portrait, by the face model alone.
 
-The surface of the portrait's face is projected twice: as the portrait has it, and with the driver's expression and pose.
-Rasterised in the driven image, its triangles say for each pixel where its skin is in the portrait. Two discs behind the
-lids stand for the eyeballs, which turn with the head and don't follow the lids; the opening of the mouth is filled as a
-surface of its own. Around the face and where the portrait hides what should be seen, a thin-plate spline through the
-surface's visible points goes on smoothly, down to no motion at the image's border.
+The surface of the portrait's face is projected twice: as the portrait has it, and with the driver's expression and
+pose. Rasterised in the driven image, its triangles say for each pixel where its skin is in the portrait. Two discs
+behind the lids stand for the eyeballs, which turn with the head and don't follow the lids; the opening of the mouth is
+filled as a surface of its own. Around the face and where the portrait hides what should be seen, a thin-plate spline
+through the surface's visible points goes on smoothly, down to no motion at the image's border.
 
 The result is a field (3,g,g): displacement right and down, in shares of the image's width, from a pixel of the driven
 image to its place in the portrait; and how surely the portrait shows there what belongs here, 0 to 1. Cells tile the
@@ -56,8 +56,8 @@ ANCHORS = 6
 """Points a side, on the image's border, that the spline holds still."""
 
 SOFTNESS = 1e-4
-"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at points fully relied on.
-A point fades out of it as it turns away, so that none drops out from one frame to the next."""
+"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at points fully relied
+on. A point fades out of it as it turns away, so that none drops out from one frame to the next."""
 
 LEAST = 0.05
 """Points relied on less are left out."""
@@ -302,7 +302,7 @@ def _judge(
     weight: np.ndarray,
 ) -> None:
     """For each pixel of the surface: how surely the portrait shows what belongs there, and how much the surface's word
-    on where it is there counts. Eyes and mouth are always the surface's; skin as far as the portrait sees its front."""
+    on its place counts. Eyes and mouth are always the surface's; skin as far as the portrait sees its front."""
     size = label.shape[0]
     for y in range(size):
         for x in range(size):

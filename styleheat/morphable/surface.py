@@ -1,4 +1,4 @@
-"""The face model on a dense surface: 464 vertices with triangles, holes for eyes and mouth, moved as the 68 landmarks are.
+"""The face model on a dense surface: 464 vertices with triangles, holes for eyes and mouth, moved as the landmarks are.
 
 The vertices lie where MediaPipe's face mesh has its points, and 68 of them are the landmarks. Their mean is the average
 of the mesh on photographs, frames of a film and rendered people, turned upright and made symmetric. The triangles are a
@@ -19,7 +19,7 @@ import numpy as np
 from styleheat.morphable.model import MEAN, MIRROR, face_model
 
 FOREHEAD_Y = 0.6
-"""Vertices of the outline above this height don't follow expressions: brows wrinkle the skin and don't lift the hair."""
+"""Vertices of the outline above this height don't follow expressions: brows wrinkle skin and don't lift the hair."""
 
 _FILE = Path(__file__).with_name("surface.txt")
 

@@ -28,6 +28,9 @@ from styleheat.networks.layers import (
 
 EPSILON = 1e-8
 
+MASK_LOGIT = 2.0
+"""Of a fresh network's mask: nine tenths of the portrait."""
+
 
 class ModulatedConv2d(nn.Module):
     """Convolution whose weights are scaled by a style, input channel by input channel; (B,I,H,W), (B,S) -> (B,O,H,W).
@@ -187,6 +190,9 @@ class Generator(nn.Module):
             self.to_rgbs.append(ToRGB(above, style))
         if config.detail:
             self.to_rgbs[-1] = ToRGB(channels[-1], style, outputs=4)
+            with torch.no_grad():  # begins as one mask for all pixels
+                self.to_rgbs[-1].conv.weight[:, 3] = 0
+                self.to_rgbs[-1].bias[:, 3] = MASK_LOGIT
         if config.released:
             self.noises = nn.Module()
             for layer in range(config.codes - 1):

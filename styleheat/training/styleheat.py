@@ -95,7 +95,7 @@ class StyleHEATRecipe:
         return scores | flow
 
     def sample(self) -> np.ndarray:
-        """Rows: source as it was inverted, target, source driven; with detail, what of that is painted, and the mask."""
+        """Rows: source as it was inverted, target, source driven; with detail, what of it is painted, and the mask."""
         driven = self._drive(GRID_COLUMNS)
         return grid(*(driven[key] for key in ("input", "target", "made", "painted", "mask") if key in driven))
 

@@ -114,7 +114,7 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ("youtube.retries", "retries: .", "retries: 9", set()),
         ("infer_audio.pose_style", "pose_style: 0", "pose_style: 1", {"infer_audio"}),
         ("infer_audio.still", "still: false", "still: true", {"infer_audio"}),
-        ("infer.drive.relative", "relative: false", "relative: true", set(INFER)),
+        ("infer.drive.relative", "relative: none", "relative: all", set(INFER)),
         ("evaluate.clips", "(?<=^evaluate:\n  clips: )\\d+", "1", {"evaluate"}),
         (
             "sets.hdtf.pack.align_size",

@@ -106,3 +106,16 @@ def test_key_frames_take_the_place_of_an_angle() -> None:
     yaw = np.degrees(descriptors[:, DESCRIPTOR_ANGLE.start + 1])
     assert yaw[[0, 5, 10, 15, 20]] == pytest.approx([0, 10, 20, 0, -20], abs=1e-4)
     assert np.array_equal(descriptors[:, DESCRIPTOR_ANGLE.start], motion(21).descriptors[:, DESCRIPTOR_ANGLE.start])
+
+
+def test_expression_and_pose_may_each_be_relative() -> None:
+    driver = np.random.default_rng(5).normal(size=(6, 73)).astype(np.float32)
+    driver[:, 70] = 1 + 0.1 * np.abs(driver[:, 70])
+    changed = relative(driver, START)
+    for part, other in (("expression", "pose"), ("pose", "expression")):
+        made = adjust(Motion(driver, 25.0), START, wanted(relative=part)).descriptors
+        taken, left = part_of(part), part_of(other)
+        np.testing.assert_allclose(made[:, taken], changed[:, taken], atol=1e-6)
+        np.testing.assert_array_equal(made[:, left], driver[:, left])
+    every = adjust(Motion(driver, 25.0), START, wanted(relative="all")).descriptors
+    np.testing.assert_allclose(every, changed, atol=1e-6)

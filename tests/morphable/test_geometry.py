@@ -72,7 +72,7 @@ def test_landmarks_come_from_where_they_were(seed: int, yaw: float, pitch: float
 
 def test_what_was_found_counts_more_than_the_model() -> None:
     source = packed(np.random.default_rng(1))
-    elsewhere = landmarks(source) + (3.0, -2.0)
+    elsewhere = landmarks(source) + np.array([3.0, -2.0])
     target = moved(source, packed(np.random.default_rng(2), roll=10))
     field = Geometry(source, elsewhere, SIZE)(layout.descriptor(target[None])[0])
     nose = landmarks(target)[30] + _turned((3.0, -2.0), 10)
@@ -120,7 +120,7 @@ def test_a_mouth_that_opens_shows_what_the_portrait_has_not() -> None:
     cheek = points[[2, 31, 48]].mean(0).round().astype(int)
     assert opened[2, cheek[1], cheek[0]] > 0.9
     # Once it is closed, lip meets lip.
-    upper, lower = (landmarks(source)[point] + (0, away) for point, away in ((62, -3), (66, 3)))
+    upper, lower = (landmarks(source)[point] + np.array([0, away]) for point, away in ((62, -3), (66, 3)))
     came = at(closed, lower[None])[0, 1] - at(closed, upper[None])[0, 1]
     assert came == pytest.approx((points[66] - points[62])[1], rel=0.15)
 
