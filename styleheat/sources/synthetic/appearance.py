@@ -87,7 +87,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     xr = (side - head.eye_x) / head.eye_half
     shade += 0.14 * bump(side - head.eye_x * 0.95, 0.17) * bump(v - EYE_ROW - 0.03, 0.09)
     shade += 0.13 * bump(side - 0.175, 0.05) * bump(v - EYE_ROW - 0.02, 0.08)
-    shade += 0.30 * bump(v - EYE_ROW - 0.066, 0.010) * step(1.25, 0.75, np.abs(xr))  # crease of the upper lid
+    shade += 0.14 * bump(v - EYE_ROW - 0.066, 0.010) * step(1.25, 0.75, np.abs(xr))  # crease of the upper lid
     shade += (
         (0.07 + 0.10 * i.age) * bump(v - EYE_ROW + 0.085 - 0.03 * xr**2, 0.018) * step(1.2, 0.6, np.abs(xr))
     )  # under the eye

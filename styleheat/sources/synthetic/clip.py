@@ -50,7 +50,7 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
     identity = Identity.random(rng, male, age)
     look = Look.random(rng, man, age)
     manner = Manner(
-        articulation=float(rng.uniform(1.1, 1.9)),
+        articulation=float(rng.uniform(1.2, 2.2)),
         rounding=float(rng.uniform(0.85, 1.1)),
         head=float(rng.uniform(0.8, 1.15)),
         nods=float(rng.uniform(0.5, 1.3)),

@@ -17,7 +17,7 @@ EYE_ROW, MOUTH_ROW = 0.04, -0.62
 """Heights of the closed eyes' and of the closed mouth's line."""
 
 CONTROLS = (
-    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips) .. 1.9 wide open
+    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips) .. 2.2 wide open
     "close",  # 0 .. 1 lips brought together, whatever the jaw does
     "round",  # 0 .. 1 corners in, lips forward
     "spread",  # 0 .. 1 corners out
@@ -533,8 +533,8 @@ def _deform(
         thick = 0.020 - 0.014 * rim
         ball = math.sqrt(max((radius + thick) ** 2 - x * x - y * y, 0.0)) + eye_z
         # the fold above the upper lid
-        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - 0.7 * closed) * max(0.0, 1 - abs(xr / 1.15) ** 3)
-        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - 0.5 * closed) * max(0.0, 1 - abs(xr / 1.3) ** 3)
+        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - closed) * max(0.0, 1 - abs(xr / 1.15) ** 3)
+        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - closed) * max(0.0, 1 - abs(xr / 1.3) ** 3)
         lying = ball - 0.020 * crease + fold * hood
         out[index, 2] += (lying - out[index, 2]) * eye_table[n, 6]
     return out

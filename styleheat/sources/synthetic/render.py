@@ -448,20 +448,20 @@ class Renderer:
             )
 
         tongue = self.tongue.vertices.copy()
-        tongue[:, 1] += 0.05 * get["tongue"] + 0.012
+        tongue[:, 1] += 0.05 * get["tongue"] + 0.020
         tongue[:, 2] += 0.10 * get["tongue"]
         # Rounded lips come forward of the teeth: less light reaches them.
         bright = 0.95 - 0.65 * get["round"]
         parts = (
             (self.lower_teeth, with_jaw(self.lower_teeth.vertices), 0.85 * bright, 0.10),
             (self.upper_teeth, self.upper_teeth.vertices, 1.15 * bright, 0.05),
-            (self.tongue, with_jaw(tongue, 0.85), 0.85, 0.12),
+            (self.tongue, with_jaw(tongue, 0.90), 1.15, 0.10),
         )
         for mesh, points, strength, soft in parts:
             light = self._soft_light(len(points), strength)
             depth_in = np.clip((points[:, 2] - (head.lip_z - 0.40)) / 0.35, 0.10, 1) ** 1.7
             if mesh is self.tongue:
-                depth_in = 0.30 + 0.70 * depth_in
+                depth_in = 0.40 + 0.60 * depth_in
             narrow = 1 - 0.90 * np.clip(np.abs(points[:, 0]) / (head.mouth_half * (1 - 0.25 * get["round"])), 0, 1) ** 2
             light *= (depth_in * narrow)[:, None].astype(np.float32)
             shade_below(points, upper[:, 0].copy(), upper[:, 1].copy(), soft, 0.40, light)

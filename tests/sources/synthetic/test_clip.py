@@ -124,4 +124,4 @@ def test_conversation_stays_within_natural_bounds_and_moves() -> None:
         # no faster than 150 degrees a second
         assert np.abs(np.diff(degrees, axis=0)).max() < 6
         assert motion[:, INDEX["blink"]].max() > 0.9
-        assert np.ptp(motion[:, INDEX["jaw"]]) > 0.15 and motion[:, INDEX["jaw"]].max() <= 1.9
+        assert np.ptp(motion[:, INDEX["jaw"]]) > 0.15 and motion[:, INDEX["jaw"]].max() <= 2.2
