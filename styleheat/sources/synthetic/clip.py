@@ -57,7 +57,7 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
         brows=float(rng.uniform(0.5, 1.6)),
         smile=float(np.clip(0.12 + 0.14 * rng.normal(), -0.1, 0.4)),
         blink_every=float(rng.uniform(1.8, 4.2)),
-        lids=float(np.clip(0.12 + 0.15 * rng.normal(), -0.25, 0.35)),
+        lids=float(np.clip(0.04 + 0.14 * rng.normal(), -0.25, 0.35)),
         gestures=float(rng.uniform(0.5, 1.6)),
     )
     voice = f"{rng.choice(_ACCENTS)}+{rng.choice(_MEN if man else _WOMEN)}"

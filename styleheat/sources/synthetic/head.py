@@ -180,7 +180,7 @@ class Head:
         self.identity = i = identity
         self.eye_x = 0.312 + 0.011 * i.eye_distance
         self.eye_half = 0.153 + 0.008 * i.eye_width - 0.004 * i.male
-        self.eye_top = 0.052 + 0.008 * i.eye_open - 0.008 * i.age
+        self.eye_top = 0.052 + 0.008 * i.eye_open - 0.006 * i.age
         self.eye_bottom = 0.040 + 0.004 * i.eye_open
         self.eye_tilt = 0.09 + 0.07 * i.eye_tilt
         self.eye_radius = 0.165
