@@ -203,7 +203,7 @@ def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> 
         if chin:
             place, turn = np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25)
         elif prop.kind == "lips":
-            place, turn = np.array([0.55, -1.75 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
+            place, turn = np.array([0.55, -1.85 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
         else:
             place, turn = np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05)
         parts = _placed([*hand, arm], turn, place * [side, 1, 1], mirrored, 1.0)
