@@ -17,7 +17,7 @@ TURN_SPEED = 95.0
 EXPRESSIONS: dict[str, dict[str, float]] = {
     "smile": {"smile": 0.85, "spread": 0.15},
     "grin": {"smile": 1.0, "upper": 0.6, "lower": 0.45, "spread": 0.3, "squint": 0.45},
-    "laugh": {"smile": 0.95, "upper": 0.6, "lower": 0.3, "jaw": 0.45, "squint": 0.7, "brow": 0.25},
+    "laugh": {"smile": 0.95, "upper": 0.6, "lower": 0.3, "jaw": 0.7, "squint": 0.7, "brow": 0.25},
     "surprise": {"brow": 1.6, "wide": 0.9, "jaw": 0.35},
     "brows": {"brow": 1.4, "wide": 0.25},
     "worry": {"brow": 0.6, "furrow": 0.8, "frown": 0.5},
@@ -34,8 +34,9 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
 }
 """Expressions that are laid over the mouth's speech: what each adds at full strength."""
 GRIMACES: dict[str, dict[str, float]] = {
-    "gape": {"jaw": 1.8, "upper": 0.15, "brow": 1.0, "wide": 0.4},
-    "shout": {"jaw": 1.45, "spread": 0.5, "upper": 0.6, "lower": 0.5, "squint": 0.4},
+    "gape": {"jaw": 2.2, "upper": 0.15, "brow": 1.0, "wide": 0.4},
+    "shout": {"jaw": 1.7, "spread": 0.5, "upper": 0.6, "lower": 0.5, "squint": 0.4},
+    "yawn": {"jaw": 2.1, "squint": 0.5, "blink": 0.6, "brow": 0.5},
     "whistle": {"jaw": 0.25, "round": 1.05},
     "teeth": {"jaw": 0.05, "spread": 0.6, "smile": 0.5, "upper": 0.75, "lower": 0.75},
     "press": {"jaw": 0.08, "close": 1.0, "press": 1.0},

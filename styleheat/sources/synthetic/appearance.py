@@ -1,10 +1,6 @@
-"""What a head looks like: colours of skin, eyes, hair and clothes painted into textures.
-
-Colours are chosen as a display shows them (0 .. 1) and squared into linear light, see `raster.develop`.
-"""
+"""Textures in linear light: skin, eyes, teeth, clothes, painted by a person's look."""
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,117 +8,10 @@ from scipy.ndimage import gaussian_filter
 
 from styleheat.sources.synthetic.body import EYE_REACH, IRIS, TRUNK_COLUMNS, TRUNK_ROWS
 from styleheat.sources.synthetic.head import COLUMNS, EYE_ROW, HEIGHTS, MOUTH_ROW, ROWS, Head, bump, step
-from styleheat.sources.synthetic.wear import Glasses, Hat
+from styleheat.sources.synthetic.look import Look, beard_area, hairline_height, has_fringe, linear
 
 TEXELS = 3
 """Texels a side of a grid cell of the skin."""
-
-_SKINS = (
-    (0.95, 0.80, 0.72), (0.93, 0.76, 0.66), (0.89, 0.70, 0.58), (0.86, 0.66, 0.52), (0.80, 0.60, 0.46),
-    (0.72, 0.52, 0.38), (0.62, 0.43, 0.31), (0.52, 0.35, 0.25), (0.43, 0.28, 0.20), (0.36, 0.235, 0.175),
-)  # fmt: skip
-_HAIRS = {
-    "black": (0.10, 0.085, 0.08), "dark": (0.20, 0.145, 0.11), "brown": (0.33, 0.225, 0.15),
-    "light": (0.50, 0.37, 0.24), "blond": (0.70, 0.56, 0.37), "red": (0.50, 0.25, 0.13),
-    "grey": (0.52, 0.51, 0.50), "white": (0.78, 0.77, 0.75),
-}  # fmt: skip
-_IRISES = (
-    (0.30, 0.19, 0.11),
-    (0.22, 0.14, 0.09),
-    (0.36, 0.48, 0.58),
-    (0.38, 0.43, 0.30),
-    (0.45, 0.34, 0.20),
-    (0.44, 0.50, 0.52),
-)
-STYLES = ("bald", "receding", "buzz", "short", "crop", "quiff", "curly", "bob", "long", "wavy", "tied", "afro")
-_STYLE_ODDS = {  # of a man and of a woman
-    "bald": (1.2, 0), "receding": (1.2, 0), "buzz": (1.3, 0.1), "short": (2.4, 0.4), "crop": (1.8, 0.4),
-    "quiff": (1.8, 0.2), "curly": (1.0, 1.4), "bob": (0.1, 1.8), "long": (0.3, 2.6), "wavy": (0.2, 2.0),
-    "tied": (0.3, 2.2), "afro": (0.4, 0.6),
-}  # fmt: skip
-COVERS_EARS = ("bob", "long", "wavy", "curly")
-CLOTHES = ("tee", "vneck", "shirt", "jacket", "turtleneck", "scoop")
-
-
-@dataclass
-class Look:
-    """A person's colours and styles; colours as displayed."""
-
-    male: bool
-    age: float
-    skin: np.ndarray
-    lips: np.ndarray
-    iris: np.ndarray
-    hair: np.ndarray
-    style: str
-    hairline: float
-    part: float
-    beard: str  # "none", "stubble", "moustache", "goatee", "full"
-    brow_thickness: float
-    glasses: Glasses | None
-    hat: Hat | None
-    freckles: float
-    makeup: float
-    clothes: str
-    cloth: np.ndarray
-    cloth2: np.ndarray
-
-    @classmethod
-    def random(cls, rng: np.random.Generator, male: bool, age: float) -> "Look":
-        tone = rng.uniform(0, len(_SKINS) - 1)
-        low = int(min(tone, len(_SKINS) - 2))
-        skin = np.array(_SKINS[low]) * (1 - (tone - low)) + np.array(_SKINS[low + 1]) * (tone - low)
-        skin = np.clip(skin + rng.normal(size=3) * 0.010, 0, 1)
-        dark = tone > 5.5
-        names = ["black", "dark"] if dark else ["black", "dark", "brown", "light", "blond", "red"]
-        hair = str(rng.choice(names))
-        if age > 0.6 and rng.random() < 0.6:
-            hair = str(rng.choice(["grey", "white", "grey"]))
-        odds = np.array([_STYLE_ODDS[style][0 if male else 1] for style in STYLES])
-        if not dark:
-            odds[STYLES.index("afro")] *= 0.1
-        if age < 0.35:
-            odds[STYLES.index("bald")] *= 0.4
-            odds[STYLES.index("receding")] *= 0.2
-        style = str(rng.choice(STYLES, p=odds / odds.sum()))
-        beard = (
-            str(rng.choice(["none", "stubble", "moustache", "goatee", "full"], p=[0.42, 0.22, 0.07, 0.09, 0.20]))
-            if male
-            else "none"
-        )
-        iris = np.array(_IRISES[rng.integers(2)] if dark or hair == "black" else _IRISES[rng.integers(len(_IRISES))])
-        glasses, hat = Glasses.random(rng), Hat.random(rng, male)
-        makeup = 0.0 if male else float(np.clip(rng.normal() * 0.35 + 0.35, 0, 1))
-        red = np.array([0.80, 0.52, 0.50]) * (1 - 0.15 * rng.random())
-        lips = (
-            skin * red * (1 - 0.45 * makeup)
-            + 0.45 * makeup * np.array([0.68, 0.20, 0.24])
-            + np.array([0.06, 0.02, 0.02])
-        )
-        hue, value = rng.uniform(0, 180), rng.uniform(40, 225)
-        cloth = hsv(hue, rng.uniform(10, 130), value)
-        cloth2 = hsv(rng.uniform(0, 180), rng.uniform(0, 60), rng.uniform(190, 245))
-        return cls(
-            male=male, age=age, skin=skin, lips=np.clip(lips, 0, 1), iris=iris,
-            hair=np.clip(np.array(_HAIRS[hair]) * rng.uniform(0.85, 1.15), 0, 1), style=style,
-            hairline=float(rng.normal() * 0.03), part=float(rng.choice([-1, 1]) * rng.uniform(0.02, 0.28)), beard=beard,
-            brow_thickness=float(np.clip(1.0 + 0.25 * rng.normal() + (0.2 if male else -0.2), 0.5, 1.6)),
-            glasses=glasses if rng.random() < 0.22 + 0.2 * age else None,
-            hat=hat if rng.random() < 0.2 else None,
-            freckles=float(max(0.0, rng.normal() * 0.5 - 0.1)) * (not dark), makeup=makeup,
-            clothes=str(rng.choice(CLOTHES, p=[0.28, 0.14, 0.20, 0.20, 0.08, 0.10])), cloth=cloth, cloth2=cloth2,
-        )  # fmt: skip
-
-
-def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
-    """A display colour (3,) 0 .. 1 of hue 0 .. 180, saturation and value 0 .. 255."""
-    pixel = np.array([[[hue, saturation, value]]], np.uint8)
-    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0] / 255.0
-
-
-def linear(colour: np.ndarray) -> np.ndarray:
-    """Display value to linear light."""
-    return np.asarray(colour, np.float64) ** 2
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], width: float | tuple[float, ...]) -> np.ndarray:
@@ -164,7 +53,17 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     )
     base = look.skin
     out = np.ones((*shape, 3)) * base
-    out *= (1 + 0.012 * grain + 0.014 * pores + 0.016 * blotch + 0.022 * patch)[..., None]
+    rough = 1 + 1.2 * i.age
+    out *= (1 + 0.012 * grain + 0.014 * rough * pores + 0.016 * rough * blotch + 0.022 * patch)[..., None]
+    for _ in range(int(rng.poisson(14 * max(0.0, i.age - 0.4) ** 2 * 10))):  # age spots
+        sx, sy, radius = rng.uniform(-0.62, 0.62), rng.uniform(-0.9, 0.95), rng.uniform(0.012, 0.045)
+        spot = bump(np.hypot(x - sx, (v - sy) * rng.uniform(0.7, 1.3)) + 0.012 * blotch, radius) * front
+        out *= 1 - (rng.uniform(0.2, 0.7) * spot)[..., None] * np.array([0.18, 0.28, 0.34])
+    if i.age < 0.35 and rng.random() < 0.3:  # pimples
+        for _ in range(int(rng.integers(3, 16))):
+            sx, sy = rng.uniform(-0.5, 0.5), rng.choice([rng.uniform(0.4, 0.8), rng.uniform(-1.0, -0.3)])
+            spot = bump(np.hypot(x - sx, v - sy), rng.uniform(0.010, 0.018)) * front
+            out *= 1 - (rng.uniform(0.4, 1.0) * spot)[..., None] * np.array([0.02, 0.26, 0.24])
     # Blood: cheeks, nose, ears' side, chin, around the eyes; the beard's shadow is bluish.
     red = np.zeros(shape)
     red += (0.55 + 0.35 * look.makeup) * bump(side - 0.42, 0.17) * bump(v + 0.20, 0.16) * front
@@ -188,7 +87,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     xr = (side - head.eye_x) / head.eye_half
     shade += 0.14 * bump(side - head.eye_x * 0.95, 0.17) * bump(v - EYE_ROW - 0.03, 0.09)
     shade += 0.13 * bump(side - 0.175, 0.05) * bump(v - EYE_ROW - 0.02, 0.08)
-    shade += 0.30 * bump(v - EYE_ROW - 0.066, 0.010) * step(1.25, 0.75, np.abs(xr))  # crease of the upper lid
+    shade += 0.14 * bump(v - EYE_ROW - 0.066, 0.010) * step(1.25, 0.75, np.abs(xr))  # crease of the upper lid
     shade += (
         (0.07 + 0.10 * i.age) * bump(v - EYE_ROW + 0.085 - 0.03 * xr**2, 0.018) * step(1.2, 0.6, np.abs(xr))
     )  # under the eye
@@ -199,18 +98,31 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     shade += 0.17 * bump(side - 0.163 * wide, 0.018) * bump(v - tip + 0.020, 0.055)
     shade += 0.20 * bump(x, 0.12) * bump(v - tip + 0.105, 0.022)
     fold_x = 0.180 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
-    shade += (0.08 + 0.16 * i.age) * bump(side - fold_x, 0.018) * step(-0.36, -0.43, v) * step(-0.68, -0.55, v)
+    shade += (0.07 + 0.30 * i.age**1.3) * bump(side - fold_x, 0.018) * step(-0.36, -0.43, v) * step(-0.68, -0.55, v)
     mouth = head.mouth_half
-    shade += (0.05 + 0.08 * i.age) * bump(side - mouth - 0.035, 0.02) * step(-0.60, -0.66, v) * step(-0.84, -0.72, v)
+    shade += (
+        (0.04 + 0.22 * i.age**1.5) * bump(side - mouth - 0.035, 0.02) * step(-0.60, -0.66, v) * step(-0.84, -0.72, v)
+    )
     shade += 0.13 * bump(x, 0.14) * bump(v + 0.765, 0.024)
     shade += 0.06 * bump(x, 0.016) * bump(v - MOUTH_ROW - 0.13, 0.05)
     # Forehead lines, crow's feet.
     wave = 0.012 * np.sin(x * 9 + 1.3) + 0.010 * blotch * 0.3
-    for line in (0.42, 0.50, 0.58):
-        shade += 0.16 * max(0.0, i.age - 0.25) * bump(v - line - wave, 0.009) * step(0.45, 0.25, side)
+    old, older = max(0.0, i.age - 0.25), max(0.0, i.age - 0.5)
+    for line in 0.36 + 0.075 * np.arange(5) + 0.012 * rng.normal(size=5):
+        bend = wave + 0.02 * np.cos(x * rng.uniform(3, 7) + rng.uniform(0, 6))
+        broken = step(-0.8, 0.6, patch * rng.choice([-1, 1]) + 0.3)
+        shade += rng.uniform(0.1, 0.42) * old * bump(v - line - bend, 0.009) * step(0.48, 0.28, side) * broken
+    # fine wrinkles, bags below the eyes, hollows
+    fine_lines = np.abs(np.sin(26 * (v + 0.25 * side) + 2.2 * blotch + 3 * np.sin(7 * x)))
+    cheeks = bump(side - 0.47, 0.16) * bump(v + 0.35, 0.34) + 0.8 * bump(side - 0.40, 0.12) * bump(v + 0.05, 0.06)
+    shade += 0.30 * older * step(0.90, 1.0, fine_lines) * cheeks
+    shade += 0.30 * old * bump(v - EYE_ROW + 0.145 - 0.05 * xr**2, 0.014) * step(1.1, 0.5, np.abs(xr))
+    shade += 0.16 * old * bump(side - 0.52, 0.10) * bump(v + 0.45, 0.16)
+    for k in range(7):  # above the upper lip
+        shade += 0.24 * older * bump(side - 0.03 - 0.033 * k, 0.006) * bump(v - MOUTH_ROW - 0.12, 0.035)
     for slope in (-0.5, 0.0, 0.5):
         shade += (
-            0.15
+            0.32
             * max(0.0, i.age - 0.3)
             * bump(v - EYE_ROW - slope * (side - 0.46), 0.007)
             * step(0.47, 0.50, side)
@@ -222,8 +134,8 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     bright = 0.05 * bump(x, 0.05) * bump(v + 0.1, 0.2) + 0.04 * bump(side - 0.44, 0.12) * bump(v + 0.05, 0.06)
     out *= 1 + (bright * front)[..., None]
 
-    if has_fringe(look) and look.hat is None:  # its shade on the forehead
-        shaded = step(head.brow_y + 0.02, head.brow_y + 0.12, v) * step(0.62, 0.48, side) * front
+    if has_fringe(look):  # its shade on the forehead
+        shaded = step(EYE_ROW + look.fringe - 0.02, EYE_ROW + look.fringe + 0.08, v) * step(0.62, 0.48, side) * front
         out = out * (1 - 0.62 * shaded[..., None]) + 0.62 * shaded[..., None] * (0.35 * out + 0.35 * look.hair)
 
     # Lips.
@@ -255,53 +167,15 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     out *= 1 - (0.35 * look.makeup * lid)[..., None] * np.array([0.5, 0.75, 0.65])
     stubble = beard_area(look, x, v, head) * (1 - edge)
     shaved = 0.10 if look.male else 0.0
-    strength = {"none": shaved, "stubble": 0.42, "moustache": 0.40, "goatee": 0.45, "full": 0.62}[look.beard]
+    strength = {"none": shaved, "stubble": 0.42, "moustache": 0.40, "full": 0.62, "long": 0.70}.get(look.beard, 0.45)
     roots = np.clip(stubble * (strength * (1 + 0.25 * grain)), 0, 0.8)[..., None]
     out = out * (1 - roots) + (0.35 * out + 0.65 * look.hair * 0.8) * roots
     # The scalp between the hairs: dark, with an uneven border.
-    amount = {"bald": 0.16, "buzz": 0.60, "receding": 0.45}.get(look.style, 0.88)
+    amount = {"bald": 0.16, "buzz": 0.60, "receding": 0.45, "mohawk": 0.45}.get(look.style, 0.88)
     scalp = step(-0.015, 0.055, y - hairline_height(look, np.abs(angle)) + 0.012 * pores)
     dots = np.clip(scalp * amount * (1 + 0.2 * grain), 0, 0.95)[..., None]
     out = out * (1 - dots) + look.hair * 0.75 * dots
     return np.clip(linear(np.clip(out, 0, 1)), 0, 1).astype(np.float32)
-
-
-def beard_area(look: Look, x: np.ndarray, v: np.ndarray, head: Head) -> np.ndarray:
-    """0 .. 1: where a beard grows, for points at x and front height v."""
-    side = np.abs(x)
-    lip = v - MOUTH_ROW
-    moustache = bump(lip - 0.118, 0.042) * step(0.31, 0.24, side)
-    corners = bump(side - head.mouth_half - 0.045, 0.045) * step(-0.50, -0.58, v) * step(-0.95, -0.80, v)
-    chin = step(-0.775, -0.84, v) * step(0.30, 0.20, side) + bump(x, 0.05) * bump(v + 0.755, 0.03)
-    jaw = step(-0.62, -0.74, v - 0.62 * np.clip(side - 0.36, 0, 0.4)) * step(-0.03, -0.15, v)
-    if look.beard == "moustache":
-        return np.clip(moustache, 0, 1)
-    if look.beard == "goatee":
-        return np.clip(moustache + corners + chin, 0, 1)
-    area = np.clip(moustache + corners + chin + jaw, 0, 1)
-    bare = step(0.03, 0.012, np.where(lip < 0, -lip - head.lip_lower * 0.5, lip)) * step(
-        head.mouth_half + 0.02, head.mouth_half - 0.02, side
-    )
-    return area * (1 - bare)
-
-
-def has_fringe(look: Look) -> bool:
-    """Whether the hair is cut straight above the brows."""
-    return look.style == "bob" or (look.style == "long" and look.part < -0.15)
-
-
-def hairline_height(look: Look, angle: np.ndarray) -> np.ndarray:
-    """Height of the hair's border at an angle from the front (0) to the back (pi), decimetres."""
-    knots = [0.0, 0.35, 0.62, 0.85, 1.05, 1.25, 1.42, 1.55, 1.75, 2.1, math.pi]
-    male = [0.70, 0.71, 0.70, 0.60, 0.42, 0.22, 0.05, 0.12, -0.05, -0.42, -0.50]
-    female = [0.68, 0.68, 0.64, 0.54, 0.40, 0.28, 0.20, 0.18, -0.02, -0.45, -0.55]
-    line = np.interp(angle, knots, male if look.male else female)
-    if look.style in ("bald", "receding"):
-        bare = {"bald": 0.9, "receding": 0.24}[look.style]
-        line = line + bare * step(1.25, 0.75, angle) * (1 - 0.4 * bump(angle, 0.25) * (look.style == "receding"))
-        if look.style == "bald":
-            line = np.maximum(line, np.interp(angle, [0, 1.2, 1.5, math.pi], [2.0, 0.5, 0.28, 0.30]))
-    return line + look.hairline * step(1.2, 0.6, angle)
 
 
 def eye_texture(look: Look, rng: np.random.Generator, size: int = 160) -> np.ndarray:

@@ -99,16 +99,17 @@ def teeth(head: Head, upper: np.ndarray, lower: np.ndarray) -> tuple[Mesh, Mesh]
     """The upper and lower rows, shut; the textures run from gum (upper: row 0) to the other gum."""
     top, bottom = MOUTH_ROW + 0.085, MOUTH_ROW - 0.036
     above = _arch(head, 0.212, np.linspace(top, bottom, 5), 0.045, 0.018)
-    below = _arch(head, 0.185, np.linspace(MOUTH_ROW - 0.040, MOUTH_ROW - 0.098, 5), 0.095, 0.004)
+    below = _arch(head, 0.190, np.linspace(MOUTH_ROW - 0.004, MOUTH_ROW - 0.098, 5), 0.095, 0.004)
     return grid_mesh(above, upper, shine=0.5), grid_mesh(below, lower, shine=0.4)
 
 
 def tongue(head: Head, texture: np.ndarray) -> Mesh:
-    """A flattened half ball behind the lower teeth."""
+    """A flattened half ball that fills the lower jaw from behind its teeth backwards."""
     t, p = np.meshgrid(np.linspace(0.0, math.pi, 14), np.linspace(-math.pi, math.pi, 25), indexing="ij")
     x, y, z = np.sin(t) * np.sin(p), np.cos(t), np.sin(t) * np.cos(p)
-    y = y - 0.25 * bump(x, 0.25) * (y > 0)
-    points = np.stack([0.165 * x, MOUTH_ROW - 0.075 + 0.060 * y, head.lip_z - 0.34 + 0.22 * z], -1)
+    x, z = np.sign(x) * np.abs(x) ** 0.7, np.sign(z) * np.abs(z) ** 0.7
+    y = np.where(y > 0, y - 0.30 * bump(x, 0.22), 2.0 * y)
+    points = np.stack([0.205 * x, MOUTH_ROW - 0.085 + 0.075 * y, head.lip_z - 0.39 + 0.28 * z], -1)
     return grid_mesh(points, texture, shine=0.25)
 
 

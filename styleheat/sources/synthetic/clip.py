@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from styleheat.constants import FPS, SAMPLE_RATE
-from styleheat.sources.synthetic.appearance import Look
 from styleheat.sources.synthetic.camera import Camera
 from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
+from styleheat.sources.synthetic.look import Look
 from styleheat.sources.synthetic.motion import Manner, talk
 from styleheat.sources.synthetic.props import Prop
 from styleheat.sources.synthetic.render import Renderer
@@ -45,19 +45,19 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
     seed = _seed(name)
     rng = np.random.default_rng(seed)
     man = bool(rng.random() < 0.5)
-    age = float(np.clip(rng.beta(1.6, 2.2), 0.02, 0.98))
+    age = float(np.clip(rng.beta(1.3, 1.6), 0.02, 0.98))
     male = float(np.clip((0.7 if man else -0.7) + 0.25 * rng.normal(), -1, 1))
     identity = Identity.random(rng, male, age)
     look = Look.random(rng, man, age)
     manner = Manner(
-        articulation=float(rng.uniform(1.1, 1.9)),
+        articulation=float(rng.uniform(1.2, 2.2)),
         rounding=float(rng.uniform(0.85, 1.1)),
         head=float(rng.uniform(0.8, 1.15)),
         nods=float(rng.uniform(0.5, 1.3)),
         brows=float(rng.uniform(0.5, 1.6)),
         smile=float(np.clip(0.12 + 0.14 * rng.normal(), -0.1, 0.4)),
         blink_every=float(rng.uniform(1.8, 4.2)),
-        lids=float(np.clip(0.12 + 0.15 * rng.normal(), -0.25, 0.35)),
+        lids=float(np.clip(0.04 + 0.14 * rng.normal(), -0.25, 0.35)),
         gestures=float(rng.uniform(0.5, 1.6)),
     )
     voice = f"{rng.choice(_ACCENTS)}+{rng.choice(_MEN if man else _WOMEN)}"

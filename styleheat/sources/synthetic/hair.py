@@ -7,9 +7,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from styleheat.sources.synthetic import wear
-from styleheat.sources.synthetic.appearance import Look, beard_area, hairline_height, has_fringe, linear
 from styleheat.sources.synthetic.body import trunk_turn
 from styleheat.sources.synthetic.head import COLUMNS, EYE_LOWER, EYE_ROW, EYE_UPPER, HEIGHTS, SKIN_FACES, Head, step
+from styleheat.sources.synthetic.look import Look, beard_area, hair_colours, hairline_height, has_fringe, linear
 from styleheat.sources.synthetic.raster import vertex_normals
 
 
@@ -51,8 +51,16 @@ def cap_thickness(look: Look) -> float:
     """How far the solid layer under the hairs stands off the skin, decimetres."""
     return {
         "bald": 0.004, "receding": 0.018, "buzz": 0.006, "short": 0.045, "crop": 0.055, "quiff": 0.055, "curly": 0.13,
-        "bob": 0.075, "long": 0.060, "wavy": 0.080, "tied": 0.035, "afro": 0.30,
+        "bob": 0.075, "long": 0.060, "wavy": 0.080, "tied": 0.035, "afro": 0.30, "slick": 0.040, "mop": 0.070,
+        "mohawk": 0.006, "dreads": 0.060, "pony": 0.035,
     }[look.style]  # fmt: skip
+
+
+_CLING = {
+    "tied": 0.9, "pony": 0.9, "receding": 0.8, "slick": 0.7, "short": 0.45, "bob": 0.35, "long": 0.35, "crop": 0.3,
+    "mop": 0.3, "wavy": 0.2,
+}  # fmt: skip
+"""How firmly hair is drawn back to the head that it leaves."""
 
 
 def _unit(v: np.ndarray) -> np.ndarray:
@@ -80,13 +88,14 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         "quiff": 2400,
         "curly": 1700,
         "afro": 2000,
+        "dreads": 260,
     }.get(style, 2600)
     if look.hat is not None:  # as dense as without it
         count = int(count * min(1.0, 1.3 * (chance.sum() / (area * scalp(head, replace(look, hat=None))).sum()) ** 0.8))
         if count < 30:
             return None
     roots = rng.choice(len(skin), count, p=chance / chance.sum())
-    if has_fringe(look) and look.hat is None:
+    if has_fringe(look):
         x, y, z = skin.T
         front = np.flatnonzero((z > 0.45) & (np.abs(x) < 0.52) & (y > 0.58) & (weight > 0.5))
         roots[: count // 4] = rng.choice(front, count // 4)
@@ -102,6 +111,8 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         "curly": 17,
         "afro": 12,
         "wavy": 16,
+        "slick": 8,
+        "mohawk": 6,
     }.get(style, 12)
     gravity, lift, curl, turns = 0.6, 0.35, 0.0, 0.0
     length = np.full(count, 0.5)
@@ -144,26 +155,39 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         if style == "curly" and not look.male:
             length[:] += 0.45 * (1 - 0.5 * top) * (1 - 0.8 * step(0.35, 0.65, depth))
             gravity = 0.8
-    elif style == "tied":
+    elif style == "slick":
+        length[:] = 0.55 + 0.25 * top + 0.08 * rng.random(count)
+        target[:] = np.stack([0.30 * side + 0.1 * clump[:, 0], 0.15 - 0.6 * (1 - top), -1.0 + 0 * side], 1)
+        gravity, lift = 0.35, 0.25
+    elif style == "mohawk":
+        crest = np.abs(side) < 0.17
+        length[:] = np.where(crest, rng.uniform(0.30, 0.55) + 0.06 * rng.random(count), 0.05)
+        target[:] = np.where(crest[:, None], np.stack([0.15 * noise[:, 0], 1 + 0 * side, -0.35 + 0 * side], 1), normal)
+        gravity, lift = 0.05, 1.2
+    elif style == "mop":
+        length[:] = 0.50 + 0.55 * top + 0.06 * rng.random(count)
+        target[:] = np.stack([1.2 * side, -0.5 + 0 * side, depth + 0.2], 1)
+        gravity, lift = 1.3, 0.3
+    elif style in ("tied", "pony"):
         target[:] = _unit(knot - start)
         length[:] = np.linalg.norm(knot - start, axis=1) * 1.20
         gravity, lift = 0.0, 0.05
-    else:  # bob, long, wavy
-        full = {"bob": 1.05, "long": 1.75, "wavy": 1.6}[style] * rng.uniform(0.9, 1.1)
+    else:  # bob, long, wavy, dreads
+        full = {"bob": 1.05, "long": 1.75, "wavy": 1.6, "dreads": 1.3}[style] * rng.uniform(0.9, 1.1)
         length[:] = full + 0.75 * top + 0.15 * rng.random(count) - 0.25 * step(0.3, -0.4, height)
         target[:] = np.stack([sign * 1.0, -0.25 + 0 * side, -0.30 - 0.25 * frontal + 0.25 * (1 - top) * frontal], 1)
         gravity, lift = 1.9, 0.30
         curl, turns = (0.045, 2.4) if style == "wavy" else (0.010, 0.8)
-    cling = {"tied": 0.9, "receding": 0.8, "short": 0.45, "crop": 0.3, "bob": 0.35, "long": 0.35, "wavy": 0.2}.get(
-        style, 0.0
-    )
+    cling = _CLING.get(style, 0.0)
     fringe = np.zeros(count, bool)
-    if has_fringe(look) and look.hat is None:
-        # hair cut straight above the brows
+    if has_fringe(look):
         fringe = (depth > 0.45) & (np.abs(side) < 0.50) & (height > 0.60)
-        down = np.maximum(height - (EYE_ROW + 0.27), 0.1)
+        down = np.maximum(height - (EYE_ROW + look.fringe), 0.1)
         length[fringe] = (down * 1.08 + 0.06 + 0.10 * rng.random(count))[fringe]
-        target[fringe] = np.stack([0.35 * side + 0.12 * clump[:, 1], -0.3 + 0 * side, 0.9 + 0 * side], 1)[fringe]
+        swept = np.where(rng.random() < 0.4, 2.2 * look.part, 0.0)
+        target[fringe] = np.stack([0.35 * side + 0.12 * clump[:, 1] + swept, -0.3 + 0 * side, 0.9 + 0 * side], 1)[
+            fringe
+        ]
     target = _unit(target + 0.13 * noise + 0.16 * clump)
     tree_points = np.concatenate([skin[::2], body])
     tree_normals = np.concatenate([normals[::2], body_normals])
@@ -194,14 +218,14 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
         path.append(shown)
         outward.append(n if k else normal)
         if k < points_count - 1:
-            if style == "tied":
+            if style in ("tied", "pony"):
                 target = np.where(fringe[:, None], target, _unit(knot - position + 0.10 * clump * (1 - t)))
                 length = np.where(fringe, length, np.linalg.norm(knot - position, axis=1) / (1 - t) * 1.05)
             flat = target - np.einsum("ij,ij->i", target, n)[:, None] * n if lift < 0.9 else target
             pull = gravity * (0.35 + 1.6 * t)
             step_direction = flat + normal * (lift * (1 - t) ** 2) + np.array([0.0, -1.0, 0.0]) * pull
             step_direction[fringe, :] += np.array([0.0, -0.9, 0.0]) * t
-            if style in ("bob", "long", "wavy"):
+            if style in ("bob", "long", "wavy", "dreads"):
                 inward = np.stack([-0.22 * position[:, 0], 0 * side, -0.08 * position[:, 2]], 1) * t
                 # hair is brushed out of the face, to the side of the part it started on
                 in_face = (
@@ -215,14 +239,15 @@ def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng
     points = np.stack(path, 1)
     normals_out = np.stack(outward, 1)
     way = np.linspace(0, 1, points_count)[None]
-    thickness = {"buzz": 0.0055, "curly": 0.013, "afro": 0.012, "wavy": 0.012}.get(style, 0.0105)
+    thickness = {"buzz": 0.0055, "curly": 0.013, "afro": 0.012, "wavy": 0.012, "dreads": 0.042}.get(style, 0.0105)
     radius = thickness * (1 - 0.55 * way**2) * rng.uniform(0.7, 1.2, (count, 1))
     streak = 1 + 0.16 * rng.normal(size=(count, 1)) + 0.12 * clump[:, :1]
     tone = np.clip(streak * (0.72 + 0.34 * way), 0.35, 1.6)
     if style in ("curly", "afro"):
         tone = tone * (0.55 + 0.55 * way)
-    colour = linear(look.hair)[None, None] * (tone**1.6)[..., None] * (1 + 0.04 * rng.normal(size=(count, 1, 3)))
-    if style == "tied":
+    colours = hair_colours(look, rng, way[0], clump[:, 0])
+    colour = colours * (tone**1.6)[..., None] * (1 + 0.04 * rng.normal(size=(count, 1, 3)))
+    if style in ("tied", "pony"):
         points, normals_out, radius, colour = _with_bun(points, normals_out, radius, colour, look, rng)
     return Hairs(
         points.astype(np.float32),
@@ -252,12 +277,19 @@ def _with_bun(
     ball = np.cos(swing)[..., None] * first[:, None] + np.sin(swing)[..., None] * second[:, None]
     size = 0.27 * rng.uniform(0.8, 1.0, (count, 1, 1))
     more = centre + ball * size
+    if look.style == "pony":  # a tail, before or behind a shoulder
+        t = np.linspace(0, 1, steps)[None, :, None]
+        way = np.array([np.sign(look.part) * 0.62, -1.1, -0.35]), np.array([np.sign(look.part) * 0.66, -1.9, 0.30])
+        spread = rng.normal(size=(count, 1, 3)) * (0.05 + 0.16 * t * (1 - 0.5 * t))
+        knot = np.array([0.0, 0.35, -1.12])
+        more = (1 - t) ** 2 * knot + 2 * t * (1 - t) * way[0] + t**2 * way[1] + spread
+        ball = _unit(spread + np.array([0, 0.2, 0.5]))
     tone = np.clip(1 + 0.2 * rng.normal(size=(count, 1, 1)), 0.5, 1.5) * np.ones((1, steps, 1))
     return (
         np.concatenate([points, more]),
         np.concatenate([normals, ball]),
         np.concatenate([radius, np.full((count, steps), 0.012)]),
-        np.concatenate([colour, linear(look.hair) * tone]),
+        np.concatenate([colour, hair_colours(look, rng, np.linspace(0.4, 1, steps), np.sin(7 * axis[:, 0])) * tone]),
     )
 
 
@@ -312,13 +344,19 @@ def beard(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs | None:
     weight = beard_area(look, skin[:, 0], v, head) * (head.front.ravel() > 0.02)
     cell = np.gradient(head.flat, axis=0), np.gradient(head.flat, axis=1)
     chance = np.where(weight > 0.25, weight, 0) * np.linalg.norm(np.cross(cell[0], cell[1]), axis=-1).ravel()
-    count = {"moustache": 420, "goatee": 900}.get(look.beard, 2200)
+    count = {"moustache": 420, "handlebar": 600, "goatee": 900, "soul patch": 200, "chin strap": 900}.get(
+        look.beard, 2200
+    )
     roots = rng.choice(len(skin), count, p=chance / chance.sum())
     normals = vertex_normals(skin.astype(np.float32), SKIN_FACES)[roots]
     lip = v[roots] + 0.62
     down = np.stack([0.25 * np.sign(skin[roots, 0]) * np.where(lip > 0, 2.4, 0.6), np.full(count, -0.9), 0 * lip], 1)
-    direction = _unit(down + 0.45 * normals + 0.22 * rng.normal(size=(count, 3)))
-    length = np.where(lip > 0, 0.085, 0.13) * rng.uniform(0.6, 1.1, count) * weight[roots] ** 0.5
+    stand = 0.15 if look.beard == "long" else 0.45
+    direction = _unit(down + stand * normals + 0.22 * rng.normal(size=(count, 3)))
+    long = np.full(count, rng.uniform(0.7, 1.6 if look.beard == "full" else 1.2))
+    if look.beard == "long":  # only what grows below the mouth
+        long = np.where((lip < -0.12) | (np.abs(skin[roots, 0]) > 0.42), rng.uniform(2.2, 4.5), 1.2)
+    length = np.where(lip > 0, 0.085, 0.13) * long * rng.uniform(0.6, 1.1, count) * weight[roots] ** 0.5
     length = np.where(lip > 0, np.minimum(length, np.maximum(lip - 0.02, 0.02)), length)
     along = np.linspace(0, 1, 3)[None, :, None]
     offset = (
@@ -330,9 +368,9 @@ def beard(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs | None:
     radius = np.array([0.0075, 0.007, 0.0025])[None] * np.ones((count, 1))
     index = np.repeat(roots[:, None], 3, 1).astype(np.int32)
     offset = offset.astype(np.float32)
-    return SkinHairs(
-        index, offset, offset, radius.astype(np.float32), (linear(look.hair) * tone).astype(np.float32), 0.75
-    )
+    grey = rng.random((count, 1, 1)) < min(1.0, 1.4 * look.grey)  # beards turn grey before the head does
+    colour = np.where(grey, linear(np.array([0.72, 0.71, 0.70])), linear(look.hair))
+    return SkinHairs(index, offset, offset, radius.astype(np.float32), (colour * tone).astype(np.float32), 0.75)
 
 
 def lashes(head: Head, look: Look) -> list[SkinHairs]:

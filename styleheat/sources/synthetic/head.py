@@ -17,7 +17,7 @@ EYE_ROW, MOUTH_ROW = 0.04, -0.62
 """Heights of the closed eyes' and of the closed mouth's line."""
 
 CONTROLS = (
-    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips) .. 1.9 wide open
+    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips) .. 2.2 wide open
     "close",  # 0 .. 1 lips brought together, whatever the jaw does
     "round",  # 0 .. 1 corners in, lips forward
     "spread",  # 0 .. 1 corners out
@@ -180,16 +180,16 @@ class Head:
         self.identity = i = identity
         self.eye_x = 0.312 + 0.011 * i.eye_distance
         self.eye_half = 0.153 + 0.008 * i.eye_width - 0.004 * i.male
-        self.eye_top = 0.052 + 0.008 * i.eye_open
+        self.eye_top = 0.052 + 0.008 * i.eye_open - 0.006 * i.age
         self.eye_bottom = 0.040 + 0.004 * i.eye_open
         self.eye_tilt = 0.09 + 0.07 * i.eye_tilt
         self.eye_radius = 0.165
         self.brow_y = EYE_ROW + 0.225 + 0.014 * i.brow_height - 0.012 * i.male
-        self.nose_y = -0.335 - 0.026 * i.nose_length - 0.010 * i.male
+        self.nose_y = -0.330 - 0.020 * i.age - 0.026 * i.nose_length - 0.010 * i.male
         self.nose_w = 1 + 0.11 * i.nose_width + 0.05 * i.male
         self.mouth_half = 0.258 + 0.017 * i.mouth_width
-        self.lip_upper = 0.072 + 0.013 * i.lip_upper - 0.006 * i.male
-        self.lip_lower = 0.094 + 0.013 * i.lip_lower - 0.006 * i.male
+        self.lip_upper = 0.075 + 0.013 * i.lip_upper - 0.006 * i.male - 0.014 * i.age
+        self.lip_lower = 0.096 + 0.013 * i.lip_lower - 0.006 * i.male - 0.010 * i.age
         self.flat = self._sculpt()
         self._masks()
         self.shapes = np.ascontiguousarray(
@@ -298,7 +298,14 @@ class Head:
         # Folds from the nose's wings to the mouth's corners, deeper with age.
         fold_x = 0.175 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
         fold = bump(side - fold_x, 0.026) * step(-0.36, -0.44, v) * step(-0.72, -0.60, v)
-        z -= f * (0.006 + 0.012 * i.age) * fold
+        z -= f * (0.006 + 0.018 * i.age) * fold
+        # Age: bags below the eyes, hollow cheeks and temples, jowls.
+        z += f * 0.016 * i.age * bump(side - self.eye_x, 0.13) * bump(v - EYE_ROW + 0.125, 0.042)
+        z -= f * 0.026 * i.age * hollow + f * 0.020 * i.age * bump(side - 0.62, 0.10) * bump(v - 0.35, 0.20)
+        jowl = i.age**2 * bump(side - 0.40, 0.11) * bump(v + 0.88, 0.12) * f
+        y -= 0.050 * jowl
+        x += np.sign(x) * 0.035 * jowl
+        z += 0.020 * jowl
         # Length acts on all that is below the brows.
         y = np.where(y < 0.25, 0.25 + (y - 0.25) * (1 + 0.030 * i.length), 0.25 + (y - 0.25) * (1 + 0.02 * i.length))
         z = z * (1 - 0.012 * i.width)
@@ -526,8 +533,8 @@ def _deform(
         thick = 0.020 - 0.014 * rim
         ball = math.sqrt(max((radius + thick) ** 2 - x * x - y * y, 0.0)) + eye_z
         # the fold above the upper lid
-        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - 0.7 * closed) * max(0.0, 1 - abs(xr / 1.15) ** 3)
-        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - 0.5 * closed) * max(0.0, 1 - abs(xr / 1.3) ** 3)
+        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - closed) * max(0.0, 1 - abs(xr / 1.15) ** 3)
+        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - closed) * max(0.0, 1 - abs(xr / 1.3) ** 3)
         lying = ball - 0.020 * crease + fold * hood
         out[index, 2] += (lying - out[index, 2]) * eye_table[n, 6]
     return out

@@ -102,7 +102,7 @@ SHAPE_OF = {name: (shape,) for shape, names in _PHONEMES.items() for name in nam
 
 
 LIMITS = {
-    "jaw": (0.0, 1.9), "round": (0.0, 1.15), "spread": (0.0, 1.1), "smile": (-0.3, 1.1), "upper": (0.0, 1.1),
+    "jaw": (0.0, 2.2), "round": (0.0, 1.15), "spread": (0.0, 1.1), "smile": (-0.3, 1.1), "upper": (0.0, 1.1),
     "lower": (0.0, 1.1), "brow": (-1.0, 1.7), "furrow": (-0.3, 1.2), "squint": (0.0, 1.0), "wide": (0.0, 1.0),
     "frown": (0.0, 1.2), "sideways": (-1.0, 1.0), "cock": (-1.0, 1.0), "sneer": (0.0, 1.0), "wink": (-1.0, 1.0),
 }  # fmt: skip

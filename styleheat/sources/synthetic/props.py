@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.sources.synthetic.appearance import linear
 from styleheat.sources.synthetic.body import Mesh, grid_mesh
 from styleheat.sources.synthetic.head import MOUTH_ROW, Head
+from styleheat.sources.synthetic.look import linear
 
 KINDS = {
     "none": 0.80, "stand": 0.04, "studio": 0.03, "held": 0.035, "chin": 0.03, "lips": 0.025, "cheek": 0.015,
@@ -203,7 +203,7 @@ def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> 
         if chin:
             place, turn = np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25)
         elif prop.kind == "lips":
-            place, turn = np.array([0.55, -1.75 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
+            place, turn = np.array([0.55, -1.85 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
         else:
             place, turn = np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05)
         parts = _placed([*hand, arm], turn, place * [side, 1, 1], mirrored, 1.0)

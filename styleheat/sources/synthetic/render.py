@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from styleheat.sources.synthetic import appearance, body, hair, wear
-from styleheat.sources.synthetic.appearance import Look
 from styleheat.sources.synthetic.background import background
 from styleheat.sources.synthetic.body import Mesh
 from styleheat.sources.synthetic.camera import Camera, Film
@@ -32,6 +31,8 @@ from styleheat.sources.synthetic.head import (
     Identity,
     step,
 )
+from styleheat.sources.synthetic.light import CAMERA, CENTRE, bake, harmonics, light_hairs, light_mesh, shade_below
+from styleheat.sources.synthetic.look import COVERS_EARS, Look, linear
 from styleheat.sources.synthetic.props import Prop, prop_meshes
 from styleheat.sources.synthetic.raster import (
     compiled,
@@ -40,23 +41,16 @@ from styleheat.sources.synthetic.raster import (
     draw_glow,
     draw_hairs,
     draw_mesh,
-    nearest_depth,
     vertex_normals,
 )
 from styleheat.sources.synthetic.scene import Scene
 
-CAMERA = 11.0
-"""Distance of the camera in decimetres."""
 VIEW = 3.7
 """Decimetres that the picture shows at the head's distance: the face takes half of its height."""
-CENTRE = -0.16
-"""Height in decimetres of what the picture's middle shows."""
 SAMPLES = 2
 """Samples across and down a pixel."""
 MARGIN = 0.12
 """Decimetres of background beyond each edge of the picture, which a moving camera shows."""
-DIRECTIONS = 56
-"""Directions in which each vertex's sight of the sky is measured, once per person."""
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -66,59 +60,6 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     return (about_z @ about_x @ about_y).astype(np.float32)
-
-
-def _harmonics(directions: np.ndarray) -> np.ndarray:
-    """The nine real spherical harmonics up to degree 2, unnormalised, of unit vectors (N, 3): (N, 9)."""
-    x, y, z = directions.T
-    return np.stack([np.ones_like(x), x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], 1)
-
-
-def bake(meshes: list[Mesh], occluders: list[Mesh]) -> None:
-    """Measure for each vertex what share of the sky it sees (`occlusion`), and the visibility of a light by its
-    direction as nine coefficients of `_harmonics` (`visibility`), by shadow maps from evenly spread directions."""
-    k = np.arange(DIRECTIONS) + 0.5
-    polar, around = np.arccos(1 - 2 * k / DIRECTIONS), math.pi * (1 + math.sqrt(5)) * k
-    directions = np.stack([np.cos(around) * np.sin(polar), np.cos(polar), np.sin(around) * np.sin(polar)], 1)
-    directions = directions[(directions[:, 2] > -0.75) & (directions[:, 1] > -0.8)]
-    size, extent = 224, 2.6
-    vertices = np.concatenate([m.vertices for m in meshes])
-    normals = np.concatenate([vertex_normals(m.vertices, m.faces) for m in meshes])
-    seen = np.zeros((len(directions), len(vertices)), np.float32)
-    for d, direction in enumerate(directions):
-        across = np.cross([0.12, 1.0, 0.05], direction)
-        across /= np.linalg.norm(across)
-        frame = np.stack([across, np.cross(direction, across), direction]).astype(np.float32)
-
-        def view(points: np.ndarray, frame: np.ndarray = frame) -> np.ndarray:
-            p = (points - np.array([0, -0.35, 0], np.float32)) @ frame.T
-            return np.stack([(p[:, 0] / extent + 0.5) * size, (p[:, 1] / extent + 0.5) * size, -p[:, 2]], 1).astype(
-                np.float32
-            )
-
-        depth = np.full((size, size), 1e9, np.float32)
-        for mesh in occluders:
-            nearest_depth(view(mesh.vertices), mesh.faces, depth)
-        p = view(vertices + 0.012 * normals)
-        total = np.zeros(len(p), np.float32)
-        for dx, dy in ((0, 0), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)):
-            column = np.clip((p[:, 0] + dx).astype(int), 0, size - 1)
-            row = np.clip((p[:, 1] + dy).astype(int), 0, size - 1)
-            total += p[:, 2] < depth[row, column] + 0.035
-        seen[d] = total / 5
-    cosine = np.clip(directions @ normals.T, 0, None).astype(np.float32)
-    occlusion = (seen * cosine).sum(0) / np.maximum(cosine.sum(0), 1e-3)
-    basis = _harmonics(directions)
-    inverse = np.linalg.solve(basis.T @ basis + 0.5 * np.eye(9), basis.T).astype(np.float32)
-    # Directions behind the surface say nothing about shadows that others cast on it: count them as open.
-    facing = directions @ normals.T > 0.0
-    visibility = (inverse @ np.where(facing, seen, occlusion[None])).T
-    start = 0
-    for mesh in meshes:
-        stop = start + len(mesh.vertices)
-        mesh.occlusion = occlusion[start:stop].astype(np.float32).copy()
-        mesh.visibility = np.ascontiguousarray(visibility[start:stop], np.float32)
-        start = stop
 
 
 @compiled
@@ -142,116 +83,6 @@ def _project(points: np.ndarray, focal: float, middle: tuple[float, float], out:
         out[n, 0] = middle[0] + focal * points[n, 0] / depth
         out[n, 1] = middle[1] - focal * (points[n, 1] - CENTRE) / depth
         out[n, 2] = depth
-
-
-@compiled
-def _light(
-    points: np.ndarray,
-    normals: np.ndarray,
-    occlusion: np.ndarray,
-    visibility: np.ndarray,
-    shine: np.ndarray,
-    key_basis: np.ndarray,
-    lights: np.ndarray,
-    skin: bool,
-    light: np.ndarray,
-    gloss: np.ndarray,
-) -> None:
-    """Light that vertices send on by diffuse reflection, and their highlights, both (N, 3).
-
-    lights (7, 3): key direction, key colour, sky, ground, rim direction, rim colour, and the key's softness 0 .. 1
-    three times. Skin lets light in that comes out nearby, red furthest: its shading reaches around edges (wrapped
-    diffuse), the more so the larger the lamp.
-    """
-    soft = 0.5 + lights[6, 0]
-    wrap = (0.23 * soft, 0.14 * soft, 0.10 * soft) if skin else (0.12 * soft, 0.12 * soft, 0.12 * soft)
-    edge_of_shadow = 2.3 - 1.2 * lights[6, 0]
-    for n in range(points.shape[0]):
-        nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
-        open_sky = occlusion[n]
-        seen = 0.0
-        for q in range(9):
-            seen += visibility[n, q] * key_basis[q]
-        seen = min(max(edge_of_shadow * (seen - 0.6) + 0.6, 0.0), 1.0)
-        cosine = nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2]
-        rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
-        up = 0.5 + 0.5 * ny
-        # towards the camera
-        vx, vy, vz = -points[n, 0], CENTRE - points[n, 1], CAMERA - points[n, 2]
-        scale = 1 / math.sqrt(vx * vx + vy * vy + vz * vz)
-        vx, vy, vz = vx * scale, vy * scale, vz * scale
-        facing = max(nx * vx + ny * vy + nz * vz, 0.0)
-        edge = (1 - facing) ** 4
-        hx, hy, hz = vx + lights[0, 0], vy + lights[0, 1], vz + lights[0, 2]
-        scale = 1 / math.sqrt(hx * hx + hy * hy + hz * hz)
-        half = max((nx * hx + ny * hy + nz * hz) * scale, 0.0)
-        broad, narrow = half**14, half**56
-        glint = shine[n] * ((0.45 + 1.5 * edge) * broad + 0.55 * narrow) * seen * max(min(cosine * 4, 1.0), 0.0)
-        for q in range(3):
-            w = wrap[q]
-            diffuse = max((cosine + w) / (1 + w), 0.0)
-            diffuse = diffuse * (0.35 * diffuse + 0.65) if skin else diffuse
-            shadow = seen ** (0.85 if q == 0 and skin else 1.0)
-            ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * open_sky ** (0.87 if q == 0 and skin else 1.0)
-            light[n, q] = ambient + lights[1, q] * diffuse * shadow + lights[5, q] * rim * open_sky
-            gloss[n, q] = (
-                glint * lights[1, q]
-                + 0.05 * shine[n] * edge * lights[2, q] * open_sky
-                + 0.3 * shine[n] * rim**4 * lights[5, q] * edge
-            )
-
-
-@compiled
-def _light_hairs(
-    points: np.ndarray, normals: np.ndarray, colour: np.ndarray, lights: np.ndarray, sharp: float, out: np.ndarray
-) -> None:
-    """Colours of hairs (S, P, 3): diffuse by the surface they lie on and by their own direction, and a highlight that
-    runs across them (Kajiya and Kay 1989)."""
-    for s in range(points.shape[0]):
-        count = points.shape[1]
-        for p in range(count):
-            a, b = max(p - 1, 0), min(p + 1, count - 1)
-            tx, ty, tz = (
-                points[s, b, 0] - points[s, a, 0],
-                points[s, b, 1] - points[s, a, 1],
-                points[s, b, 2] - points[s, a, 2],
-            )
-            scale = 1 / math.sqrt(tx * tx + ty * ty + tz * tz + 1e-12)
-            tx, ty, tz = tx * scale, ty * scale, tz * scale
-            nx, ny, nz = normals[s, p, 0], normals[s, p, 1], normals[s, p, 2]
-            along = tx * lights[0, 0] + ty * lights[0, 1] + tz * lights[0, 2]
-            strand = math.sqrt(max(1 - along * along, 0.0))
-            surface = max((nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2] + 0.25) / 1.25, 0.0)
-            hx, hy, hz = lights[0, 0], lights[0, 1], lights[0, 2] + 1.0
-            scale = 1 / math.sqrt(hx * hx + hy * hy + hz * hz)
-            across = (tx * hx + ty * hy + tz * hz) * scale
-            glint = math.sqrt(max(1 - across * across, 0.0)) ** 40 * min(1.0, surface * 1.4)
-            rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
-            up = 0.5 + 0.5 * ny
-            for q in range(3):
-                ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * 0.85
-                diffuse = lights[1, q] * surface * (0.35 + 0.65 * strand)
-                shine = sharp * glint * lights[1, q] * (0.03 + 0.30 * math.sqrt(colour[s, p, q]))
-                out[s, p, q] = colour[s, p, q] * (ambient + diffuse + lights[5, q] * rim * 1.5) + shine
-
-
-@compiled
-def _shade_below(
-    points: np.ndarray, edge_x: np.ndarray, edge_y: np.ndarray, soft: float, darkest: float, light: np.ndarray
-) -> None:
-    """Darken what lies close under an edge (an upper lid on the eye, a lip on the teeth); edge_x increases."""
-    last = edge_x.shape[0] - 1
-    for n in range(points.shape[0]):
-        x = points[n, 0]
-        k = 0
-        while k < last - 1 and edge_x[k + 1] < x:
-            k += 1
-        t = min(max((x - edge_x[k]) / max(edge_x[k + 1] - edge_x[k], 1e-6), 0.0), 1.0)
-        y = edge_y[k] + (edge_y[k + 1] - edge_y[k]) * t
-        s = min(max((y - points[n, 1]) / soft, 0.0), 1.0)
-        factor = darkest + (1 - darkest) * s * s * (3 - 2 * s)
-        for q in range(3):
-            light[n, q] *= factor
 
 
 @dataclass
@@ -313,7 +144,7 @@ class Renderer:
         # hair that hangs beside the face hides the ears
         ears = (
             []
-            if (look.style in appearance.COVERS_EARS and look.hat is None)
+            if (look.style in COVERS_EARS and look.hat is None)
             or (look.hat is not None and look.hat.kind in wear.HIDES_EARS)
             else [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
         )
@@ -390,7 +221,7 @@ class Renderer:
     def _cap(self, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
         """A solid layer under the hairs, so that no skin shines through."""
         look, head = self.look, self.head
-        if look.style in ("bald", "buzz", "receding"):
+        if look.style in ("bald", "buzz", "receding", "mohawk"):
             return None
         amount = hair.scalp(head, look)
         normals = vertex_normals(neutral, SKIN_FACES)
@@ -400,7 +231,7 @@ class Renderer:
         if not inside.any():
             return None
         streaks = np.clip(1 + 0.22 * np.repeat(rng.normal(size=(1, 256)), 64, 0), 0.5, 1.6)[..., None]
-        texture = (appearance.linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
+        texture = (linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
         x = np.tile(np.arange(COLUMNS), ROWS) * (255 / (COLUMNS - 1))
         return Mesh(
             points.astype(np.float32),
@@ -523,12 +354,12 @@ class Renderer:
     def _key_basis(self, turned: bool) -> np.ndarray:
         """Harmonics of the key light's direction, seen from the head or from the trunk."""
         key = self.scene.key[None].astype(np.float64)
-        return _harmonics(key @ self.matrix if turned else key)[0].astype(np.float32)
+        return harmonics(key @ self.matrix if turned else key)[0].astype(np.float32)
 
     def _lit(self, mesh: Mesh, world: np.ndarray, skin_like: bool) -> tuple[np.ndarray, np.ndarray]:
         normals = self._direction(vertex_normals(mesh.vertices, mesh.faces), mesh.turn)
         light, gloss = np.empty_like(world), np.empty_like(world)
-        _light(
+        light_mesh(
             world,
             normals,
             mesh.occlusion,
@@ -565,7 +396,7 @@ class Renderer:
             light = self._soft_light(len(points), 0.98)
             line = skin[EYE_UPPER * COLUMNS : (EYE_UPPER + 1) * COLUMNS]
             line = line[(np.abs(line[:, 0] - sign * head.eye_x) < head.eye_half * 1.05) & (line[:, 2] > 0.3)]
-            _shade_below(points, line[:, 0].copy(), line[:, 1].copy(), 0.055, 0.38, light)
+            shade_below(points, line[:, 0].copy(), line[:, 1].copy(), 0.055, 0.38, light)
             # the corners lie deep, the inner one is red
             across = (points[:, 0] * sign - head.eye_x) / head.eye_half
             light *= (1 - 0.40 * np.clip(np.abs(across) - 0.35, 0, 1))[:, None]
@@ -617,23 +448,23 @@ class Renderer:
             )
 
         tongue = self.tongue.vertices.copy()
-        tongue[:, 1] += 0.05 * get["tongue"] + 0.012
+        tongue[:, 1] += 0.05 * get["tongue"] + 0.020
         tongue[:, 2] += 0.10 * get["tongue"]
         # Rounded lips come forward of the teeth: less light reaches them.
         bright = 0.95 - 0.65 * get["round"]
         parts = (
             (self.lower_teeth, with_jaw(self.lower_teeth.vertices), 0.85 * bright, 0.10),
             (self.upper_teeth, self.upper_teeth.vertices, 1.15 * bright, 0.05),
-            (self.tongue, with_jaw(tongue, 0.85), 0.85, 0.12),
+            (self.tongue, with_jaw(tongue, 0.90), 1.15, 0.10),
         )
         for mesh, points, strength, soft in parts:
             light = self._soft_light(len(points), strength)
             depth_in = np.clip((points[:, 2] - (head.lip_z - 0.40)) / 0.35, 0.10, 1) ** 1.7
             if mesh is self.tongue:
-                depth_in = 0.30 + 0.70 * depth_in
+                depth_in = 0.40 + 0.60 * depth_in
             narrow = 1 - 0.90 * np.clip(np.abs(points[:, 0]) / (head.mouth_half * (1 - 0.25 * get["round"])), 0, 1) ** 2
             light *= (depth_in * narrow)[:, None].astype(np.float32)
-            _shade_below(points, upper[:, 0].copy(), upper[:, 1].copy(), soft, 0.40, light)
+            shade_below(points, upper[:, 0].copy(), upper[:, 1].copy(), soft, 0.40, light)
             world = self._world(points, mesh.turn)
             normals = self._direction(vertex_normals(points, mesh.faces), mesh.turn)
             half = self.scene.key + np.array([0, 0, 1.0])
@@ -649,7 +480,7 @@ class Renderer:
         world = self._world(hairs.points.reshape(-1, 3), turn)
         normals = self._direction(hairs.normals.reshape(-1, 3), turn)
         colour = np.empty(shape, np.float32)
-        _light_hairs(world.reshape(shape), normals.reshape(shape), hairs.colour, self.lights, sharp, colour)
+        light_hairs(world.reshape(shape), normals.reshape(shape), hairs.colour, self.lights, sharp, colour)
         screen = self._screen(world).reshape(shape)
         draw_hairs(screen, hairs.radius * np.float32(self.focal / CAMERA), colour, alpha, image, depth)
 

@@ -82,7 +82,7 @@ def _glasses_place(head: Head, glasses: Glasses) -> tuple[float, float, float]:
 def glasses_frame(head: Head, glasses: Glasses) -> tuple[np.ndarray, np.ndarray]:
     """Rims, bridge and temples as polylines (lines, 33, 3) and their radius (lines, 33), decimetres."""
     middle, height, front = _glasses_place(head, glasses)
-    around = np.linspace(0, 2 * math.pi, 33) if glasses.rim == "full" else np.linspace(-0.12, math.pi + 0.12, 33)
+    around = np.linspace(-0.12, math.pi + 0.12, 33) if glasses.rim == "half" else np.linspace(0, 2 * math.pi, 33)
     s = np.linspace(0, 1, 33)[:, None]
     lines, radius = [], []
     level = int(np.abs(HEIGHTS - 0.12).argmin())
@@ -90,9 +90,8 @@ def glasses_frame(head: Head, glasses: Glasses) -> tuple[np.ndarray, np.ndarray]
     for sign in (-1.0, 1.0):
         out, up = glasses.outline(around)
         x = sign * (middle + out)
-        if glasses.rim != "none":
-            lines.append(np.stack([x, height + up, front - 0.28 * (np.abs(x) - 0.05) ** 2], 1))
-            radius.append(np.full(33, glasses.thick))
+        lines.append(np.stack([x, height + up, front - 0.28 * (np.abs(x) - 0.05) ** 2], 1))
+        radius.append(np.full(33, glasses.thick if glasses.rim != "none" else 0.004))
         end = middle + glasses.half_width
         hinge = np.array([sign * end, height + 0.07 + glasses.lift * 0.7, front - 0.28 * (end - 0.05) ** 2])
         wide = max(temple, end + 0.01)
@@ -116,7 +115,7 @@ def lenses(head: Head, glasses: Glasses) -> list[Mesh]:
     for sign in (-1.0, 1.0):
         rows = []
         for share in inner:
-            x, y = glasses.outline(around[::-1] if sign > 0 else around, share)
+            x, y = glasses.outline(around if sign > 0 else around[::-1], share)
             x = sign * (middle + x)
             rows.append(np.stack([x, height + y, front - 0.28 * (np.abs(x) - 0.05) ** 2 + 0.03 * (1 - share**2)], 1))
         out.append(grid_mesh(np.stack(rows), np.ones((2, 2, 3), np.float32)))

@@ -124,4 +124,22 @@ def test_conversation_stays_within_natural_bounds_and_moves() -> None:
         # no faster than 150 degrees a second
         assert np.abs(np.diff(degrees, axis=0)).max() < 6
         assert motion[:, INDEX["blink"]].max() > 0.9
-        assert np.ptp(motion[:, INDEX["jaw"]]) > 0.15 and motion[:, INDEX["jaw"]].max() <= 1.9
+        assert np.ptp(motion[:, INDEX["jaw"]]) > 0.15 and motion[:, INDEX["jaw"]].max() <= 2.2
+
+
+def test_short_clips_hold_many_poses_and_expressions() -> None:
+    motions = [conversation(person("vox", "train", k), 0, 2.4)[1] for k in range(16)]
+
+    def spread(control: str) -> np.ndarray:
+        """From the 5th to the 95th percentile of each clip."""
+        return np.array([np.ptp(np.percentile(motion[:, INDEX[control]], [5, 95])) for motion in motions])
+
+    for control, degrees in (("yaw", 18), ("pitch", 8), ("roll", 8)):
+        turned = np.degrees(spread(control))
+        assert turned.mean() > degrees and turned.max() > 1.6 * degrees
+        assert turned.min() < 0.8 * degrees  # some hold still
+    assert spread("jaw").mean() > 0.7 and max(motion[:, INDEX["jaw"]].max() for motion in motions) > 1.5
+    for control, amount in (("brow", 0.6), ("smile", 0.4), ("squint", 0.25), ("gaze_x", 0.2), ("gaze_y", 0.1)):
+        assert spread(control).mean() > amount, control
+    for control in ("close", "round", "press", "frown", "wide", "blink"):
+        assert np.mean([motion[:, INDEX[control]].max() > 0.5 for motion in motions]) > 0.05, control
