@@ -21,6 +21,7 @@ import numpy as np
 from styleheat.constants import LANDMARKS
 from styleheat.errors import InputError
 from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
+from styleheat.face.eyes import EyeNetwork
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
 
 NO_FACE = -1.0
@@ -98,7 +99,7 @@ class _Region:
 
 
 class MediaPipe(Landmarker):
-    """MediaPipe's face detector and 468-point mesh, on one CPU thread.
+    """MediaPipe's face detector, 468-point mesh, and network for lids, on one CPU thread.
 
     The mesh network sees the face turned upright in 192×192 pixels, whatever its size in the picture: a face of 60
     pixels is enlarged. It looks four times, from slightly different places and twice in a mirror, and the points are
@@ -116,6 +117,7 @@ class MediaPipe(Landmarker):
     def __init__(self) -> None:
         self._detector = FaceDetector()
         self._network = TfliteNetwork("face_landmark.tflite")
+        self._eyes = EyeNetwork()
 
     def detect_all(self, image: np.ndarray) -> list[Face]:
         return self._detector.detect_all(image)
@@ -128,24 +130,28 @@ class MediaPipe(Landmarker):
     def landmarks_of(self, image: np.ndarray, face: Face) -> np.ndarray | None:
         """(68, 2) float32 pixels of a face found in the picture; None when a closer look shows no face."""
         found = self._begin(image, [face])
-        return None if found is None else mesh_landmarks(found[0])
+        return None if found is None else self._eyes.refine(image, mesh_landmarks(found[0]))
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
-        for mesh in self.track_meshes(frames):
-            yield None if mesh is None else mesh_landmarks(mesh)
+        for frame, mesh in self._follow(frames):
+            yield None if mesh is None else self._eyes.refine(frame, mesh_landmarks(mesh))
 
     def track_meshes(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
         """As `track`, but all points of the mesh: (468, 3) float64, x and y in pixels, z in about the same unit.
 
         z is the network's estimate of depth, negative towards the camera; its zero is the middle of the head.
         """
+        yield from (mesh for _, mesh in self._follow(frames))
+
+    def _follow(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Each frame with its mesh."""
         found: tuple[np.ndarray, _Region] | None = None
         for frame in frames:
             if found is not None:
                 found = self._look(frame, found[1])
             if found is None:
                 found = self._begin(frame, self.detect_all(frame))
-            yield None if found is None else found[0]
+            yield frame, None if found is None else found[0]
 
     def _begin(self, image: np.ndarray, faces: list[Face]) -> tuple[np.ndarray, _Region] | None:
         """As `_look`, at the largest of some faces detected. The mesh tells the region better than the detector does,

@@ -32,7 +32,7 @@ from styleheat.morphable.model import (
 
 _SIGMA = np.ones(LANDMARKS)
 _SIGMA[NOSE] = 1.5
-_SIGMA[[*BROW_LEFT, *BROW_RIGHT]] = 2.0
+_SIGMA[[*BROW_LEFT, *BROW_RIGHT]] = 1.0
 _SIGMA[JAW] = 3.0
 """How far a found landmark may lie from the model's, in pixels of the crop. The jaw line's points slide along it."""
 

@@ -149,6 +149,8 @@ class Geometry:
         self._missed = surface.spread @ (found - self._head[surface.landmarks])
         self._source = self._view(own)
         self._raster = _rasterise(self._source, np.zeros((len(self._source.depth), 0)))
+        # Cells along the outline count as beside the face: they look alike on both sides.
+        self._inside = cv2.erode((self._raster.label > 0).astype(np.uint8), np.ones((SOFT, SOFT)))
 
     def __call__(self, descriptor: np.ndarray) -> np.ndarray:
         """Descriptor (73,) that the portrait's face shall have → the field (3,GRID,GRID), float32."""
@@ -156,7 +158,8 @@ class Geometry:
         plain = np.ones(len(source.depth))
         plain[: len(source.facing)] = _plainness(source.facing, target.facing)
         raster = _rasterise(target, np.column_stack([source.points, source.depth, plain]))
-        return _joined(raster, self._raster, self._spline(source, target), _openness(source, target, face_mesh()))
+        rough, share = self._spline(source, target), _openness(source, target, face_mesh())
+        return _joined(raster, self._raster, self._inside, rough, share)
 
     def _view(self, descriptor: np.ndarray) -> View:
         surface = face_surface()
@@ -235,7 +238,7 @@ def _facing(placed: np.ndarray) -> np.ndarray:
 
 
 def _plainness(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """How well the portrait shows points (N,), 0 to 1, by how far they face the camera there and in the driven image."""
+    """How well the portrait shows points (N,), 0 to 1, by how far they face the camera in both images."""
     slope = np.clip((source / np.maximum(target, 0.1) - HIDDEN) / (PLAIN - HIDDEN), 0, 1)
     return slope * slope * (3 - 2 * slope)
 
@@ -253,7 +256,7 @@ def _openness(source: View, target: View, mesh: Mesh) -> np.ndarray:
     return shares
 
 
-def _joined(target: Raster, own: Raster, rough: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _joined(target: Raster, own: Raster, inside: np.ndarray, rough: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The surface where the portrait shows it, the spline elsewhere, with a soft edge between."""
     certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
     _judge(target.label, target.triangle, target.carried, own.label, own.depth, share, certain, weight)
@@ -261,7 +264,7 @@ def _joined(target: Raster, own: Raster, rough: np.ndarray, share: np.ndarray) -
     field = np.empty((CHANNELS, GRID, GRID), np.float32)
     for k in (0, 1):
         field[k] = cv2.resize(rough[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
-    _blend(target.label, target.carried, own.label, weight, certain, field)
+    _blend(target.label, target.carried, inside, weight, certain, field)
     field[2] = _soft(certain)
     return field
 
@@ -329,7 +332,7 @@ def _judge(
 def _blend(
     label: np.ndarray,
     carried: np.ndarray,
-    own_label: np.ndarray,
+    inside: np.ndarray,
     weight: np.ndarray,
     certain: np.ndarray,
     field: np.ndarray,
@@ -347,7 +350,7 @@ def _blend(
             else:
                 column = min(max(int((field[0, y, x] + right) * size), 0), size - 1)
                 row = min(max(int((field[1, y, x] + down) * size), 0), size - 1)
-                certain[y, x] = own_label[row, column] == 0
+                certain[y, x] = inside[row, column] == 0
 
 
 def _rasterise(view: View, carried: np.ndarray) -> Raster:

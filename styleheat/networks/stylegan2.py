@@ -189,10 +189,11 @@ class Generator(nn.Module):
             self.convs.append(StyledConv(above, above, style, released=config.released))
             self.to_rgbs.append(ToRGB(above, style))
         if config.detail:
-            self.to_rgbs[-1] = ToRGB(channels[-1], style, outputs=4)
+            last = ToRGB(channels[-1], style, outputs=4)
             with torch.no_grad():  # begins as one mask for all pixels
-                self.to_rgbs[-1].conv.weight[:, 3] = 0
-                self.to_rgbs[-1].bias[:, 3] = MASK_LOGIT
+                last.conv.weight[:, 3] = 0
+                last.bias[:, 3] = MASK_LOGIT
+            self.to_rgbs[-1] = last
         if config.released:
             self.noises = nn.Module()
             for layer in range(config.codes - 1):

@@ -87,7 +87,9 @@ def test_the_mesh_is_the_same_in_a_larger_image(astronaut: np.ndarray, finder: M
 def test_the_68_points_are_of_the_mesh(astronaut: np.ndarray, finder: MediaPipe) -> None:
     (mesh,) = finder.track_meshes([astronaut])
     assert mesh is not None
-    np.testing.assert_array_equal(mesh_landmarks(mesh), finder.landmarks(astronaut))
+    points, lids = finder.landmarks(astronaut), [37, 38, 40, 41, 43, 44, 46, 47]
+    assert points is not None
+    np.testing.assert_array_equal(np.delete(mesh_landmarks(mesh), lids, 0), np.delete(points, lids, 0))
     assert [MESH_MIRRORED[point] for point in MESH_TO_68] == [MESH_TO_68[point] for point in MIRRORED]
 
 
