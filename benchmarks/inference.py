@@ -19,6 +19,7 @@ precision, and the memory the GPU's.
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import resource
@@ -95,9 +96,12 @@ def compare(network: str, told: argparse.Namespace, peak: float) -> dict[str, di
 
 
 def draw_weights(network: str, folder: Path) -> None:
-    """A model folder with weights from a seed in which everything acts: fresh models neither move nor repair."""
+    """A model folder with weights from a seed in which everything acts: fresh models neither move nor repair.
+
+    Without geometry and detail, which the reference has not.
+    """
     torch.manual_seed(SEED)
-    config = NETWORKS[network]
+    config = dataclasses.replace(NETWORKS[network], geometry=False, detail=False)
     model = StyleHEAT(config)
     for parameter in model.parameters():
         if parameter.count_nonzero() == 0:
@@ -140,7 +144,8 @@ def measure(path: str, folder: Path, frames: int, device: str) -> dict[str, Any]
 
 def painter(path: str, model: StyleHEAT, inversion: Inversion) -> Callable[[Tensor], Tensor]:
     if path == "engine":
-        return Engine(model, inversion).paint
+        engine = Engine(model, inversion)
+        return lambda window: engine.paint(window)[0]
     if path == "plain":
         return lambda window: model(inversion.image, window, inversion).image
     reference.as_released(model)

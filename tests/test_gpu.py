@@ -54,7 +54,7 @@ def test_the_engine(precision: torch.dtype | None, near: float) -> None:
     model.cuda()
     engine = Engine(model, model.generator.invert(image.cuda()), precision)
     assert engine.precision == (precision or torch.float16)
-    torch.testing.assert_close(engine.paint(windows.cuda()).cpu(), wanted, rtol=0, atol=near)
+    torch.testing.assert_close(engine.paint(windows.cuda())[0].cpu(), wanted, rtol=0, atol=near)
 
 
 class NetworksOnGpu(FakeNetworks):

@@ -22,7 +22,7 @@ CONTOUR = (11, 13, 5, 3)
 of the 68 points."""
 
 CLOSED, OPEN = 0.13, 0.24
-"""Openings, in eye widths: at the first and below the lids meet, from the second on they are as the network has them."""
+"""Openings, in eye widths: at the first and below the lids meet, from the second on nothing is changed."""
 
 
 class EyeNetwork:

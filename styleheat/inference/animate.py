@@ -1,19 +1,22 @@
 """Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from styleheat.checkpoints import open_model
 from styleheat.errors import InputError
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.compose import composer
+from styleheat.inference.detail import DetailComposer
 from styleheat.inference.drive import SOUND_RATE, Motion
-from styleheat.inference.engine import Engine
+from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.video import VideoWriter, probe, read_frames
@@ -72,9 +75,7 @@ def animate(
     engine = Engine(model, portrait.inversion)
     device = portrait.inversion.feature.device
     own = torch.from_numpy(portrait.descriptor)[None].to(device)
-    photo = to_tensor(portrait.image).to(device) if config.detail else None
-    if photo is not None and size is not None:
-        photo = resize(photo, size)
+    finish = _finisher(portrait, size, device) if config.detail else functools.partial(_plain, size=size)
     geometry = portrait.geometry() if config.geometry else None
     batch = BATCH if device.type == "cuda" else min(BATCH, max(1, BATCH_PIXELS // config.image_size**2))
     for start in range(0, len(descriptors), batch):
@@ -86,10 +87,34 @@ def animate(
             moves = torch.from_numpy(np.stack([geometry(descriptors[frame]) for frame in chosen])).to(device)
         # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
         with torch.inference_mode():
-            painted = engine.paint(windows, moves, photo)
-            painted = painted if size is None else resize(painted, size)
-            pixels = painted.add_(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
-        yield from np.ascontiguousarray(pixels.cpu().numpy())
+            frames = finish(*engine.paint(windows, moves))
+        yield from frames
+
+
+Finish = Callable[[Tensor, Tensor], Iterable[np.ndarray]]
+"""What `Engine.paint` made → frames (S,S,3) uint8."""
+
+
+def _plain(painted: Tensor, displacement: Tensor, size: int | None = None) -> np.ndarray:
+    painted = painted if size is None else resize(painted, size)
+    pixels = painted.add_(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
+    return np.ascontiguousarray(pixels.cpu().numpy())
+
+
+def _finisher(portrait: Portrait, size: int | None, device: torch.device) -> Finish:
+    """How frames get the detail of their portrait."""
+    photo = to_tensor(portrait.image)
+    photo = photo if size is None else resize(photo, size)
+    if device.type != "cpu":
+        photo = photo.to(device)
+        return lambda painted, displacement: _plain(composed(painted, displacement, photo), displacement)
+    composer = DetailComposer(photo[0].permute(1, 2, 0).contiguous().numpy(), torch.get_num_threads())
+
+    def finish(painted: Tensor, displacement: Tensor) -> list[np.ndarray]:
+        channels_last = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (painted, displacement))
+        return [composer(*pair) for pair in zip(*channels_last, strict=True)]
+
+    return finish
 
 
 def write_film(

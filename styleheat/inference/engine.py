@@ -54,22 +54,26 @@ class Engine:
             self.draw = _Painter(stylegan, codes, base, precision)
 
     @torch.inference_mode()
-    def paint(self, windows: Tensor, geometry: Tensor | None = None, photo: Tensor | None = None) -> Tensor:
-        """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last.
+    def paint(self, windows: Tensor, geometry: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last; and
+        the displacement (B,2,h,h). For networks that take detail from the portrait, the mask is a fourth channel.
 
-        geometry: (B,3,g,g), for networks that start from it. photo: (1,3,S,S), for networks that take detail from it,
-        and the size to compose frames in.
+        geometry: (B,3,g,g), for networks that start from it.
         """
         motion = self.move(windows, geometry)
         feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), motion.positions, self.reference_flow)
         painted = self.draw(self.repair(feature, motion.descriptor, geometry))
-        if not self.detail:
-            return painted
-        assert photo is not None
-        size = photo.shape[-1]
-        painted = resize(painted, size)
-        moved = flows.displaced(photo.expand(len(windows), -1, -1, -1), motion.displacement)
-        return compose(painted[:, :3], moved, detail_mask(painted[:, 3:], geometry))
+        if self.detail:
+            painted[:, 3:] = detail_mask(painted[:, 3:], geometry)
+        return painted, motion.displacement
+
+
+def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
+    """What `Engine.paint` made, with the detail of the portrait (1,3,S,S): frames (B,3,S,S). `DetailComposer` does the
+    same on CPUs, faster."""
+    painted = resize(painted, photo.shape[-1])
+    moved = flows.displaced(photo.expand(len(painted), -1, -1, -1), displacement)
+    return compose(painted[:, :3], moved, painted[:, 3:])
 
 
 class _Mover:
@@ -189,8 +193,8 @@ class _Injecting:
 
 
 class _Painter:
-    """The generator above F for one portrait's codes: F as it is to be painted -> frames, float32, in channels 0 to 2,
-    and in a fourth, for a network that paints one, the mask's logit."""
+    """The generator above F for one portrait's codes: F as it is to be painted -> frames, float32, and, for a network
+    that paints one, in a fourth channel the mask's logit."""
 
     def __init__(self, net: Generator, codes: Tensor, base: Tensor, precision: torch.dtype) -> None:
         self.base = base.contiguous(memory_format=FAST)

@@ -81,15 +81,16 @@ class StyleHEAT(nn.Module):
                 unrepaired = flows.warp(own, motion.positions, self.config.reference_flow)
             # Computed again in the backward pass, or a training would hold the activations of both images at once.
             warped = checkpoint(stylegan.above, codes, unrepaired, base, use_reentrant=False, preserve_rng_state=False)
+        mask = detail_mask(painted[:, 3:], geometry) if self.config.detail else None
+        painted = painted[:, :3]
         if size is not None:
             painted = resize(painted, size)
             warped = None if warped is None else resize(warped, size)
-        colours, logit = painted[:, :3], painted[:, 3:]
-        if not self.config.detail:
-            return Frame(colours, colours, None, warped, feature, motion)
-        mask = detail_mask(logit, geometry)
-        moved = flows.displaced(resize(image, colours.shape[-1]), motion.displacement)
-        return Frame(compose(colours, moved, mask), colours, mask, warped, feature, motion)
+        if mask is None:
+            return Frame(painted, painted, None, warped, feature, motion)
+        mask = resize(mask, painted.shape[-1])
+        moved = flows.displaced(resize(image, painted.shape[-1]), motion.displacement)
+        return Frame(compose(painted, moved, mask), painted, mask, warped, feature, motion)
 
 
 HIDES = 4.0

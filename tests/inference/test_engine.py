@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from styleheat.inference import operations
-from styleheat.inference.engine import Engine
+from styleheat.inference.detail import DetailComposer
+from styleheat.inference.engine import Engine, composed
 from styleheat.networks.config import NETWORKS, NetworkConfig
+from styleheat.networks.layers import resize
 from styleheat.networks.styleheat import StyleHEAT
 
 TINY = dataclasses.replace(
@@ -73,11 +76,11 @@ def test_equals_the_reference_path(
 
     engine = Engine(model, inversion)
     assert engine.repair.heads.winograd == (wide == 8)
-    torch.testing.assert_close(engine.paint(windows), wanted, rtol=0, atol=CLOSE)
-    one_by_one = torch.cat([engine.paint(window[None]) for window in windows])
+    torch.testing.assert_close(engine.paint(windows)[0], wanted, rtol=0, atol=CLOSE)
+    one_by_one = torch.cat([engine.paint(window[None])[0] for window in windows])
     torch.testing.assert_close(one_by_one, wanted, rtol=0, atol=CLOSE)
     without_base = Engine(model, dataclasses.replace(inversion, base=None, condition=None))
-    torch.testing.assert_close(without_base.paint(windows), wanted, rtol=0, atol=CLOSE)
+    torch.testing.assert_close(without_base.paint(windows)[0], wanted, rtol=0, atol=CLOSE)
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
 
@@ -86,15 +89,46 @@ def test_half_precision_is_near(windows: torch.Tensor) -> None:
     """What GPUs compute, here on the CPU."""
     model = untrained(TINY)
     inversion = model.generator.invert(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1)
-    made = Engine(model, inversion, torch.float16).paint(windows)
+    made = Engine(model, inversion, torch.float16).paint(windows)[0]
     assert made.dtype == torch.float32
-    torch.testing.assert_close(made, Engine(model, inversion).paint(windows), rtol=0, atol=5e-2)
+    torch.testing.assert_close(made, Engine(model, inversion).paint(windows)[0], rtol=0, atol=5e-2)
 
 
 def test_each_engine_keeps_its_own_portrait(windows: torch.Tensor) -> None:
     model = untrained(TINY)
     inversions = [model.generator.invert(torch.full((1, 3, 64, 64), grey)) for grey in (-0.5, 0.5)]
     engines = [Engine(model, inversion) for inversion in inversions]
-    first = engines[0].paint(windows)
-    engines[1].paint(windows)
-    assert torch.equal(engines[0].paint(windows), first)
+    first = engines[0].paint(windows)[0]
+    engines[1].paint(windows)[0]
+    assert torch.equal(engines[0].paint(windows)[0], first)
+
+
+def test_detail_and_geometry_are_those_of_the_reference_path(windows: torch.Tensor) -> None:
+    config = dataclasses.replace(TINY, released=False, geometry=True, detail=True)
+    model = untrained(config)
+    rng = torch.Generator().manual_seed(4)
+    photo = torch.rand(1, 3, 96, 96, generator=rng) * 2 - 1
+    coarse = torch.rand(3, 3, 6, 6, generator=rng)
+    geometry = resize(torch.cat([0.2 * coarse[:, :2] - 0.1, coarse[:, 2:]], dim=1), 32)
+    inversion = model.generator.invert(photo)
+    wanted = model(photo.expand(3, -1, -1, -1), windows, inversion.expand(3), size=96, geometry=geometry)
+    assert 0.02 < wanted.mask.mean() < 0.98
+    with torch.inference_mode():
+        painted, displacement = Engine(model, inversion).paint(windows, geometry)
+        torch.testing.assert_close(composed(painted, displacement, photo), wanted.image, rtol=0, atol=CLOSE)
+        composer = DetailComposer(photo[0].permute(1, 2, 0).numpy(), threads=2)
+        arrays = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (painted, displacement))
+        frames = np.stack([composer(*pair) for pair in zip(*arrays, strict=True)])
+    pixels = ((wanted.image + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    assert np.abs(frames - pixels).max() < 0.8  # half a shade by rounding, a quarter where the mask is all but 0 or 1
+
+
+def test_detail_beyond_the_border_is_its_last_pixel() -> None:
+    photo = np.zeros((64, 64, 3), np.float32)
+    photo[:, :, 0] = np.linspace(-1, 1, 64)
+    painted = np.ones((16, 16, 4), np.float32)  # a mask of one
+    for far, shade in ((5.0, 255), (-5.0, 0), (1e9, 255)):
+        displacement = np.zeros((8, 8, 2), np.float32)
+        displacement[..., 0] = far
+        frame = DetailComposer(photo, threads=1)(painted, displacement)
+        assert (frame[..., 0] == shade).all()
