@@ -25,6 +25,7 @@ from torch.utils.data import Dataset, default_collate
 
 from stages import profile
 from styleheat import checkpoints
+from styleheat.morphable.geometry import CHANNELS, GRID
 from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
@@ -104,6 +105,7 @@ class Drawn(Dataset):
 def pair(size: int, aligned: int) -> dict[str, Any]:
     """A sample as `FramePairs` gives it."""
     picture = lambda size: torch.randint(0, 256, (size, size, 3), dtype=torch.uint8)  # noqa: E731
+    field = lambda: 0.01 * torch.randn(CHANNELS, GRID, GRID)  # noqa: E731
     points = lambda: size * (0.2 + 0.6 * torch.rand(68, 2))  # noqa: E731
     return {
         "source": picture(size),
@@ -112,6 +114,8 @@ def pair(size: int, aligned: int) -> dict[str, Any]:
         "target_align": picture(aligned),
         "source_window": torch.randn(73, 27),
         "target_window": torch.randn(73, 27),
+        "source_geometry": field(),
+        "target_geometry": field(),
         "source_landmarks": points(),
         "target_landmarks": points(),
         "draw": int(torch.randint(2**62, ())),

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -29,8 +30,10 @@ from tests.training.tiny import (
     PRIOR,
     SIZE,
     TINY,
+    TINY_DETAIL,
     TINY_RELEASED,
     TRAIN,
+    TRAIN_DETAIL,
     WARPER,
     Pairs,
     Speech,
@@ -501,3 +504,35 @@ def test_weights_of_many_inputs_have_smaller_rates() -> None:
     assert rates[id(last)] == pytest.approx(WARPER.lr * 64 / last[0].numel())
     assert rates[id(warping.flow_out[2].bias)] == WARPER.lr
     assert rates[id(warping.hourglass.encoder.encoder0.norm_0.mlp_gamma.weight)] == WARPER.lr  # of 48 inputs
+
+
+def test_a_warper_starts_from_geometry() -> None:
+    """Which moves the blobs to where they are, before anything is learnt."""
+    scores = build(WARPER, TINY_DETAIL).validate()
+    assert scores["psnr"] > scores["psnr_repeated_source"] + 3
+    assert build(WARPER).validate()["psnr"] == pytest.approx(scores["psnr_repeated_source"], abs=1e-3)
+
+
+def test_detail_is_trained_through_what_is_composed(tmp_path: Path) -> None:
+    recipe = build(TRAIN_DETAIL, TINY_DETAIL)
+    computed = recipe.phase(to_device(batch_of(Pairs()), torch.device("cpu")), {})
+    assert {"masked", "local", "painted", "mask", "adversarial"} <= set(computed.losses)
+    shown = 1 - float(computed.monitors["mask"])
+    assert float(computed.losses["mask"]) == pytest.approx(0.1 * shown, rel=1e-3)  # geometry is sure everywhere
+    sum(computed.losses.values()).backward()
+    bias = recipe.model.generator.stylegan.to_rgbs[-1].bias
+    assert bias.grad is None  # the prior does not learn along
+    assert recipe.model.video_warper.warping_net.flow_out[-1].weight.grad.abs().sum() > 0
+    rows = recipe.sample()
+    assert rows.shape[0] == 5 * SIZE  # input, target, driven, painted, mask
+    outcome = train(build(TRAIN_DETAIL, TINY_DETAIL), TRAIN_DETAIL.model_copy(update={"steps": 2}), tmp_path)
+    assert np.isfinite([number for number in outcome.metrics().values() if isinstance(number, float)]).all()
+
+
+@pytest.mark.parametrize("key", ["painted", "mask"])
+def test_losses_of_detail_need_a_network_with_it(key: str) -> None:
+    losses = TRAIN.losses.model_copy(update={key: 0.1})
+    with pytest.raises(InputError, match=r"painted and mask are of networks that take detail"):
+        build(TRAIN.model_copy(update={"losses": losses}))
+    with pytest.raises(InputError, match=r"aligned_source: true, but this network moves the source itself"):
+        build(TRAIN.model_copy(update={"aligned_source": True}), TINY_DETAIL)

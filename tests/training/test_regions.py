@@ -63,7 +63,7 @@ def test_landmark_loss_is_the_share_of_the_picture_that_the_flow_is_off():
     flow[:, 0] = 1.5  # pixels of the map: it shows at each place what was three pixels of 128 to the right
 
     def loss(target: torch.Tensor) -> float:
-        warp = Warp(flow, deformation(flow), torch.zeros(2, 1))
+        warp = Warp(flow, deformation(flow), flow / 64, torch.zeros(2, 1))
         return regions.landmark_loss(warp, source, target, 128, released=False).item()
 
     right = source - torch.tensor([3.0, 0.0])

@@ -52,7 +52,11 @@ TINY = dataclasses.replace(
     pose_hidden=8,
     pose_widths=(4, 4, 8, 8),
     pose_critic=(8, 8, 8),
+    geometry=False,
+    detail=False,
 )
+TINY_DETAIL = dataclasses.replace(TINY, geometry=True, detail=True)
+"""Starts from the face model's flow, and takes detail from the portrait."""
 TINY_RELEASED = dataclasses.replace(TINY, released=True, sees_source=False)
 
 COMMON: dict[str, Any] = {
@@ -87,8 +91,20 @@ TRAIN = Train(
     aligned_source=False,
     mask_outside=[(0, 0.2), (2, 0.05)],
     losses=StyleHeatLosses(
-        warped=0.02, masked=0.2, style=250.0, outside=0.01, adversarial=0.1, local=2.0, landmarks=0.0, r1=10.0
+        warped=0.02,
+        masked=0.2,
+        style=250.0,
+        outside=0.01,
+        adversarial=0.1,
+        local=2.0,
+        landmarks=0.0,
+        painted=0.0,
+        mask=0.0,
+        r1=10.0,
     ),
+)
+TRAIN_DETAIL = TRAIN.model_copy(
+    update={"losses": TRAIN.losses.model_copy(update={"painted": 0.3, "mask": 0.1, "warped": 0.0, "outside": 0.0})}
 )
 AUDIO = TrainAudio(
     **COMMON | {"score": "expression_l1"},
@@ -112,6 +128,8 @@ class Pairs(Dataset):
             "target_align": blob(aligned - 0.5, rng),
             "source_window": window + source - 0.5,
             "target_window": window + target - 0.5,
+            "source_geometry": shift(target - source),
+            "target_geometry": shift(source - target),
             "source_landmarks": torch.from_numpy(8 + 16 * rng.random((68, 2), np.float32)),
             "target_landmarks": torch.from_numpy(8 + 16 * rng.random((68, 2), np.float32)),
             "clip": f"clip {index}",
@@ -127,6 +145,11 @@ def blob(x: float, rng: np.random.Generator) -> torch.Tensor:
     at = np.linspace(-1, 1, SIZE)
     bump = np.exp(-((at[None] - x) ** 2 + at[:, None] ** 2) / 0.1)[..., None]
     return torch.from_numpy((240 * bump + 8 * rng.random((SIZE, SIZE, 3))).astype(np.uint8))
+
+
+def shift(x: float) -> torch.Tensor:
+    """The face model's flow (3,SIZE,SIZE) where a blob comes from x to its right; [-1,1] is the image's width."""
+    return torch.tensor([x / 2, 0.0, 1.0])[:, None, None].repeat(1, SIZE, SIZE)
 
 
 class Speech(Dataset):
