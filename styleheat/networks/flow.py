@@ -56,6 +56,14 @@ def displaced(source: Tensor, displacement: Tensor) -> Tensor:
 
 
 @float32
+def smoothed(flow: Tensor) -> Tensor:
+    """Flow (B,2,h,w) under a binomial filter of five taps, whose deviation is one pixel; borders are repeated."""
+    taps = flow.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = torch.outer(taps, taps).expand(2, 1, 5, 5)
+    return F.conv2d(F.pad(flow, (2, 2, 2, 2), mode="replicate"), kernel, groups=2)
+
+
+@float32
 def origins(positions: Tensor, points: Tensor, size: int, released: bool = False) -> Tensor:
     """Where a map of the size of `positions` (B,h,h,2) that `warp` moves, and that paints pictures `size` pixels wide,
     has what these show at some points afterwards: (B,N,2) pixels (x, y) -> pixels. Differentiable in `positions`."""

@@ -273,11 +273,14 @@ def geometry_input(image: Tensor, geometry: Tensor) -> Tensor:
 
 @float32
 def joined(own: Tensor, geometry: Tensor, descriptor: Tensor) -> Warp:
-    """The warper's own flow (B,2,f,f) added to geometry's (B,3,g,g)."""
-    size = own.shape[-1]
+    """The warper's own flow (B,2,f,f), smoothed, added to geometry's (B,3,g,g).
+
+    Eight pixels of the portrait share a cell of the flow: as it comes, edges that it moves turn into stairs.
+    """
+    own, size = flows.smoothed(own), own.shape[-1]
     flow = own + resize(geometry[:, :2], size) * size
-    displacement = geometry[:, :2] + resize(own / size, geometry.shape[-1])
-    return Warp(flow, flows.deformation(flow), displacement, descriptor)
+    fine = F.interpolate(own / size, geometry.shape[-2:], mode="bicubic", align_corners=False)
+    return Warp(flow, flows.deformation(flow), geometry[:, :2] + fine, descriptor)
 
 
 def _width(config: NetworkConfig, level: int) -> int:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styleheat.networks.flow import deformation, origins, warp
+from styleheat.networks.flow import deformation, displaced, origins, smoothed, warp
 
 
 @settings(max_examples=20, deadline=None)
@@ -48,3 +48,25 @@ def test_origins_are_where_a_warped_map_was_looked_up(released: bool) -> None:
     points = (addresses[0, :, 4:12, 4:12].flatten(1).T + 0.5) * 2 - 0.5  # a map's pixel paints two by two
     found = origins(positions, points[None], size, released)[0]
     torch.testing.assert_close(found, (looked_up + 0.5) * 2 - 0.5, rtol=0, atol=1e-3)
+
+
+def test_a_smoothed_flow_keeps_what_is_smooth() -> None:
+    even = torch.full((1, 2, 16, 16), 1.5)
+    torch.testing.assert_close(smoothed(even), even)
+    ramp = torch.arange(16.0).expand(1, 2, 16, 16)
+    torch.testing.assert_close(smoothed(ramp)[..., 2:-2], ramp[..., 2:-2])
+    spike = torch.zeros(1, 2, 16, 16)
+    spike[0, 0, 8, 8] = 1
+    made = smoothed(spike)
+    assert made[0, 0].sum() == pytest.approx(1) and made.max() == pytest.approx((6 / 16) ** 2)
+    assert made[0, 1].abs().max() == 0
+
+
+def test_a_displacement_moves_images_of_any_size_alike() -> None:
+    displacement = torch.zeros(1, 2, 8, 8)
+    displacement[:, 0] = 0.25
+    for size in (16, 64):
+        image = torch.rand(1, 3, size, size)
+        moved = displaced(image, displacement)
+        torch.testing.assert_close(moved[..., : size * 3 // 4], image[..., size // 4 :], rtol=0, atol=1e-4)
+        torch.testing.assert_close(displaced(image, torch.zeros(1, 2, 8, 8)), image, rtol=0, atol=1e-4)
