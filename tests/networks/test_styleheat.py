@@ -130,3 +130,14 @@ def test_detail_comes_from_the_portrait_where_the_mask_is_one(
         bias[:, 3] = 0
     torch.testing.assert_close(frame.image[..., :-8], photo[..., 4:-4], rtol=0, atol=1e-4)
     torch.testing.assert_close(without.image, without.painted)
+
+
+def test_geometry_and_detail_at_full_size() -> None:
+    with torch.device("meta"):
+        model = StyleHEAT(NETWORKS["full_detail"])
+        window, geometry = torch.empty(1, 73, 27), torch.empty(1, 3, 256, 256)
+        frame = model(torch.empty(1, 3, 512, 512), window, size=512, geometry=geometry)
+        assert frame.image.shape == (1, 3, 512, 512) and frame.mask is not None and frame.mask.shape[1] == 1
+        assert frame.motion.displacement.shape == (1, 2, 256, 256)
+    plain = NETWORKS["full"]
+    assert not plain.geometry and not plain.detail and not NETWORKS["full_relative"].geometry
