@@ -16,7 +16,7 @@ CUBIC = np.float32(-0.75)
 NOTHING = np.float32(1 / 1024)
 """Masks less than this from 0 or 1 are that: half of one of the 255 shades takes twice as much."""
 
-MARGIN = 2
+MARGIN = 3
 """Pixels that the portrait's border is repeated, for the taps of places at its edge."""
 
 
@@ -55,6 +55,28 @@ def _cells(size: int, cells: int) -> Cells:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def _cubic(t: float) -> tuple[float, float, float, float]:
+    """Weights of the four samples around a place that is t beyond the second."""
+    one, two, three = np.float32(1), np.float32(2), np.float32(3)
+    five, eight, four = np.float32(5) * CUBIC, np.float32(8) * CUBIC, np.float32(4) * CUBIC
+    before, after, last = t + one, one - t, two - t
+    return (
+        ((CUBIC * before - five) * before + eight) * before - four,
+        ((CUBIC + two) * t - (CUBIC + three)) * t * t + one,
+        ((CUBIC + two) * after - (CUBIC + three)) * after * after + one,
+        ((CUBIC * last - five) * last + eight) * last - four,
+    )
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _along(photo: np.ndarray, row: int, column: int, k: int, a: float, b: float, c: float, d: float) -> float:
+    """Four samples of a row, weighted."""
+    return a * photo[row, column, k] + b * photo[row, column + 1, k] + c * photo[row, column + 2, k] + d * photo[
+        row, column + 3, k
+    ]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _compose(
     painted: np.ndarray,
     displacement: np.ndarray,
@@ -68,9 +90,6 @@ def _compose(
     """Rows first to last of a frame."""
     one, size = np.float32(1), frame.shape[0]
     width, edge = np.float32(size), np.float32(size - 1)
-    a, b = CUBIC + np.float32(2), CUBIC + np.float32(3)
-    five, eight, four = np.float32(5) * CUBIC, np.float32(8) * CUBIC, np.float32(4) * CUBIC
-    wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
     for y in range(first, last):
         top, bottom, py = painted_cells[0][y], painted_cells[1][y], painted_cells[2][y]
         above, below, gy = displacement_cells[0][y], displacement_cells[1][y], displacement_cells[2][y]
@@ -105,21 +124,21 @@ def _compose(
                 # Beyond the border all taps see its last pixel.
                 at_x, at_y = min(max(at_x, -one), edge + one), min(max(at_y, -one), edge + one)
                 column, row = math.floor(at_x), math.floor(at_y)
-                for weights, t in ((wx, at_x - np.float32(column)), (wy, at_y - np.float32(row))):
-                    u, v, w = t + one, one - t, one - t + one
-                    weights[0] = ((CUBIC * u - five) * u + eight) * u - four
-                    weights[1] = (a * t - b) * t * t + one
-                    weights[2] = (a * v - b) * v * v + one
-                    weights[3] = ((CUBIC * w - five) * w + eight) * w - four
                 row, column = int(row) + MARGIN - 1, int(column) + MARGIN - 1
-                for m in range(4):
-                    line = photo[row + m] if row + m < photo.shape[0] else photo[photo.shape[0] - 1]
-                    for n in range(4):
-                        weight = mask * wy[m] * wx[n]
-                        tap = min(column + n, photo.shape[1] - 1)
-                        red += weight * line[tap, 0]
-                        green += weight * line[tap, 1]
-                        blue += weight * line[tap, 2]
+                a, b, c, d = _cubic(at_x - np.float32(math.floor(at_x)))
+                e, f, g, h = _cubic(at_y - np.float32(math.floor(at_y)))
+                e, f, g, h = mask * e, mask * f, mask * g, mask * h
+                for k in range(3):
+                    value = e * _along(photo, row, column, k, a, b, c, d)
+                    value += f * _along(photo, row + 1, column, k, a, b, c, d)
+                    value += g * _along(photo, row + 2, column, k, a, b, c, d)
+                    value += h * _along(photo, row + 3, column, k, a, b, c, d)
+                    if k == 0:
+                        red += value
+                    elif k == 1:
+                        green += value
+                    else:
+                        blue += value
             half = np.float32(127.5)
             frame[y, x, 0] = np.uint8(min(max(red * half + half + np.float32(0.5), np.float32(0)), np.float32(255)))
             frame[y, x, 1] = np.uint8(min(max(green * half + half + np.float32(0.5), np.float32(0)), np.float32(255)))

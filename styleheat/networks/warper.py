@@ -279,8 +279,8 @@ def joined(own: Tensor, geometry: Tensor, descriptor: Tensor) -> Warp:
     """
     own, size = flows.smoothed(own), own.shape[-1]
     flow = own + resize(geometry[:, :2], size) * size
-    fine = F.interpolate(own / size, geometry.shape[-2:], mode="bicubic", align_corners=False)
-    return Warp(flow, flows.deformation(flow), geometry[:, :2] + fine, descriptor)
+    displacement = geometry[:, :2] + resize(own.contiguous() / size, geometry.shape[-1])
+    return Warp(flow, flows.deformation(flow), displacement, descriptor)
 
 
 def _width(config: NetworkConfig, level: int) -> int:
