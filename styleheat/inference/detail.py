@@ -71,9 +71,12 @@ def _cubic(t: float) -> tuple[float, float, float, float]:
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _along(photo: np.ndarray, row: int, column: int, k: int, a: float, b: float, c: float, d: float) -> float:
     """Four samples of a row, weighted."""
-    return a * photo[row, column, k] + b * photo[row, column + 1, k] + c * photo[row, column + 2, k] + d * photo[
-        row, column + 3, k
-    ]
+    return (
+        a * photo[row, column, k]
+        + b * photo[row, column + 1, k]
+        + c * photo[row, column + 2, k]
+        + d * photo[row, column + 3, k]
+    )
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

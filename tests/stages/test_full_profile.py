@@ -68,6 +68,8 @@ REFERENCE: dict[str, tuple[Any, str]] = {
     "train.losses.adversarial": (1.0 * 0.1, f"{STYLEHEAT}:31, SH loss/gan_loss.py:27"),
     "train.losses.local": (2.0, f"{STYLEHEAT}:32"),
     "train.losses.landmarks": (0.0, f"{STYLEHEAT}:27-32 (no such loss)"),
+    "train.losses.painted": (0.0, f"{STYLEHEAT}:27-32 (no such loss)"),
+    "train.losses.mask": (0.0, f"{STYLEHEAT}:27-32 (no such loss)"),
     # pose from speech
     "train_audio.losses.reconstruction": (1.0, "ST src/config/auido2pose.yaml:39"),
     "train_audio.losses.divergence": (1.0, "ST src/config/auido2pose.yaml:44"),
