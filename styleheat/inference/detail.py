@@ -55,7 +55,7 @@ def _cells(size: int, cells: int) -> Cells:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _cubic(t: float) -> tuple[float, float, float, float]:
+def _cubic(t: np.float32) -> tuple[np.floating, np.floating, np.floating, np.floating]:
     """Weights of the four samples around a place that is t beyond the second."""
     one, two, three = np.float32(1), np.float32(2), np.float32(3)
     five, eight, four = np.float32(5) * CUBIC, np.float32(8) * CUBIC, np.float32(4) * CUBIC
@@ -69,7 +69,9 @@ def _cubic(t: float) -> tuple[float, float, float, float]:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _along(photo: np.ndarray, row: int, column: int, k: int, a: float, b: float, c: float, d: float) -> float:
+def _along(
+    photo: np.ndarray, row: int, column: int, k: int, a: np.floating, b: np.floating, c: np.floating, d: np.floating
+) -> np.floating:
     """Four samples of a row, weighted."""
     return (
         a * photo[row, column, k]
