@@ -274,8 +274,8 @@ def table(report: dict[str, Any]) -> str:
     grid = [["", *EXPRESSIONS, *ANGLES, *NUMBERS], *([name, *cells(row)] for name, row in names)]
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     lines = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in grid]
-    told = f"{report['models']}; of movements: correlation and slope"
-    return "\n".join([told, *("  ".join(line) for line in lines)])
+    title = f"{report['models']}; of movements: correlation and slope"
+    return "\n".join([title, *("  ".join(line) for line in lines)])
 
 
 def cells(row: Row) -> Iterator[str]:

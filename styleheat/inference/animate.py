@@ -56,11 +56,11 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
     The model is let go again: at full size its encoders, which run only here, take a gigabyte.
     """
     model = load_styleheat(infer.models, device)
-    if model.config.geometry and not reader.geometric:
-        told = (
-            f"{infer.coefficients}, but {infer.models} starts from the geometry of this project's own face model; fit"
+    if model.config.geometry and not reader.own_face_model:
+        raise InputError(
+            f"params.yaml: infer.coefficients: {infer.coefficients}, but {infer.models} starts from the geometry of this "
+            "project's own face model; fit"
         )
-        raise InputError(f"params.yaml: infer.coefficients: {told}")
     return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size)
 
 

@@ -90,7 +90,8 @@ class _Mover:
 
     def __call__(self, windows: Tensor, geometry: Tensor | None = None) -> Warp:
         descriptor = self.describe(windows)
-        if geometry is not None and self.geometry:
+        if self.geometry:
+            assert geometry is not None
             image = self.image.expand(len(windows), -1, -1, -1)
             maps = [self.first(geometry_input(image, geometry).contiguous(memory_format=FAST))]
         else:
@@ -98,7 +99,8 @@ class _Mover:
         for block in self.halve:
             maps.append(block(maps[-1], descriptor))
         flow = self.flow_out(self.double(maps, descriptor))
-        if geometry is not None and self.geometry:
+        if self.geometry:
+            assert geometry is not None
             return joined(flow, geometry, descriptor)
         return Warp(flow, flows.deformation(flow), flow / flow.shape[-1], descriptor)
 

@@ -32,8 +32,11 @@ class FaceReader:
 
     landmarker: Landmarker
     estimate: Estimate
-    geometric: bool = True
-    """Whether the coefficients are of our own face model, which `morphable.geometry` needs."""
+
+    @property
+    def own_face_model(self) -> bool:
+        """Whether the coefficients are of our own face model, which `morphable.geometry` needs."""
+        return self.estimate is by_fitting
 
     def coefficients(self, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> np.ndarray:
         """The packed coefficients (T,260) float32 of T frames (size,size,3) uint8, framed as training clips are.
@@ -105,7 +108,7 @@ def face_reader(infer: Infer, device: str) -> FaceReader:
     estimate: Estimate = by_fitting
     if infer.coefficients == "deep3d":
         estimate = by_regressor(infer.coefficients_weights, device)
-    return FaceReader(landmarker(infer.landmarks, device), estimate, infer.coefficients == "fit")
+    return FaceReader(landmarker(infer.landmarks, device), estimate)
 
 
 def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

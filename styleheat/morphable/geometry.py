@@ -42,7 +42,7 @@ EYE_DEPTH, MOUTH_DEPTH = 0.06, 0.10
 SAME_DEPTH = 0.09
 """Units of the face model within which two surfaces are the same."""
 
-HIDDEN, PLAIN = 0.15, 0.5
+HIDDEN, VISIBLE = 0.15, 0.5
 """How far a point faces the camera in the portrait over how far it does in the driven image: below the first ratio the
 portrait does not show it, above the second it does."""
 
@@ -56,11 +56,11 @@ ANCHORS = 6
 """Points a side, on the image's border, that the spline holds still."""
 
 SOFTNESS = 1e-4
-"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at points fully relied
-on. A point fades out of it as it turns away, so that none drops out from one frame to the next."""
+"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at points fully
+visible. The weight of a point decreases as it turns away, so that none drops out from one frame to the next."""
 
 LEAST = 0.05
-"""Points relied on less are left out."""
+"""Points that are visible less than this are left out."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Mesh:
     """The triangles to draw, and the points that the spline goes through.
 
     triangles (F,3): of the surface's vertices, then the eyes' (2·(EDGE+1)), then the mouth's centre.
-    kinds (F,): SKIN, MOUTH or EYES. around (K,): skin vertices that the spline goes through. outline: see `Surface`.
+    kinds (F,): SKIN, MOUTH or EYES. around (K,): skin vertices that the spline goes through.
     """
 
     triangles: np.ndarray
@@ -123,13 +123,12 @@ class View:
 
 @dataclass(frozen=True)
 class Raster:
-    """A mesh drawn: depth (g,g), infinite where nothing is; label (g,g), what is there; which triangle (g,g); and what
-    its vertices carry (g,g,C)."""
+    """A rasterised mesh: depth (g,g), infinite where nothing is; label (g,g), the kind of triangle; and attributes of
+    its vertices, interpolated (g,g,C)."""
 
     depth: np.ndarray
     label: np.ndarray
-    triangle: np.ndarray
-    carried: np.ndarray
+    attributes: np.ndarray
 
 
 class Geometry:
@@ -143,10 +142,10 @@ class Geometry:
         self._neutral = surface.neutral(coefficients[layout.IDENTITY].astype(np.float64))
         self._eyes = _eye_discs(self._neutral)
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
-        self._missed = np.zeros((len(surface.mean), 2))
+        self._residual = np.zeros((len(surface.mean), 2))
         self._head = self._view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
-        self._missed = surface.spread @ (found - self._head[surface.landmarks])
+        self._residual = surface.spread @ (found - self._head[surface.landmarks])
         self._source = self._view(own)
         self._raster = _rasterise(self._source, np.zeros((len(self._source.depth), 0)))
         # Cells along the outline count as beside the face: they look alike on both sides.
@@ -155,11 +154,10 @@ class Geometry:
     def __call__(self, descriptor: np.ndarray) -> np.ndarray:
         """Descriptor (73,) that the portrait's face shall have → the field (3,GRID,GRID), float32."""
         source, target = self._source, self._view(descriptor.astype(np.float64))
-        plain = np.ones(len(source.depth))
-        plain[: len(source.facing)] = _plainness(source.facing, target.facing)
-        raster = _rasterise(target, np.column_stack([source.points, source.depth, plain]))
-        rough, share = self._spline(source, target), _openness(source, target, face_mesh())
-        return _joined(raster, self._raster, self._inside, rough, share)
+        visible = np.ones(len(source.depth))
+        visible[: len(source.facing)] = _visibility(source.facing, target.facing)
+        raster = _rasterise(target, np.column_stack([source.points, source.depth, visible]))
+        return _joined(raster, self._raster, self._inside, self._spline(source, target), _mouth_shown(source, target))
 
     def _view(self, descriptor: np.ndarray) -> View:
         surface = face_surface()
@@ -171,28 +169,28 @@ class Geometry:
         params = np.full((1, 5), float(layout.FRAME_SIZE))
         params[0, 2:] = descriptor[layout.DESCRIPTOR_CROP]
         points = layout.from_crop(project(placed)[None], params)[0] / layout.FRAME_SIZE + self._middle
-        points[: len(skin)] += self._turned(points[: len(skin)])
+        points[: len(skin)] += self._residual_of(points[: len(skin)])
         return View(points, -placed[:, 2], _facing(placed[: len(skin)]))
 
-    def _turned(self, points: np.ndarray) -> np.ndarray:
-        """What the model missed of the portrait's landmarks, turned and scaled with the head (V,2)."""
-        if not self._missed.any():
-            return self._missed
+    def _residual_of(self, points: np.ndarray) -> np.ndarray:
+        """The residual of the portrait's landmarks, spread and turned and scaled with the head (V,2)."""
+        if not self._residual.any():
+            return self._residual
         a, b = (part - part.mean() for part in (self._head @ (1, 1j), points @ (1, 1j)))
-        missed = (self._missed @ (1, 1j)) * (a.conj() @ b) / (a.conj() @ a).real
-        return np.column_stack([missed.real, missed.imag])
+        turned = (self._residual @ (1, 1j)) * (a.conj() @ b) / (a.conj() @ a).real
+        return np.column_stack([turned.real, turned.imag])
 
     def _spline(self, source: View, target: View) -> np.ndarray:
         """Displacements (2,SPLINE_GRID,SPLINE_GRID) by the points visible in both views."""
         around = face_mesh().around
-        relied = _plainness(source.facing[around], target.facing[around]) * np.clip(4 * target.facing[around], 0, 1)
-        around, relied = around[relied > LEAST], relied[relied > LEAST]
+        visible = _visibility(source.facing[around], target.facing[around]) * np.clip(4 * target.facing[around], 0, 1)
+        around, visible = around[visible > LEAST], visible[visible > LEAST]
         edge = (np.arange(ANCHORS) + 0.5) / ANCHORS
         zero, one = np.zeros(ANCHORS), np.ones(ANCHORS)
         border = np.concatenate([np.stack(pair, 1) for pair in ((edge, zero), (edge, one), (zero, edge), (one, edge))])
         at = np.concatenate([target.points[around], border])
         values = np.concatenate([source.points[around] - target.points[around], np.zeros_like(border)])
-        softness = SOFTNESS / np.concatenate([relied, np.ones(len(border))]) ** 4
+        softness = SOFTNESS / np.concatenate([visible, np.ones(len(border))]) ** 4
         middle = (np.arange(SPLINE_GRID) + 0.5) / SPLINE_GRID
         x, y = np.meshgrid(middle, middle)
         return _thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
@@ -237,34 +235,33 @@ def _facing(placed: np.ndarray) -> np.ndarray:
     return (normals * sight).sum(1) / np.linalg.norm(normals, axis=1) / np.linalg.norm(sight, axis=1)
 
 
-def _plainness(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """How well the portrait shows points (N,), 0 to 1, by how far they face the camera in both images."""
-    slope = np.clip((source / np.maximum(target, 0.1) - HIDDEN) / (PLAIN - HIDDEN), 0, 1)
+def _visibility(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """How well the portrait shows points (N,), 0 to 1, by the cosines at which they face the camera in both images."""
+    slope = np.clip((source / np.maximum(target, 0.1) - HIDDEN) / (VISIBLE - HIDDEN), 0, 1)
     return slope * slope * (3 - 2 * slope)
 
 
-def _openness(source: View, target: View, mesh: Mesh) -> np.ndarray:
-    """For each triangle (F,), the share of its content that the portrait shows: 1, but for a mouth that opens."""
+def _mouth_shown(source: View, target: View) -> float:
+    """The share of the mouth's inside that the portrait shows: its area there over that in the driven image."""
+    mesh = face_mesh()
+    triangles = mesh.triangles[mesh.kinds == MOUTH]
 
-    def areas(view: View, some: np.ndarray) -> np.ndarray:
-        a, b, c = (view.points[mesh.triangles[some, k]] for k in range(3))
-        return np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
+    def area(view: View) -> float:
+        a, b, c = (view.points[triangles[:, k]] for k in range(3))
+        return float(np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]).sum())
 
-    mouth = mesh.kinds == MOUTH
-    shares = np.ones(len(mesh.triangles))
-    shares[mouth] = np.clip((areas(source, mouth).sum() + 1e-5) / (areas(target, mouth).sum() + 1e-5), 0, 1)
-    return shares
+    return min(1.0, (area(source) + 1e-5) / (area(target) + 1e-5))
 
 
-def _joined(target: Raster, own: Raster, inside: np.ndarray, rough: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray, mouth_shown: float) -> np.ndarray:
     """The surface where the portrait shows it, the spline elsewhere, with a soft edge between."""
     certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
-    _judge(target.label, target.triangle, target.carried, own.label, own.depth, share, certain, weight)
+    _weigh(target.label, target.attributes, own.label, own.depth, mouth_shown, certain, weight)
     weight = np.minimum(_soft(weight), weight)
     field = np.empty((CHANNELS, GRID, GRID), np.float32)
     for k in (0, 1):
-        field[k] = cv2.resize(rough[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
-    _blend(target.label, target.carried, inside, weight, certain, field)
+        field[k] = cv2.resize(spline[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
+    _blend(target.label, target.attributes, inside, weight, certain, field)
     field[2] = _soft(certain)
     return field
 
@@ -294,18 +291,17 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _judge(
+def _weigh(
     label: np.ndarray,
-    triangle: np.ndarray,
-    carried: np.ndarray,
+    attributes: np.ndarray,
     own_label: np.ndarray,
     own_depth: np.ndarray,
-    share: np.ndarray,
+    mouth_shown: float,
     certain: np.ndarray,
     weight: np.ndarray,
 ) -> None:
-    """For each pixel of the surface: how surely the portrait shows what belongs there, and how much the surface's word
-    on its place counts. Eyes and mouth are always the surface's; skin as far as the portrait sees its front."""
+    """For each pixel of the surface: how surely the portrait shows what belongs there, and the weight of the surface's
+    displacement against the spline's: 1 in eyes and mouth, on skin the visibility in the portrait."""
     size = label.shape[0]
     for y in range(size):
         for x in range(size):
@@ -315,14 +311,14 @@ def _judge(
                 continue
             weight[y, x] = 1
             if kind == MOUTH:
-                certain[y, x] = share[triangle[y, x]]
+                certain[y, x] = mouth_shown
                 continue
-            column = min(max(int(carried[y, x, 0] * size), 0), size - 1)
-            row = min(max(int(carried[y, x, 1] * size), 0), size - 1)
+            column = min(max(int(attributes[y, x, 0] * size), 0), size - 1)
+            row = min(max(int(attributes[y, x, 1] * size), 0), size - 1)
             there = own_label[row, column]
             if kind == SKIN:
-                weight[y, x] = carried[y, x, 3]
-                hidden = there == SKIN and carried[y, x, 2] - own_depth[row, column] > SAME_DEPTH
+                weight[y, x] = attributes[y, x, 3]
+                hidden = there == SKIN and attributes[y, x, 2] - own_depth[row, column] > SAME_DEPTH
                 certain[y, x] = 0 if hidden else weight[y, x]
             else:
                 certain[y, x] = there == EYES
@@ -331,38 +327,37 @@ def _judge(
 @numba.njit(cache=True)
 def _blend(
     label: np.ndarray,
-    carried: np.ndarray,
+    attributes: np.ndarray,
     inside: np.ndarray,
     weight: np.ndarray,
     certain: np.ndarray,
     field: np.ndarray,
 ) -> None:
-    """Blend the surface's displacements into the spline's, and judge what is beside the face: what the portrait shows
-    of its face does not belong there."""
+    """Blend the surface's displacements into the spline's. Beside the face, the portrait's face does not belong: pixels
+    that would come from inside of it are uncertain."""
     size = label.shape[0]
     for y in range(size):
         for x in range(size):
             right, down = (x + 0.5) / size, (y + 0.5) / size
             if label[y, x] > 0:
                 w = weight[y, x]
-                field[0, y, x] += w * (carried[y, x, 0] - right - field[0, y, x])
-                field[1, y, x] += w * (carried[y, x, 1] - down - field[1, y, x])
+                field[0, y, x] += w * (attributes[y, x, 0] - right - field[0, y, x])
+                field[1, y, x] += w * (attributes[y, x, 1] - down - field[1, y, x])
             else:
                 column = min(max(int((field[0, y, x] + right) * size), 0), size - 1)
                 row = min(max(int((field[1, y, x] + down) * size), 0), size - 1)
                 certain[y, x] = inside[row, column] == 0
 
 
-def _rasterise(view: View, carried: np.ndarray) -> Raster:
-    """Draw `face_mesh`; carried: (V,C)."""
+def _rasterise(view: View, attributes: np.ndarray) -> Raster:
+    """Rasterise `face_mesh`; attributes: (V,C), of its vertices."""
     mesh = face_mesh()
     raster = Raster(
         np.full((GRID, GRID), np.inf, np.float32),
         np.zeros((GRID, GRID), np.uint8),
-        np.zeros((GRID, GRID), np.int32),
-        np.zeros((GRID, GRID, carried.shape[1]), np.float32),
+        np.zeros((GRID, GRID, attributes.shape[1]), np.float32),
     )
-    _draw(view.points * GRID, view.depth, carried, mesh.triangles, mesh.kinds, *vars(raster).values())
+    _draw(view.points * GRID, view.depth, attributes, mesh.triangles, mesh.kinds, *vars(raster).values())
     return raster
 
 
@@ -370,12 +365,11 @@ def _rasterise(view: View, carried: np.ndarray) -> Raster:
 def _draw(
     points: np.ndarray,
     depth: np.ndarray,
-    carried: np.ndarray,
+    attributes: np.ndarray,
     triangles: np.ndarray,
     kinds: np.ndarray,
     z: np.ndarray,
     label: np.ndarray,
-    which: np.ndarray,
     found: np.ndarray,
 ) -> None:
     """Draw triangles that face the camera, the nearest wins, into the arrays of a `Raster`. points: pixels, the first
@@ -400,6 +394,6 @@ def _draw(
                 here = a * depth[i] + b * depth[j] + c * depth[k]
                 if here >= z[y, x]:
                     continue
-                z[y, x], label[y, x], which[y, x] = here, kinds[f], f
-                for q in range(carried.shape[1]):
-                    found[y, x, q] = a * carried[i, q] + b * carried[j, q] + c * carried[k, q]
+                z[y, x], label[y, x] = here, kinds[f]
+                for q in range(attributes.shape[1]):
+                    found[y, x, q] = a * attributes[i, q] + b * attributes[j, q] + c * attributes[k, q]

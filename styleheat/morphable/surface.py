@@ -1,8 +1,8 @@
 """The face model on a dense surface: 464 vertices with triangles, holes for eyes and mouth, moved as the landmarks are.
 
 The vertices lie where MediaPipe's face mesh has its points, and 68 of them are the landmarks. Their mean is the average
-of the mesh on photographs, frames of a film and rendered people, turned upright and made symmetric. The triangles are a
-constrained Delaunay triangulation of the unrolled mean with its lips apart, computed once; so no triangle joins the
+of the mesh on photographs, frames of a video and rendered people, turned upright and made symmetric. The triangles are
+a constrained Delaunay triangulation of the unrolled mean with its lips apart, computed once; so no triangle joins the
 upper to the lower lip or lid. `surface.txt` holds both.
 
 The directions of the face model are given at its 68 landmarks. They are spread over the surface as smoothly as it

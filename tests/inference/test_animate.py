@@ -120,7 +120,7 @@ def test_a_film_may_show_the_whole_photograph(
     near = np.abs(first.astype(int) - odd.photo[:510, :508]).mean(2)
     x, y = (portrait.to_photo @ (SIZE / 2, SIZE / 2, 1)).round().astype(int)
     assert near[-100:].mean() < 4 < near[y - 40 : y + 40, x - 40 : x + 40].mean()  # untrained, so unlike it
-    assert np.abs(last.astype(int) - first)[-100:].mean() < 1
+    assert np.abs(last.astype(int) - first)[-100:].mean() < 1  # outside of the square
 
 
 def test_a_film_may_stand_beside_portrait_and_driver(

@@ -18,7 +18,7 @@ from styleheat.media.image import read_image
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.inversion import Inverter
 from styleheat.training.distributed import World, joined
-from tests.training.tiny import ALONE, AUDIO, PRIOR, TINY_RELEASED, TRAIN, WARPER, Pairs, build, train
+from tests.training.tiny import ALONE, AUDIO, PRIOR, TINY_RELEASED, TRAIN, WARPER, Pairs, build, shift, train
 
 ROOT = Path(__file__).parent.parent.parent
 NEAR = 1e-5
@@ -58,10 +58,12 @@ class Faces(Pairs):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample, rng = super().__getitem__(index), np.random.default_rng(index)
-        for key in ("source", "target"):
+        shifts = rng.integers(-9, 9, 2).tolist()
+        for key, own, other in zip(("source", "target"), shifts, shifts[::-1], strict=True):
             noise = rng.integers(0, 20, self.face.shape, np.uint8)
-            sample[key] = torch.from_numpy(np.roll(self.face, int(rng.integers(-9, 9)), axis=1) // 2 + noise)
+            sample[key] = torch.from_numpy(np.roll(self.face, own, axis=1) // 2 + noise)
             sample[f"{key}_landmarks"] *= 4
+            sample[f"{key}_geometry"] = shift(2 * (other - own) / 128)
         return sample
 
 

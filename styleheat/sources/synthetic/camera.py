@@ -80,7 +80,7 @@ class Camera:
         return float(self.shake * waves[0]), float(self.shake * waves[1])
 
 
-class Film:
+class ImageProcessor:
     """A camera's processing of pictures of one size; what all frames share is made once."""
 
     def __init__(self, camera: Camera, size: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from styleheat.sources.synthetic import appearance, body, hair, wear
 from styleheat.sources.synthetic.background import background
 from styleheat.sources.synthetic.body import Mesh
-from styleheat.sources.synthetic.camera import Camera, Film
+from styleheat.sources.synthetic.camera import Camera, ImageProcessor
 from styleheat.sources.synthetic.hair import Hairs, SkinHairs
 from styleheat.sources.synthetic.head import (
     COLUMNS,
@@ -205,7 +205,7 @@ class Renderer:
             self.skin_hairs.insert(0, grown_beard)
 
         self.landmark_index = self._landmarks(middle)
-        self.film = Film(camera, size)
+        self.processor = ImageProcessor(camera, size)
         gain = camera.gain.astype(np.float32)
         self.key_colour, self.sky_colour = (scene.key_colour * gain).astype(np.float32), scene.sky * gain
         soft = np.full(3, scene.soft)
@@ -302,7 +302,7 @@ class Renderer:
         get = {name: float(controls[k]) for name, k in INDEX.items()}
         n = self.size * SAMPLES
         self.focal = n / VIEW * CAMERA
-        right, up = (round(shift * n / VIEW) for shift in self.film.camera.shift(index))
+        right, up = (round(shift * n / VIEW) for shift in self.processor.camera.shift(index))
         self.middle = (n / 2 - right, n / 2 + up)
         row, column = self.margin * SAMPLES - up, self.margin * SAMPLES + right
         image = self.background[row : row + n, column : column + n].copy()
@@ -333,7 +333,7 @@ class Renderer:
         for hairs, alpha, sharp in self.frames_of_glasses:
             self._draw_hairs(hairs, alpha, sharp, image, depth)
         screen = self._screen(self._world(skin[self.landmark_index], np.ones(68, np.float32)))
-        return Frame(self.film.develop(develop(image, SAMPLES), index), screen[:, :2] / SAMPLES)
+        return Frame(self.processor.develop(develop(image, SAMPLES), index), screen[:, :2] / SAMPLES)
 
     def _world(self, points: np.ndarray, turn: np.ndarray) -> np.ndarray:
         out = np.empty_like(points)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from styleheat.sources.synthetic.background import KINDS, background
-from styleheat.sources.synthetic.camera import Camera, Film
+from styleheat.sources.synthetic.camera import Camera, ImageProcessor
 from styleheat.sources.synthetic.scene import Scene
 
 SIZE = 64
@@ -43,13 +43,13 @@ def test_lights_come_from_everywhere_and_expose_the_face_alike() -> None:
 
 def test_a_camera_without_faults_changes_nothing() -> None:
     image = picture()
-    assert np.array_equal(Film(Camera(NO_GAIN), SIZE).develop(image, 3), image)
+    assert np.array_equal(ImageProcessor(Camera(NO_GAIN), SIZE).develop(image, 3), image)
 
 
 def test_noise_is_new_in_each_frame_and_repeats_with_its_seed() -> None:
-    film = Film(Camera(NO_GAIN, noise=6.0, seed=4), SIZE)
-    first, second = film.develop(picture(), 0), film.develop(picture(), 1)
-    assert np.array_equal(first, Film(Camera(NO_GAIN, noise=6.0, seed=4), SIZE).develop(picture(), 0))
+    processor = ImageProcessor(Camera(NO_GAIN, noise=6.0, seed=4), SIZE)
+    first, second = processor.develop(picture(), 0), processor.develop(picture(), 1)
+    assert np.array_equal(first, ImageProcessor(Camera(NO_GAIN, noise=6.0, seed=4), SIZE).develop(picture(), 0))
     assert 7 < (first.astype(float) - second).std() < 10  # of two independent noises of 6
     assert abs(first.astype(float).mean() - picture().mean()) < 1
 
@@ -65,7 +65,7 @@ def test_noise_is_new_in_each_frame_and_repeats_with_its_seed() -> None:
 )
 def test_each_fault_does_what_its_name_says(camera: Camera, darker_corners: bool, softer: bool, greyer: bool) -> None:
     before = picture().astype(float)
-    after = Film(camera, SIZE).develop(picture(), 0).astype(float)
+    after = ImageProcessor(camera, SIZE).develop(picture(), 0).astype(float)
     assert not np.array_equal(before, after)
     corner, edges, colour = (slice(0, 8), slice(0, 8)), np.abs(np.diff(before, axis=1)).max(), np.ptp(before, axis=2)
     assert (after[corner].mean() < 0.8 * before[corner].mean()) == darker_corners
