@@ -153,6 +153,8 @@ class TestWarper:
 def losses(**changes: float) -> StyleHeatLosses:
     reference = {
         "warped": 0.02,
+        "painted": 0.0,
+        "mask": 0.0,
         "masked": 0.2,
         "style": 250.0,
         "outside": 0.01,
