@@ -1,6 +1,8 @@
 """Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
 
 import functools
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -58,8 +60,8 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
     model = load_styleheat(infer.models, device)
     if model.config.geometry and not reader.own_face_model:
         raise InputError(
-            f"params.yaml: infer.coefficients: {infer.coefficients}, but {infer.models} starts from the geometry of this "
-            "project's own face model; fit"
+            f"params.yaml: infer.coefficients: {infer.coefficients}, but {infer.models} starts from the geometry of "
+            "this project's own face model; fit"
         )
     return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size)
 
@@ -75,20 +77,60 @@ def animate(
     engine = Engine(model, portrait.inversion)
     device = portrait.inversion.feature.device
     own = torch.from_numpy(portrait.descriptor)[None].to(device)
-    finish = _finisher(portrait, size, device) if config.detail else functools.partial(_plain, size=size)
     geometry = portrait.geometry() if config.geometry else None
-    batch = BATCH if device.type == "cuda" else min(BATCH, max(1, BATCH_PIXELS // config.image_size**2))
-    for start in range(0, len(descriptors), batch):
-        chosen = range(start, min(start + batch, len(descriptors)))
+    workers, batch, threads = _division(config.image_size, device)
+    finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
+
+    @torch.inference_mode()
+    def paint(chosen: range) -> list[np.ndarray]:
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
         windows = model.video_warper.told(windows, own.expand(len(chosen), -1))
         moves = None
         if geometry is not None:
             moves = torch.from_numpy(np.stack([geometry(descriptors[frame]) for frame in chosen])).to(device)
-        # Entered anew for each batch: a generator that yields inside would switch it on for its caller too.
-        with torch.inference_mode():
-            frames = finish(*engine.paint(windows, moves))
+        return list(finish(*engine.paint(windows, moves)))
+
+    total = len(descriptors)
+    batches = (range(start, min(start + batch, total)) for start in range(0, total, batch))
+    for frames in map(paint, batches) if workers == 1 else _in_order(paint, batches, workers, threads):
         yield from frames
+
+
+def _division(side: int, device: torch.device) -> tuple[int, int, int]:
+    """How frames of a side of pixels share the processor: (workers, frames at once, threads) of which each worker has.
+
+    Small maps keep several workers with fewer threads busier than one with all.
+    """
+    if device.type == "cuda":
+        return 1, BATCH, 1
+    frames, threads = min(BATCH, max(1, BATCH_PIXELS // side**2)), torch.get_num_threads()
+    workers = min(frames, threads)
+    return workers, frames, threads // workers
+
+
+def _in_order(
+    paint: Callable[[range], list[np.ndarray]], batches: Iterable[range], workers: int, threads: int
+) -> Iterator[list[np.ndarray]]:
+    """`map`, by several workers at once, each two batches ahead of what was taken."""
+    everything = torch.get_num_threads()
+    started = threading.Barrier(workers + 1)
+
+    def start() -> None:
+        torch.set_num_threads(threads)  # of this thread, and of those to come
+        started.wait()
+
+    waiting: deque[Future[list[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in range(workers):
+            pool.submit(start)
+        started.wait()
+        torch.set_num_threads(everything)
+        for chosen in batches:
+            waiting.append(pool.submit(paint, chosen))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 Finish = Callable[[Tensor, Tensor], Iterable[np.ndarray]]
@@ -101,18 +143,18 @@ def _plain(painted: Tensor, displacement: Tensor, size: int | None = None) -> np
     return np.ascontiguousarray(pixels.cpu().numpy())
 
 
-def _finisher(portrait: Portrait, size: int | None, device: torch.device) -> Finish:
+def _finisher(portrait: Portrait, size: int | None, device: torch.device, threads: int) -> Finish:
     """How frames get the detail of their portrait."""
     photo = to_tensor(portrait.image)
     photo = photo if size is None else resize(photo, size)
     if device.type != "cpu":
         photo = photo.to(device)
         return lambda painted, displacement: _plain(composed(painted, displacement, photo), displacement)
-    composer = DetailComposer(photo[0].permute(1, 2, 0).contiguous().numpy(), torch.get_num_threads())
+    composer = DetailComposer(photo[0].permute(1, 2, 0).contiguous().numpy(), threads)
 
     def finish(painted: Tensor, displacement: Tensor) -> list[np.ndarray]:
-        channels_last = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (painted, displacement))
-        return [composer(*pair) for pair in zip(*channels_last, strict=True)]
+        pixels = np.ascontiguousarray(painted.permute(0, 2, 3, 1).numpy())
+        return [composer(*pair) for pair in zip(pixels, displacement.numpy(), strict=True)]
 
     return finish
 
@@ -137,7 +179,7 @@ def write_film(
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
     with (
-        VideoWriter(path, size, motion.fps, sound, SOUND_RATE, threads=ENCODING) as writer,
+        VideoWriter(path, size, motion.fps, sound, SOUND_RATE, preset="veryfast", threads=ENCODING) as writer,
         ThreadPoolExecutor(1) as encoder,
     ):
         try:

@@ -4,7 +4,6 @@ For each pixel of the frame: the portrait, bicubic where the displacement says; 
 between them. The weights are those of torch's `grid_sample` and `interpolate`, so that both compute the same.
 """
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -13,8 +12,8 @@ import numpy as np
 CUBIC = np.float32(-0.75)
 """Of the cubic convolution kernel (Keys 1981), as torch has it."""
 
-NOTHING = np.float32(1 / 1024)
-"""Masks less than this from 0 or 1 are that: half of one of the 255 shades takes twice as much."""
+TAPS = 4
+"""Pixels of the portrait, in each direction, that make one of the frame."""
 
 MARGIN = 3
 """Pixels that the portrait's border is repeated, for the taps of places at its edge."""
@@ -25,22 +24,24 @@ class DetailComposer:
 
     def __init__(self, photo: np.ndarray, threads: int) -> None:
         """photo: (S,S,3) float32 in [-1,1]."""
-        self.photo = np.pad(photo, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
+        # A fourth channel, so that the taps of a row are a full vector register.
+        padded = np.pad(photo, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
+        self.photo = np.pad(padded, ((0, 0), (0, 0), (0, 1))).reshape(len(padded), -1)
         self.size, self.threads = len(photo), threads
         self._pool = ThreadPoolExecutor(threads)
 
     def __call__(self, painted: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-        """What is painted (h,h,4), colours in [-1,1] and the mask, and the displacement (g,g,2) in shares of the width;
+        """What is painted (h,h,4), colours in [-1,1] and the mask, and the displacement (2,g,g) in shares of the width;
         float32. The frame (S,S,3) uint8."""
-        frame = np.empty((self.size, self.size, 3), np.uint8)
+        frame = np.empty((self.size, self.size * 3), np.uint8)
         rows = np.linspace(0, self.size, self.threads + 1).astype(int)
-        columns = _cells(self.size, painted.shape[1]), _cells(self.size, displacement.shape[1])
+        cells = _cells(self.size, len(painted)), _cells(self.size, displacement.shape[1])
 
         def part(number: int) -> None:
-            _compose(painted, displacement, self.photo, *columns, rows[number], rows[number + 1], frame)
+            _compose(painted, displacement, self.photo, *cells, rows[number], rows[number + 1], frame)
 
         list(self._pool.map(part, range(self.threads)))
-        return frame
+        return frame.reshape(self.size, self.size, 3)
 
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -50,38 +51,72 @@ def _cells(size: int, cells: int) -> Cells:
     """For each of `size` pixels the two cells around its middle, and the weight of the second, as `interpolate` has
     them."""
     at = np.maximum((np.arange(size) + 0.5) * (cells / size) - 0.5, 0)
-    low = at.astype(np.int64)
-    return low, np.minimum(low + 1, cells - 1), (at - low).astype(np.float32)
+    low = at.astype(np.int32)
+    return low, np.minimum(low + 1, cells - 1).astype(np.int32), (at - low).astype(np.float32)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _cubic(t: np.float32) -> tuple[np.floating, np.floating, np.floating, np.floating]:
-    """Weights of the four samples around a place that is t beyond the second."""
+_fast = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+
+
+@_fast
+def _between(line: np.ndarray, cells: Cells, values: np.ndarray) -> None:
+    """A line (g,) of cells, interpolated at each pixel."""
+    low, high, weight = cells
+    for x in range(len(values)):
+        values[x] = line[low[x]] + weight[x] * (line[high[x]] - line[low[x]])
+
+
+@_fast
+def _taps(places: np.ndarray, shares: np.ndarray, first: np.ndarray, weights: np.ndarray) -> None:
+    """Of places in the portrait (S,), in pixels: the first tap in the padded portrait (S,), and the weights of TAPS of
+    them (TAPS,S) (Keys 1981), multiplied by shares (S,)."""
     one, two, three = np.float32(1), np.float32(2), np.float32(3)
-    five, eight, four = np.float32(5) * CUBIC, np.float32(8) * CUBIC, np.float32(4) * CUBIC
-    before, after, last = t + one, one - t, two - t
-    return (
-        ((CUBIC * before - five) * before + eight) * before - four,
-        ((CUBIC + two) * t - (CUBIC + three)) * t * t + one,
-        ((CUBIC + two) * after - (CUBIC + three)) * after * after + one,
-        ((CUBIC * last - five) * last + eight) * last - four,
-    )
+    size = np.float32(len(places))
+    for x in range(len(places)):
+        # Beyond the border all taps see its last pixel.
+        place = min(max(places[x], -one), size) + np.float32(MARGIN)
+        whole = np.int32(place)
+        t = place - np.float32(whole)
+        u, share = one - t, shares[x]
+        first[x] = whole - 1
+        weights[0, x] = CUBIC * t * u * u * share
+        weights[1, x] = (((CUBIC + two) * t - (CUBIC + three)) * t * t + one) * share
+        weights[2, x] = (((CUBIC + two) * u - (CUBIC + three)) * u * u + one) * share
+        weights[3, x] = CUBIC * u * t * t * share
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _along(
-    photo: np.ndarray, row: int, column: int, k: int, a: np.floating, b: np.floating, c: np.floating, d: np.floating
-) -> np.floating:
-    """Four samples of a row, weighted."""
-    return (
-        a * photo[row, column, k]
-        + b * photo[row, column + 1, k]
-        + c * photo[row, column + 2, k]
-        + d * photo[row, column + 3, k]
-    )
+@_fast
+def _add_taps(
+    photo: np.ndarray,
+    column: np.ndarray,
+    row: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    mask: np.ndarray,
+    colours: np.ndarray,
+) -> None:
+    """Leave 1 - mask of the colours (S,4), and add the portrait's taps, weighted by a across and b down (TAPS,S)."""
+    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
+    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
+    sums = np.empty(4 * TAPS, np.float32)
+    for x in range(len(mask)):
+        c, r = 4 * column[x], row[x]
+        first, second, third, fourth = photo[r], photo[r + 1], photo[r + 2], photo[r + 3]
+        b0x, b1x, b2x, b3x = b0[x], b1[x], b2[x], b3[x]
+        for k in range(4 * TAPS):  # in one or two registers
+            sums[k] = b0x * first[c + k] + b1x * second[c + k] + b2x * third[c + k] + b3x * fourth[c + k]
+        rest = np.float32(1) - mask[x]
+        for k in range(4):
+            colours[x, k] = (
+                rest * colours[x, k]
+                + a0[x] * sums[k]
+                + a1[x] * sums[4 + k]
+                + a2[x] * sums[8 + k]
+                + a3[x] * sums[12 + k]
+            )
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@_fast
 def _compose(
     painted: np.ndarray,
     displacement: np.ndarray,
@@ -92,59 +127,40 @@ def _compose(
     last: int,
     frame: np.ndarray,
 ) -> None:
-    """Rows first to last of a frame."""
-    one, size = np.float32(1), frame.shape[0]
-    width, edge = np.float32(size), np.float32(size - 1)
+    """Rows first to last of a frame (S,3·S). photo: padded, (S+2·MARGIN, 4·(S+2·MARGIN))."""
+    size, cells = len(frame), displacement.shape[1]
+    half, width = np.float32(127.5), np.float32(size)
+    painted_line, line = np.empty((painted.shape[1], 4), np.float32), np.empty(cells, np.float32)
+    colours, mask, all_of_it = np.empty((size, 4), np.float32), np.empty(size, np.float32), np.ones(size, np.float32)
+    across, down = np.empty(size, np.float32), np.empty(size, np.float32)
+    column, row = np.empty(size, np.int32), np.empty(size, np.int32)
+    a, b = np.empty((TAPS, size), np.float32), np.empty((TAPS, size), np.float32)
+    low, high, weight = painted_cells
+    above, below, share = displacement_cells
     for y in range(first, last):
-        top, bottom, py = painted_cells[0][y], painted_cells[1][y], painted_cells[2][y]
-        above, below, gy = displacement_cells[0][y], displacement_cells[1][y], displacement_cells[2][y]
+        for i in range(len(painted_line)):
+            for k in range(4):
+                value = painted[low[y], i, k]
+                painted_line[i, k] = value + weight[y] * (painted[high[y], i, k] - value)
         for x in range(size):
-            i, j, px = painted_cells[0][x], painted_cells[1][x], painted_cells[2][x]
-            p, q, r, s = (one - py) * (one - px), (one - py) * px, py * (one - px), py * px
-            mask = (
-                p * painted[top, i, 3] + q * painted[top, j, 3] + r * painted[bottom, i, 3] + s * painted[bottom, j, 3]
-            )
-            red = green = blue = np.float32(0)
-            if mask < one - NOTHING:
-                rest = one - mask
-                p, q, r, s = p * rest, q * rest, r * rest, s * rest
-                for k in range(3):
-                    value = p * painted[top, i, k] + q * painted[top, j, k]
-                    value += r * painted[bottom, i, k] + s * painted[bottom, j, k]
-                    if k == 0:
-                        red = value
-                    elif k == 1:
-                        green = value
-                    else:
-                        blue = value
-            else:
-                mask = one
-            if mask > NOTHING:
-                i, j, gx = displacement_cells[0][x], displacement_cells[1][x], displacement_cells[2][x]
-                p, q, r, s = (one - gy) * (one - gx), (one - gy) * gx, gy * (one - gx), gy * gx
-                at_x = p * displacement[above, i, 0] + q * displacement[above, j, 0]
-                at_x = np.float32(x) + width * (at_x + r * displacement[below, i, 0] + s * displacement[below, j, 0])
-                at_y = p * displacement[above, i, 1] + q * displacement[above, j, 1]
-                at_y = np.float32(y) + width * (at_y + r * displacement[below, i, 1] + s * displacement[below, j, 1])
-                # Beyond the border all taps see its last pixel.
-                at_x, at_y = min(max(at_x, -one), edge + one), min(max(at_y, -one), edge + one)
-                column, row = math.floor(at_x), math.floor(at_y)
-                row, column = int(row) + MARGIN - 1, int(column) + MARGIN - 1
-                a, b, c, d = _cubic(at_x - np.float32(math.floor(at_x)))
-                e, f, g, h = _cubic(at_y - np.float32(math.floor(at_y)))
-                e, f, g, h = mask * e, mask * f, mask * g, mask * h
-                for k in range(3):
-                    value = e * _along(photo, row, column, k, a, b, c, d)
-                    value += f * _along(photo, row + 1, column, k, a, b, c, d)
-                    value += g * _along(photo, row + 2, column, k, a, b, c, d)
-                    value += h * _along(photo, row + 3, column, k, a, b, c, d)
-                    if k == 0:
-                        red += value
-                    elif k == 1:
-                        green += value
-                    else:
-                        blue += value
-            half = np.float32(127.5)
-            frame[y, x, 0] = np.uint8(min(max(red * half + half + np.float32(0.5), np.float32(0)), np.float32(255)))
-            frame[y, x, 1] = np.uint8(min(max(green * half + half + np.float32(0.5), np.float32(0)), np.float32(255)))
-            frame[y, x, 2] = np.uint8(min(max(blue * half + half + np.float32(0.5), np.float32(0)), np.float32(255)))
+            for k in range(4):
+                value = painted_line[low[x], k]
+                colours[x, k] = value + weight[x] * (painted_line[high[x], k] - value)
+            mask[x] = colours[x, 3]
+
+        for axis, places in ((0, across), (1, down)):
+            for i in range(cells):
+                value = displacement[axis, above[y], i]
+                line[i] = value + share[y] * (displacement[axis, below[y], i] - value)
+            _between(line, displacement_cells, places)
+        for x in range(size):
+            across[x] = np.float32(x) + width * across[x]
+            down[x] = np.float32(y) + width * down[x]
+        _taps(across, all_of_it, column, a)
+        _taps(down, mask, row, b)
+
+        _add_taps(photo, column, row, a, b, mask, colours)
+        for x in range(size):
+            for k in range(3):
+                shade = colours[x, k] * half + np.float32(128)
+                frame[y, 3 * x + k] = np.uint8(min(max(shade, np.float32(0)), np.float32(255)))

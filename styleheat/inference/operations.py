@@ -21,7 +21,7 @@ LARGE = 16
 """Pixels of a map's side from which it pays: the weights of smaller ones take longer to read than to multiply."""
 
 KEPT_BYTES = 2**30
-MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8
 """Numbers of glibc's malloc.h."""
 
 
@@ -38,6 +38,7 @@ def keep_memory() -> None:
         return
     mallopt(MMAP_THRESHOLD, KEPT_BYTES)
     mallopt(TRIM_THRESHOLD, KEPT_BYTES)
+    mallopt(ARENA_MAX, 1)  # threads have arenas of their own, which keep nothing
 
 
 class Convolution:
@@ -59,6 +60,7 @@ class Convolution:
         wide = min(weight.shape[:2]) >= WIDE and size >= LARGE and size % TILE == 0
         plain = weight.device.type == "cpu" and weight.dtype == torch.float32
         self.winograd = plain and wide and kernel == 3 and stride == 1
+        self.pointwise = plain and kernel == 1 and stride == 1  # torch would copy the map first
         self.weight = winograd_weight(weight) if self.winograd else weight.contiguous(memory_format=FAST)
         self.bias, self.slope, self.stride = bias, slope, stride
         self.padding = kernel // 2 if padding is None else padding
@@ -68,6 +70,8 @@ class Convolution:
             x = winograd(x, self.weight)
             if self.bias is not None:
                 x += self.bias[:, None, None]
+        elif self.pointwise:
+            x = F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
         else:
             x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
         return x if self.slope is None else F.leaky_relu_(x, self.slope)

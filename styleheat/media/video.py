@@ -158,6 +158,7 @@ class VideoWriter:
         crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
         codec: "h264", or "png": each frame a PNG picture, so that what is read is what was written. FFmpeg's tools and
             libraries read such an mp4, few players do.
+        preset: of x264: "veryfast" takes a third of the time of "medium", loses 1 dB and writes a tenth more.
         threads: of x264. Another number gives other bytes, so it doesn't follow the machine's.
     """
 
@@ -170,6 +171,7 @@ class VideoWriter:
         sample_rate: int = SAMPLE_RATE,
         crf: int = 18,
         codec: Codec = "h264",
+        preset: str = "medium",
         threads: int = 1,
     ) -> None:
         if size[0] % 2 or size[1] % 2 or min(size) < 2:
@@ -177,7 +179,8 @@ class VideoWriter:
                 f"{path}: size {size[0]}x{size[1]} can't be written as video; width and height must be even"
             )
         self.path, self.size, self.fps = Path(path), size, Fraction(fps).limit_denominator(1001)
-        self.sample_rate, self.crf, self.codec, self.threads = sample_rate, crf, codec, threads
+        self.sample_rate, self.crf, self.codec = sample_rate, crf, codec
+        self.preset, self.threads = preset, threads
         self._sound = None if samples is None else iter([samples] if isinstance(samples, np.ndarray) else samples)
         self._unsent = np.zeros(0, np.float32)
         self.frames = 0
@@ -193,7 +196,7 @@ class VideoWriter:
             else:
                 # Equal bytes need a fixed number of threads (below) and no `mbtree`, whose AVX-512 code reads memory
                 # that nobody set.
-                options = {"crf": str(self.crf), "preset": "medium", "mbtree": "0"}
+                options = {"crf": str(self.crf), "preset": self.preset, "mbtree": "0"}
                 self._video = self._container.add_stream("libx264", rate=self.fps, options=options)
                 self._video.pix_fmt = "yuv420p"
             self._video.width, self._video.height = self.size

@@ -284,13 +284,18 @@ def _thin_plate(at: np.ndarray, values: np.ndarray, softness: np.ndarray, where:
     return _kernel(where, at) @ weights[:count] + weights[count] + where @ weights[count + 1 :]
 
 
+@numba.njit(cache=True, nogil=True)
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """r² log r of the distances of points (N,2) and (M,2): (N,M)."""
-    square = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 1e-12)
-    return 0.5 * square * np.log(square)
+    values = np.empty((len(a), len(b)))
+    for i in range(len(a)):
+        for j in range(len(b)):
+            square = max((a[i, 0] - b[j, 0]) ** 2 + (a[i, 1] - b[j, 1]) ** 2, 1e-12)
+            values[i, j] = 0.5 * square * math.log(square)
+    return values
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _weigh(
     label: np.ndarray,
     attributes: np.ndarray,
@@ -324,7 +329,7 @@ def _weigh(
                 certain[y, x] = there == EYES
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _blend(
     label: np.ndarray,
     attributes: np.ndarray,
@@ -361,7 +366,7 @@ def _rasterise(view: View, attributes: np.ndarray) -> Raster:
     return raster
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _draw(
     points: np.ndarray,
     depth: np.ndarray,

@@ -117,10 +117,10 @@ def test_detail_and_geometry_are_those_of_the_reference_path(windows: torch.Tens
         painted, displacement = Engine(model, inversion).paint(windows, geometry)
         torch.testing.assert_close(composed(painted, displacement, photo), wanted.image, rtol=0, atol=CLOSE)
         composer = DetailComposer(photo[0].permute(1, 2, 0).numpy(), threads=2)
-        arrays = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (painted, displacement))
-        frames = np.stack([composer(*pair) for pair in zip(*arrays, strict=True)])
+        colours = np.ascontiguousarray(painted.permute(0, 2, 3, 1).numpy())
+        frames = np.stack([composer(*pair) for pair in zip(colours, displacement.numpy(), strict=True)])
     pixels = ((wanted.image + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1).numpy()
-    assert np.abs(frames - pixels).max() < 0.8  # half a shade by rounding, a quarter where the mask is all but 0 or 1
+    assert np.abs(frames - pixels).max() < 0.51  # half a shade by rounding
 
 
 def test_detail_beyond_the_border_is_its_last_pixel() -> None:
@@ -128,7 +128,7 @@ def test_detail_beyond_the_border_is_its_last_pixel() -> None:
     photo[:, :, 0] = np.linspace(-1, 1, 64)
     painted = np.ones((16, 16, 4), np.float32)  # a mask of one
     for far, shade in ((5.0, 255), (-5.0, 0), (1e9, 255)):
-        displacement = np.zeros((8, 8, 2), np.float32)
-        displacement[..., 0] = far
+        displacement = np.zeros((2, 8, 8), np.float32)
+        displacement[0] = far
         frame = DetailComposer(photo, threads=1)(painted, displacement)
         assert (frame[..., 0] == shade).all()

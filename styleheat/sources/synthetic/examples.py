@@ -13,8 +13,8 @@ from styleheat.sources.synthetic.clip import conversation, frames, person, rende
 from styleheat.sources.synthetic.head import CONTROLS, INDEX
 
 FOLDER = Path("data/examples")
-SIZE = 320
-PORTRAIT, DRIVER, EXPRESSION = 0, 1, 2
+SIZE, PORTRAIT_SIZE = 320, 512
+PORTRAIT, DRIVER, EXPRESSION = 9, 15, 11
 """Which of the set's people is seen in which file."""
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     portrait, driver, expression = (person("examples", "test", k) for k in (PORTRAIT, DRIVER, EXPRESSION))
     rest = np.zeros((1, len(CONTROLS)))
-    write_image(FOLDER / "portrait.png", next(frames(portrait, rest, SIZE)))
+    write_image(FOLDER / "portrait.png", next(frames(portrait, rest, PORTRAIT_SIZE)))
     speech, _ = conversation(portrait, seed=1, seconds=6.0)
     write_wav(FOLDER / "speech.wav", speech.samples)
     render_clip(driver, seed=0, seconds=4.0, size=SIZE, path=FOLDER / "driver.mp4")
