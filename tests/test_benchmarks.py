@@ -70,7 +70,7 @@ def test_photographs_are_measured_against_their_driver(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     report = json.loads((tmp_path / "report.json").read_text())
     (pair,) = report["pairs"]
-    assert (pair["portrait"], pair["driver"], pair["frames"], pair["side"]) == ("portrait", "nod", 12, 128)
+    assert (pair["portrait"], pair["driver"], pair["frames"], pair["side"]) == ("portrait", "nod", 12, 512)
     assert probe(tmp_path / "videos" / "portrait--nod.mp4").frames == 12
     assert pair["faces"] == 1 and pair["fps"] > 0 and pair["tracking_seconds"] > 0 and pair["jitter"] > 0
     assert 0.9 < pair["likeness"] <= 1

@@ -400,7 +400,7 @@ PROGRAMS = [program for page in PAGES for program in fenced(page, "python")]
 def test_every_program_runs(reproduced: Repository, tmp_path: Path, program: str):
     project = reproduced.copy(tmp_path / "project")
     said = project.run("python", "-c", program)
-    assert "film.mp4" in program or "(128, 128, 3) uint8" in said
+    assert "film.mp4" in program or "(512, 512, 3) uint8" in said
     if "film.mp4" in program:
         assert probe(project.path / "film.mp4").frames == probe(ROOT / "data" / "examples" / "driver.mp4").frames
 

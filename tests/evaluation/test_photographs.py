@@ -10,8 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_a_photograph_follows_a_real_video(tmp_path: Path) -> None:
-    """The astronaut, and two seconds of carphone. Measured: mouth 0.70, slope 0.18; pitch 0.89, 0.58; yaw 0.89, 1.45;
-    likeness 0.950, sharpness 0.20, jitter 0.32, background 0.94. Roll is not followed yet (-0.59)."""
+    """The astronaut, and two seconds of carphone, whose head is never within 10° of hers: no sharpness."""
     tree = read_yaml(ROOT / "params.yaml")
     tree["runtime"]["device"] = "cpu"
     tree["infer"]["models"] = str(ROOT / "models/embedded/styleheat")
@@ -23,7 +22,7 @@ def test_a_photograph_follows_a_real_video(tmp_path: Path) -> None:
     assert pair["mouth"]["correlation"] > 0.55 and pair["mouth"]["slope"] > 0.1
     assert pair["pitch"]["correlation"] > 0.75 and pair["pitch"]["slope"] > 0.4
     assert pair["yaw"]["correlation"] > 0.75 and pair["yaw"]["slope"] > 0.7
-    assert pair["likeness"] > 0.93 and pair["sharpness"] > 0.12
+    assert pair["likeness"] > 0.95
     assert pair["jitter"] < 1 and pair["background"] < 2
     (ceiling,) = report["ceiling"].values()
     assert min(ceiling[name]["correlation"] for name in ("mouth", "pitch", "yaw", "roll")) > 0.85
