@@ -16,15 +16,15 @@ from styleheat.clips.index import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_alignment
 from styleheat.files import fingerprint
-from styleheat.media.audio import read_audio
 from styleheat.media.mel import mel_spectrogram
 from styleheat.media.video import probe, read_frames
+from styleheat.media.voice import read_voice
 from styleheat.morphable.coefficients import pack_coefficients, read_landmarks, read_mat
 from styleheat.morphable.fitting import fill_in
 from styleheat.params import Pack
 from styleheat.pipeline import SCRATCH, Stage, main, root
 
-VERSION = 1
+VERSION = 2
 """To be raised when the same clip would be packed otherwise."""
 
 
@@ -90,7 +90,7 @@ def pack_clip(
     info = probe(video)
     landmarks = fill_in(read_landmarks(points))
     packed = pack_coefficients(*read_mat(coefficients))
-    mel = mel_spectrogram(read_audio(video)) if info.has_audio else None
+    mel = mel_spectrogram(read_voice(video)) if info.has_audio else None
     path = shards / f"{clip}.zip"
     with files.atomic(path) as temporary, store.ShardWriter(temporary, clip) as shard:
         length = 0

@@ -27,8 +27,8 @@ from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
 from styleheat.inference.reader import FaceReader
 from styleheat.inference.speech import Manner, speak
-from styleheat.media.audio import read_audio
 from styleheat.media.mel import mel_spectrogram
+from styleheat.media.voice import read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
 from styleheat.morphable.model import mouth_opening
 from styleheat.networks.audio2motion import Audio2Motion
@@ -131,7 +131,7 @@ def _read_clip(store: ClipStore, folder: Path, name: str, frames: int, aligned: 
     images = np.stack([store.frame(name, frame) for frame in range(length)])
     sound = None
     if store.mel(name) is not None:
-        samples = read_audio(folder / f"{name}.mp4", end=length / FPS)
+        samples = read_voice(folder / f"{name}.mp4", end=length / FPS)
         sound = np.pad(samples, (0, max(0, round(length / FPS * SAMPLE_RATE) - len(samples))))
     first = store.aligned(name, 0) if aligned else None
     coefficients = store.coefficients(name)[:length]

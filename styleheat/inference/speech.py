@@ -1,18 +1,21 @@
 """Speech as a driver: expressions and head motion from sound, or the head's and the eyes' from videos."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.inference.adjust import POSE
 from styleheat.inference.drive import Driver, Motion
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import Sound, read_audio
+from styleheat.media.audio import Sound
 from styleheat.media.mel import mel_spectrogram, mel_windows
+from styleheat.media.voice import NEAR_SILENCE, loudness, read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
 
@@ -47,13 +50,15 @@ def blinks_of(path: str | Path, reader: FaceReader) -> np.ndarray:
 def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
     """Speech from a sound file, or a video's sound.
 
-    One frame each 1/25 s, rounded: 10 s are 250 frames. Silence moves no lips. Raises InputError when there is no sound
-    to hear, or no such pose style.
+    One frame each 1/25 s, rounded: 10 s are 250 frames. The sound may be of any loudness; silence moves no lips. Raises
+    InputError when there is no sound to hear, or no such pose style.
     """
-    samples = read_audio(path)
+    samples = read_voice(path)
     frames = round(len(samples) / SAMPLE_RATE * FPS)
     if frames == 0:
         raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
+    if (level := loudness(samples)) < NEAR_SILENCE:
+        tqdm.write(f"{path}: nearly silent, {level:.0f} LUFS; lips will hardly move", file=sys.stderr)
     styles = model.config.pose_styles
     if manner.pose_style >= styles:
         told = f"{manner.pose_style}, but this model knows 0 to {styles - 1}"

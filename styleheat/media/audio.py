@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -57,10 +58,23 @@ def stream_audio(
     path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
 ) -> Iterator[np.ndarray]:
     """`read_audio` piece by piece, in constant memory; it raises before the first piece, or where the file ends."""
+    for piece in stream_channels(path, sample_rate, start, end):
+        yield piece.mean(axis=0)
+
+
+def channel_names(path: str | Path) -> tuple[str, ...]:
+    """What the channels of a file's sound are for, in their order: FL and FR are left and right, FC is the centre, LFE
+    the lowest tones, …, as FFmpeg has them. Raises InputError as `read_audio`."""
     with opened(path) as container:
-        if not container.streams.audio:
-            raise InputError(f"{path}: has no sound; give a file with an audio track")
-        stream = container.streams.audio[0]
+        return tuple(channel.name for channel in _sound(container, path).layout.channels)
+
+
+def stream_channels(
+    path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
+) -> Iterator[np.ndarray]:
+    """As `stream_audio`, each piece (C,n) with all channels."""
+    with opened(path) as container:
+        stream = _sound(container, path)
         picture = video_stream(container)
         origin = 0.0
         for track in (stream, picture):
@@ -78,11 +92,12 @@ def stream_audio(
             if at is None:
                 at = round(((origin if moment is None else moment) - origin) * sample_rate)
                 if at > first:
-                    yield np.zeros((at if last is None else min(at, last)) - first, np.float32)
+                    silence = (at if last is None else min(at, last)) - first
+                    yield np.zeros((len(stream.layout.channels), silence), np.float32)
             for piece in pieces:
-                wanted = piece[max(0, first - at) : None if last is None else max(0, last - at)]
-                at += len(piece)
-                if len(wanted):
+                wanted = piece[:, max(0, first - at) : None if last is None else max(0, last - at)]
+                at += piece.shape[1]
+                if wanted.shape[1]:
                     yield np.clip(wanted, -1, 1)
             if last is not None and at >= last:
                 break
@@ -90,19 +105,31 @@ def stream_audio(
             raise InputError(f"{path}: its audio track is empty; export it again")
 
 
+def _sound(container: InputContainer, path: str | Path) -> AudioStream:
+    if not container.streams.audio:
+        raise InputError(f"{path}: has no sound; give a file with an audio track")
+    return container.streams.audio[0]
+
+
 def _resampled(
     container: InputContainer, stream: AudioStream, sample_rate: int
 ) -> Iterator[tuple[list[np.ndarray], float | None]]:
-    """Pieces (n,) float32 of the sound from where the container stands, and when the frame they came of begins, in
+    """Pieces (C,n) float32 of the sound from where the container stands, and when the frame they came of begins, in
     seconds."""
-    resampler = AudioResampler(format="fltp", rate=sample_rate)  # to mono it would add channels up, 3 dB too loud
+    # To mono it would add channels up, 3 dB too loud. PyAV ends the process over planes of eight channels: packed.
+    resampler = AudioResampler(format="flt", rate=sample_rate)
+
+    def channels(frame: AudioFrame | None) -> list[np.ndarray]:
+        parts = resampler.resample(frame)
+        return [part.to_ndarray().reshape(-1, len(part.layout.channels)).T for part in parts]
+
     decoded = False
     for frame in container.decode(stream):
         decoded, moment = True, frame.time
         frame.pts = None  # the resampler would take gaps of rounded timestamps for errors
-        yield [part.to_ndarray().mean(axis=0) for part in resampler.resample(frame)], moment
+        yield channels(frame), moment
     if decoded:
-        yield [part.to_ndarray().mean(axis=0) for part in resampler.resample(None)], None
+        yield channels(None), None
 
 
 def write_wav(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
