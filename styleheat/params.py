@@ -514,7 +514,7 @@ class Params(Section):
     seed: Amount
     runtime: Runtime
     youtube: Youtube
-    network: Literal["embedded", "full", "full_relative"]
+    network: Literal["embedded", "full", "full_relative", "full_detail"]
     """Which architecture of `styleheat/networks/config.py` is trained."""
     sets: Sets
     weights: Weights

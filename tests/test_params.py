@@ -1,15 +1,20 @@
 """params.yaml: what is refused, and how the refusal reads."""
 
 import copy
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import yaml
 
 from styleheat.errors import InputError
+from styleheat.networks.config import NETWORKS
 from styleheat.params import Params, check_params, load_params, read_yaml
+from tests.dvc.repository import merge
 
 ROOT = Path(__file__).parent.parent
+TRAINING = ROOT / "docs" / "training.md"
 
 
 @pytest.fixture
@@ -176,3 +181,19 @@ def test_parameters_are_frozen(tree: dict[str, Any]):
     params: Params = check_params(tree)
     with pytest.raises(ValueError, match="frozen"):
         params.train.lr = 1.0  # type: ignore[misc]
+
+
+def test_every_network_can_be_trained():
+    assert set(get_args(Params.model_fields["network"].annotation)) == set(NETWORKS)
+
+
+@pytest.mark.parametrize("network", ["full_relative", "full_detail"])
+def test_the_networks_of_the_page_go_over_the_full_profile(tree: dict[str, Any], network: str):
+    (block,) = re.findall(rf"^```yaml\n(network: {network}\n.*?)^```", TRAINING.read_text(), re.MULTILINE | re.DOTALL)
+    merge(tree, read_yaml(ROOT / "profiles" / "full.yaml"))
+    merge(tree, yaml.safe_load(block))
+    params = check_params(tree)
+    assert params.network == network
+    if NETWORKS[network].geometry:
+        assert {params.sets.vox.coefficients.backend, params.sets.hdtf.coefficients.backend} == {"fit"}
+        assert not params.train.aligned_source and params.train_prior.steps
