@@ -129,7 +129,7 @@ def _compose(
 ) -> None:
     """Rows first to last of a frame (S,3·S). photo: padded, (S+2·MARGIN, 4·(S+2·MARGIN))."""
     size, cells = len(frame), displacement.shape[1]
-    half, width = np.float32(127.5), np.float32(size)
+    one, half, width = np.float32(1), np.float32(127.5), np.float32(size)
     painted_line, line = np.empty((painted.shape[1], 4), np.float32), np.empty(cells, np.float32)
     colours, mask, all_of_it = np.empty((size, 4), np.float32), np.empty(size, np.float32), np.ones(size, np.float32)
     across, down = np.empty(size, np.float32), np.empty(size, np.float32)
@@ -143,9 +143,10 @@ def _compose(
                 value = painted[low[y], i, k]
                 painted_line[i, k] = value + weight[y] * (painted[high[y], i, k] - value)
         for x in range(size):
-            for k in range(4):
+            for k in range(4):  # the mask's range is the colours', or less
                 value = painted_line[low[x], k]
-                colours[x, k] = value + weight[x] * (painted_line[high[x], k] - value)
+                value += weight[x] * (painted_line[high[x], k] - value)
+                colours[x, k] = min(max(value, -one), one)
             mask[x] = colours[x, 3]
 
         for axis, places in ((0, across), (1, down)):

@@ -107,5 +107,8 @@ def detail_mask(logit: Tensor, geometry: Tensor | None) -> Tensor:
 
 @float32
 def compose(painted: Tensor, moved: Tensor, mask: Tensor) -> Tensor:
-    """mask · moved + (1 − mask) · painted."""
-    return torch.lerp(painted, moved, mask)
+    """mask · moved + (1 − mask) · painted, which is clamped to [-1,1].
+
+    Painted colours go far beyond that on overexposed skin, where a small share of them would wipe the portrait out.
+    """
+    return torch.lerp(painted.clamp(-1, 1), moved, mask)

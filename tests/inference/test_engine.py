@@ -117,10 +117,14 @@ def test_detail_and_geometry_are_those_of_the_reference_path(windows: torch.Tens
         painted, displacement = Engine(model, inversion).paint(windows, geometry)
         torch.testing.assert_close(composed(painted, displacement, photo), wanted.image, rtol=0, atol=CLOSE)
         composer = DetailComposer(photo[0].permute(1, 2, 0).numpy(), threads=2)
-        colours = np.ascontiguousarray(painted.permute(0, 2, 3, 1).numpy())
-        frames = np.stack([composer(*pair) for pair in zip(colours, displacement.numpy(), strict=True)])
-    pixels = ((wanted.image + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1).numpy()
-    assert np.abs(frames - pixels).max() < 0.51  # half a shade by rounding
+        for gain in (1, 8):  # colours beyond their range, too
+            painted[:, :3] *= gain
+            image = composed(painted, displacement, photo)
+            colours = np.ascontiguousarray(painted.permute(0, 2, 3, 1).numpy())
+            frames = np.stack([composer(*pair) for pair in zip(colours, displacement.numpy(), strict=True)])
+            pixels = ((image + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1).numpy()
+            assert np.abs(frames - pixels).max() < 0.51  # half a shade by rounding
+    assert painted[:, :3].abs().max() > 2
 
 
 def test_detail_beyond_the_border_is_its_last_pixel() -> None:
