@@ -8,6 +8,7 @@ from styleheat.inference.adjust import adjust
 from styleheat.inference.animate import inspect, load_audio2motion, load_styleheat, open_portrait, write_film
 from styleheat.inference.drive import Driver
 from styleheat.inference.edit import sweep
+from styleheat.inference.operations import keep_memory
 from styleheat.inference.portrait import Portrait
 from styleheat.inference.reader import face_reader
 from styleheat.media.container import opened, video_stream
@@ -24,6 +25,8 @@ class Studio:
     """
 
     def __init__(self, params: Params, device: str) -> None:
+        if device == "cpu":
+            keep_memory()  # before there are threads, whose memory is kept apart and given back
         self.params, self.device = params, device
         self.reader = face_reader(params.infer, device)
 
