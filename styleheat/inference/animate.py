@@ -83,12 +83,16 @@ def animate(
 
     @torch.inference_mode()
     def paint(chosen: range) -> list[np.ndarray]:
-        windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in chosen])).to(device)
-        windows = model.video_warper.told(windows, own.expand(len(chosen), -1))
+        # Always as many: how many there are may change how convolutions round.
+        frames = [min(frame, chosen[-1]) for frame in range(chosen[0], chosen[0] + batch)]
+        windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in frames])).to(device)
+        windows = model.video_warper.told(windows, own.expand(batch, -1))
         moves = None
         if geometry is not None:
-            moves = torch.from_numpy(np.stack([geometry(descriptors[frame]) for frame in chosen])).to(device)
-        return list(finish(*engine.paint(windows, moves)))
+            fields = {frame: geometry(descriptors[frame]) for frame in chosen}
+            moves = torch.from_numpy(np.stack([fields[frame] for frame in frames])).to(device)
+        painted, displacement = engine.paint(windows, moves)
+        return list(finish(painted[: len(chosen)], displacement[: len(chosen)]))
 
     total = len(descriptors)
     batches = (range(start, min(start + batch, total)) for start in range(0, total, batch))

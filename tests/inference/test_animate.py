@@ -10,7 +10,7 @@ from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import animate as film
-from styleheat.inference.animate import animate, inspect, load_styleheat, open_portrait, write_film
+from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_film
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
@@ -55,6 +55,14 @@ def test_one_frame_for_each_descriptor(model: StyleHEAT, portrait: Portrait, des
     assert np.abs(np.diff(frames.astype(int), axis=0)).mean(axis=(1, 2, 3)).min() > 0  # the window moves the face
     small = np.stack(list(animate(model, portrait, descriptors, size=64)))
     assert small.shape == (7, 64, 64, 3)
+
+
+def test_who_does_not_move_does_not_change(reader: FaceReader, astronaut: Path) -> None:
+    """In the committed network, whose convolutions round otherwise in a last batch of one."""
+    model = load_styleheat(ROOT / "models/embedded/styleheat", "cpu")
+    face = read_portrait(astronaut, model, reader, largest=SIZE)
+    first, *others = animate(model, face, np.stack([face.descriptor] * (2 * BATCH + 1)))
+    assert len(others) == 2 * BATCH and all(np.array_equal(frame, first) for frame in others)
 
 
 def test_frames_come_as_they_are_asked_for(model: StyleHEAT, portrait: Portrait) -> None:
