@@ -34,7 +34,7 @@ class DetailComposer:
         self._pool = ThreadPoolExecutor(threads)
 
     def __call__(self, painted: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-        """What is painted (h,h,4), colours in [-1,1] and the mask, and the displacement (2,g,g) in shares of the width;
+        """What is painted (h,h,4), colours and the mask, and the displacement (2,g,g) in shares of the width;
         float32. The frame (S,S,3) uint8."""
         size = self.size
         frame = np.empty((size, 3 * size), np.uint8)

@@ -158,7 +158,7 @@ class VideoWriter:
         crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
         codec: "h264", or "png": each frame a PNG picture, so that what is read is what was written. FFmpeg's tools and
             libraries read such an mp4, few players do.
-        preset: of x264: "veryfast" takes a third of the time of "medium", loses 1 dB and writes a tenth more.
+        preset: of x264: "veryfast" takes a third of the time of "medium", loses 1.5 dB and writes a tenth more.
         threads: of x264. Another number gives other bytes, so it doesn't follow the machine's.
     """
 

@@ -16,7 +16,7 @@ LOUDNESS = -18.0
 """LUFS (ITU-R BS.1770-4) that a voice is brought to: the synthesised speech of the rendered people has -18.3 ± 1.3."""
 
 NEAR_SILENCE = -60.0
-"""LUFS below which there is no voice to bring to a loudness: 20 dB under a whisper into a far microphone."""
+"""LUFS below which there is no voice to bring to a loudness."""
 
 BLOCK = 0.4
 """Seconds over which BS.1770 measures; shorter sound is repeated to that length."""
@@ -25,6 +25,7 @@ DOWNMIX = {"FL": 0.7071, "FR": 0.7071, "FC": 1.0, "LFE": 0.0, "LFE2": 0.0}
 """Weights of channels of more than two (ITU-R BS.775); of those not named here SURROUND."""
 
 SURROUND = 0.5
+"""Weight of the channels beside and behind the listener."""
 
 CANCELLED = 0.1
 """Power of the mix over that of the loudest channel's part in it, below which channels cancel each other."""
