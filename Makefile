@@ -45,11 +45,12 @@ checkout:
 	  echo "repro: $(CURDIR) is not a git checkout, which DVC needs; git clone the project, or here: git init && git add . && git commit -m start" >&2; \
 	  exit 1; }
 
+# Files of tests run beside each other, each process on one core of its own; the slow ones use all cores themselves.
 test: setup  ## the tests, but for those that take minutes each
-	@python -m pytest -m "not slow"
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: setup  ## all tests
-	@python -m pytest
+test-all: test  ## all tests
+	@python -m pytest -m slow
 
 check: setup  ## style, types, and which room may import which
 	@ruff check .
