@@ -80,6 +80,10 @@ def animate(
     geometry = portrait.geometry() if config.geometry else None
     workers, batch, threads = _division(config.image_size, device)
     finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
+    if config.detail:
+        still = torch.from_numpy(window(portrait.descriptor[None], 0))[None].to(device)
+        place = None if geometry is None else torch.from_numpy(geometry(portrait.descriptor))[None].to(device)
+        engine.settle(model.video_warper.told(still, own), place)
 
     @torch.inference_mode()
     def paint(chosen: range) -> list[np.ndarray]:

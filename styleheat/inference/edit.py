@@ -21,10 +21,10 @@ EXPRESSIONS: tuple[dict[str, float], ...] = (
     {"jaw_open": 2.5},
     {"smile_left": 2.0, "smile_right": 2.0},
     {
-        "brow_inner_raise_left": 2.0,
-        "brow_inner_raise_right": 2.0,
-        "brow_outer_raise_left": 2.0,
-        "brow_outer_raise_right": 2.0,
+        "brow_inner_raise_left": 1.0,
+        "brow_inner_raise_right": 1.0,
+        "brow_outer_raise_left": 1.0,
+        "brow_outer_raise_right": 1.0,
     },
     {"blink_left": 2.5, "blink_right": 2.5},
 )

@@ -56,11 +56,19 @@ class Engine:
             self.detail = model.config.detail
             self.repair = _Repairer(model.calibrator, model.config.feature_size, precision)
             self.draw = _Painter(stylegan, codes, base, precision)
+        self.rest: Tensor | None = None
+
+    @torch.inference_mode()
+    def settle(self, window: Tensor, geometry: Tensor | None = None) -> None:
+        """Let the portrait's detail stay where it is for a window (1,73,27), its own descriptor, and geometry: what the
+        warper moves there is taken away from all that `paint` gives, as `StyleHEAT.forward` does by `rest`."""
+        self.rest = self.move(window, geometry).displacement
 
     @torch.inference_mode()
     def paint(self, windows: Tensor, geometry: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Windows of motion coefficients (B,73,27) -> frames (B,3,S,S), about [-1,1], not clamped, channels_last; and
-        the displacement (B,2,h,h). For networks that take detail from the portrait, the mask is a fourth channel.
+        the displacement (B,2,h,h) of its detail. For networks that take it from the portrait, the mask is a fourth
+        channel.
 
         geometry: (B,3,g,g), for networks that start from it.
         """
@@ -68,8 +76,9 @@ class Engine:
         feature = flows.warp(self.feature.expand(len(windows), -1, -1, -1), motion.positions, self.reference_flow)
         painted = self.draw(self.repair(feature, motion.descriptor, geometry))
         if self.detail:
-            painted[:, 3:] = detail_mask(painted[:, 3:], geometry)
-        return painted, motion.displacement
+            painted[:, 3:] = detail_mask(painted[:, 3:], geometry, firm=True)
+        displacement = motion.displacement if self.rest is None else motion.displacement - self.rest
+        return painted, displacement
 
 
 def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:

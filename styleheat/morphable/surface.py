@@ -21,6 +21,10 @@ from styleheat.morphable.model import MEAN, MIRROR, face_model
 FOREHEAD_Y = 0.6
 """Vertices of the outline above this height don't follow expressions: brows wrinkle skin and don't lift the hair."""
 
+BROW_GAIN = 2.0
+"""How much further brows move than their coefficients say: the fit finds a third of the movement of rendered people's,
+and of photographs' that were moved by a known amount."""
+
 _FILE = Path(__file__).with_name("surface.txt")
 
 
@@ -68,7 +72,9 @@ def face_surface() -> Surface:
     held = _spread(stiffness, np.concatenate([landmarks, still]))[:, : len(landmarks)]
     model = face_model()
     mean = vertices + spread @ (MEAN - vertices[landmarks])
-    identity, expression = spread @ model.identity, held @ model.expression
+    gains = [BROW_GAIN if name.startswith("brow_") else 1.0 for name in model.expression_names]
+    gains += [1.0] * (len(model.expression) - len(gains))
+    identity, expression = spread @ model.identity, held @ (model.expression * np.array(gains)[:, None, None])
     return Surface(mean, identity, expression, triangles, landmarks, outline, mouth, (eyes[0], eyes[1]), spread)
 
 

@@ -51,6 +51,7 @@ class StyleHEAT(nn.Module):
         size: int | None = None,
         warped_image: bool = False,
         geometry: Tensor | None = None,
+        rest: Tensor | None = None,
     ) -> Frame:
         """Drive portraits by windows of motion coefficients.
 
@@ -61,6 +62,8 @@ class StyleHEAT(nn.Module):
         size: pixels of the result, by bilinear resizing; the generator's own size if None.
         warped_image: paint what the warping alone gives too, which costs as much again.
         geometry: the face model's flow (B,3,g,g), see `morphable.geometry`; for networks that start from it.
+        rest: (B,2,h,h), the displacement that the warper gives for the portraits' own descriptors, where it should give
+            none; it is taken away from that by which their detail is moved. None in training.
         """
         if inversion is None:
             with torch.no_grad():
@@ -81,7 +84,7 @@ class StyleHEAT(nn.Module):
                 unrepaired = flows.warp(own, motion.positions, self.config.reference_flow)
             # Computed again in the backward pass, or a training would hold the activations of both images at once.
             warped = checkpoint(stylegan.above, codes, unrepaired, base, use_reentrant=False, preserve_rng_state=False)
-        mask = detail_mask(painted[:, 3:], geometry) if self.config.detail else None
+        mask = detail_mask(painted[:, 3:], geometry, not self.training) if self.config.detail else None
         painted = painted[:, :3]
         if size is not None:
             painted = resize(painted, size)
@@ -89,7 +92,8 @@ class StyleHEAT(nn.Module):
         if mask is None:
             return Frame(painted, painted, None, warped, feature, motion)
         mask = resize(mask, painted.shape[-1])
-        moved = flows.displaced(resize(image, painted.shape[-1]), motion.displacement)
+        displacement = motion.displacement if rest is None else motion.displacement - rest
+        moved = flows.displaced(resize(image, painted.shape[-1]), displacement)
         return Frame(compose(painted, moved, mask), painted, mask, warped, feature, motion)
 
 
@@ -97,12 +101,18 @@ HIDES = 4.0
 """How much lower the mask's logit is where geometry knows that the portrait does not show what belongs there."""
 
 
+FIRMER, HIGHER = 2.0, 1.5
+"""How much steeper the mask is when it is not being trained, and by how much its logit is higher. On pictures unlike
+those it learnt from, the network is unsure of the portrait and mixes it half and half with a soft picture of it."""
+
+
 @float32
-def detail_mask(logit: Tensor, geometry: Tensor | None) -> Tensor:
-    """The painted logit (B,1,S,S), and geometry (B,3,g,g) if there is one -> the mask."""
+def detail_mask(logit: Tensor, geometry: Tensor | None, firm: bool) -> Tensor:
+    """The painted logit (B,1,S,S), and geometry (B,3,g,g) if there is one -> the mask. firm: decide for the portrait or
+    against it, where it is not for training."""
     if geometry is not None:
         logit = logit + HIDES * (resize(geometry[:, 2:], logit.shape[-1]) - 1)
-    return torch.sigmoid(logit)
+    return torch.sigmoid(FIRMER * (logit + HIGHER) if firm else logit)
 
 
 @float32

@@ -90,9 +90,15 @@ def test_frames_are_those_of_the_plain_composition(
         geometry = portrait.geometry()
         moves = torch.from_numpy(np.stack([geometry(descriptor) for descriptor in descriptors]))
         image = to_tensor(portrait.image).expand(len(every), -1, -1, -1)
-        plain = model(image, every, portrait.inversion.expand(len(every)), size=SIZE, geometry=moves).image
+        own = torch.from_numpy(portrait.descriptor)
+        still = model.video_warper.told(own[None, :, None].expand(-1, -1, every.shape[-1]), own[None])
+        place = torch.from_numpy(geometry(portrait.descriptor))[None]
+        rest = model.video_warper(portrait.inversion.image, still, place).displacement
+        inversion = portrait.inversion.expand(len(every))
+        plain = model(image, every, inversion, size=SIZE, geometry=moves, rest=rest).image
     wanted = to_pixels(plain)
-    assert np.abs(np.stack(list(animate(model, portrait, descriptors))) - wanted).max() <= 0.51
+    # Half a shade by rounding, and what two flows in float32 differ by.
+    assert np.abs(np.stack(list(animate(model, portrait, descriptors))) - wanted).max() <= 0.55
 
 
 def to_pixels(image: torch.Tensor) -> np.ndarray:

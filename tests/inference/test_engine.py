@@ -111,10 +111,15 @@ def test_detail_and_geometry_are_those_of_the_reference_path(windows: torch.Tens
     coarse = torch.rand(3, 3, 6, 6, generator=rng)
     geometry = resize(torch.cat([0.2 * coarse[:, :2] - 0.1, coarse[:, 2:]], dim=1), 32)
     inversion = model.generator.invert(photo)
-    wanted = model(photo.expand(3, -1, -1, -1), windows, inversion.expand(3), size=96, geometry=geometry)
+    rest = model.video_warper(inversion.image, windows[:1], geometry[:1]).displacement
+    assert rest.abs().max() > 1e-3
+    wanted = model(photo.expand(3, -1, -1, -1), windows, inversion.expand(3), size=96, geometry=geometry, rest=rest)
     assert 0.02 < wanted.mask.mean() < 0.98
+    engine = Engine(model, inversion)
+    engine.settle(windows[:1], geometry[:1])
     with torch.inference_mode():
-        painted, displacement = Engine(model, inversion).paint(windows, geometry)
+        painted, displacement = engine.paint(windows, geometry)
+        assert displacement[0].abs().max() < 1e-5
         torch.testing.assert_close(composed(painted, displacement, photo), wanted.image, rtol=0, atol=CLOSE)
         composer = DetailComposer(photo[0].permute(1, 2, 0).numpy(), threads=2)
         for gain in (1, 8):  # colours beyond their range, too

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from styleheat.constants import EXPRESSION, IDENTITY
 from styleheat.morphable.model import MEAN, MIRROR, face_model
-from styleheat.morphable.surface import Surface, face_surface
+from styleheat.morphable.surface import BROW_GAIN, Surface, face_surface
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,16 @@ def test_moves_as_the_landmarks_do(seed: int) -> None:
     rng = np.random.default_rng(seed)
     identity, expression = rng.normal(size=IDENTITY), rng.normal(size=EXPRESSION)
     surface, model = face_surface(), face_model()
+    brows = [name.startswith("brow_") for name in model.expression_names]
+    assert sum(brows) == 5
     dense = surface.neutral(identity) + surface.moved(expression)
-    sparse = MEAN + np.tensordot(identity, model.identity, 1) + np.tensordot(expression, model.expression, 1)
+    sparse = (
+        MEAN
+        + np.tensordot(identity, model.identity, 1)
+        + np.tensordot(
+            np.where([*brows, *[False] * (EXPRESSION - len(brows))], BROW_GAIN, 1) * expression, model.expression, 1
+        )
+    )
     np.testing.assert_allclose(dense[surface.landmarks], sparse, atol=1e-9)
 
 

@@ -109,10 +109,12 @@ def test_the_mask_keeps_off_what_the_portrait_does_not_show() -> None:
     logit = torch.zeros(1, 1, 8, 8)
     geometry = torch.ones(1, 3, 16, 16)
     geometry[:, 2, :, 8:] = 0
-    mask = detail_mask(logit, geometry)
+    mask = detail_mask(logit, geometry, firm=False)
     assert mask[..., :3].eq(0.5).all()
     torch.testing.assert_close(mask[..., 5:], torch.full((1, 1, 8, 3), -HIDES).sigmoid())
-    assert detail_mask(logit, None).eq(0.5).all()
+    assert detail_mask(logit, None, firm=False).eq(0.5).all()
+    firm = detail_mask(logit, geometry, firm=True)
+    assert (firm[..., :3] > 0.9).all() and (firm[..., 5:] < 0.01).all()
 
 
 def test_detail_comes_from_the_portrait_where_the_mask_is_one(
