@@ -6,7 +6,7 @@ from styleheat import files
 from styleheat.pipeline import Stage, main
 
 CLIPS = Path("data/hdtf/clips/test")
-STRIP = Path("metrics/evaluate/strip.png")
+STRIP = Path("metrics/evaluate/strip.jpg")
 FILMS = Path("data/evaluate")
 
 

@@ -149,7 +149,7 @@ def plots_show(project: Repository, command: str) -> None:
     page = (project.path / "dvc_plots" / "index.html").read_text()
     curves = [plot for entry in read_yaml(project.path / "dvc.yaml")["plots"] for plot in entry.values()]
     assert len(curves) == 6 and all(plot["title"] in page for plot in curves)
-    for picture in ("train_samples.jpg", "train_prior_samples.jpg", "train_warper_samples.jpg", "evaluate_strip.png"):
+    for picture in ("train_samples.jpg", "train_prior_samples.jpg", "train_warper_samples.jpg", "evaluate_strip.jpg"):
         assert f"metrics_{picture}" in page
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
+from styleheat import files
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.evaluation.metrics import MAX_LAG, best_lag
 from styleheat.evaluation.protocols import Trial
-from styleheat.media.image import write_image
 from styleheat.media.video import VideoWriter
 
 DIGITS = 4
@@ -17,7 +18,12 @@ DIGITS = 4
 
 SHOWN = 2
 COLUMNS = 6
-"""Trials of each protocol in the strip, and moments of each: it is kept in git. The films show the rest."""
+CELL = 128
+"""Trials of each protocol in the strip, moments of each, and pixels of a picture at most: it is kept in git. The films
+show the rest."""
+
+QUALITY = 80
+"""Of the strip as JPEG."""
 
 GAP = 4
 CAPTION = 18
@@ -47,7 +53,8 @@ def strip(trials: dict[str, list[Trial]]) -> np.ndarray:
 
 
 def write_strip(path: str | Path, trials: dict[str, list[Trial]]) -> None:
-    write_image(path, strip(trials))
+    with files.atomic(path) as temporary:
+        Image.fromarray(strip(trials)).save(temporary, quality=QUALITY)
 
 
 def write_films(folder: str | Path, protocol: str, trials: Iterable[Trial]) -> None:
@@ -73,16 +80,21 @@ def _rounded(scores: dict[str, float]) -> dict[str, float]:
 def _rows(trial: Trial) -> np.ndarray:
     """Above: the source, then targets at even distances in time; below: what was generated for them."""
     moments = np.linspace(0, len(trial.target) - 1, COLUMNS + 1).astype(int)[1:]
-    size = trial.source.shape[0]
-    gap = np.full((size, GAP, 3), 255, np.uint8)
-    blank = np.full_like(trial.source, 255)
-    above = np.concatenate([trial.source, gap, *trial.target[moments]], axis=1)
-    below = np.concatenate([blank, gap, *trial.generated[moments]], axis=1)
+    source = _small(trial.source)
+    gap = np.full((len(source), GAP, 3), 255, np.uint8)
+    blank = np.full_like(source, 255)
+    above = np.concatenate([source, gap, *map(_small, trial.target[moments])], axis=1)
+    below = np.concatenate([blank, gap, *map(_small, trial.generated[moments])], axis=1)
     return np.concatenate([above, below, np.full((GAP, above.shape[1], 3), 255, np.uint8)])
 
 
 def _width(trial: Trial) -> int:
-    return trial.source.shape[1] * (COLUMNS + 1) + GAP
+    return len(_small(trial.source)) * (COLUMNS + 1) + GAP
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    side = min(CELL, len(picture))
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def _caption(text: str, width: int) -> np.ndarray:
