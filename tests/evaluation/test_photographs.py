@@ -31,7 +31,7 @@ def test_a_photograph_follows_a_real_video(tmp_path: Path) -> None:
     assert other["mouth"]["correlation"] > 0.75 and other["eyes"]["correlation"] > 0.75
     assert other["sharpness"] > 0.9
     for each in (pair, other):
-        assert each["likeness"] > 0.95 and each["jitter"] < 1 and each["background"] < 1
+        assert each["likeness"] > 0.95 and each["jitter"] < 1 and each["background"] < 2
     ceiling = report["ceiling"]["carphone_pristine"]
     assert min(ceiling[name]["correlation"] for name in ("mouth", "pitch", "yaw", "roll")) > 0.85
 
