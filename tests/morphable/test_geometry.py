@@ -63,7 +63,7 @@ def test_landmarks_come_from_where_they_were(seed: int, yaw: float, pitch: float
     source = packed(rng)
     target = moved(source, packed(rng, yaw, pitch, roll))
     field, here, there = driven(source, target), landmarks(target), landmarks(source)
-    points = [*range(17, 36), 36, 39, 42, 45]  # lids and lips move past what is behind them
+    points = [*range(27, 36), 36, 39, 42, 45]  # lids and lips move past what is behind them; brows by BROW_GAIN
     missed = np.linalg.norm(here[points] + at(field, here[points]) - there[points], axis=1)
     assert np.percentile(missed, 90) < 1.5  # pixels, a cell each
     moves = np.linalg.norm(here - there, axis=1).mean()
