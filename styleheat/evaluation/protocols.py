@@ -130,7 +130,7 @@ def _read_clip(store: ClipStore, folder: Path, name: str, frames: int, aligned: 
     length = min(frames, store.length(name))
     images = np.stack([store.frame(name, frame) for frame in range(length)])
     sound = None
-    if store.mel(name) is not None:
+    if store.has_audio(name):
         samples = read_voice(folder / f"{name}.mp4", end=length / FPS)
         sound = np.pad(samples, (0, max(0, round(length / FPS * SAMPLE_RATE) - len(samples))))
     first = store.aligned(name, 0) if aligned else None

@@ -3,7 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-from styleheat.errors import InputError
 from styleheat.files import digest, fingerprint
 from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
@@ -66,15 +65,14 @@ def _limited(found: list[Item], limit: int | None) -> list[Item]:
 
 def _synthetic(source: Source, set_name: str) -> list[Item]:
     """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
-    import importlib.util
-
+    from styleheat import voices
     from styleheat.media import video
-    from styleheat.sources.synthetic import speech
+    from styleheat.sources import synthetic
 
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise InputError(speech.MISSING)
+    voices.require()
     # A change of the renderer, or of what writes its films, must render anew, which no parameter would tell.
-    modules = [*sorted(Path(speech.__file__).parent.glob("*.py")), Path(video.__file__)]
+    packages = [Path(str(package.__file__)).parent for package in (synthetic, voices)]
+    modules = [*(module for package in packages for module in sorted(package.glob("*.py"))), Path(video.__file__)]
     code = fingerprint([digest(module) for module in modules])
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]
