@@ -8,7 +8,7 @@ from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
 from styleheat.sources.youtube import check_access
 
-__all__ = ["Item", "Split", "Unavailable", "items"]
+__all__ = ["Item", "Split", "Unavailable", "items", "voice_of"]
 
 
 def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[Item]:
@@ -46,6 +46,16 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
     usable = _of_people(usable, "test", source.test_people)
     chosen = _limited(usable, source.limit) + [item for item in found if item.faulty]
     return sorted(chosen, key=lambda item: item.id)
+
+
+def voice_of(source: Source, person: str) -> str | None:
+    """The synthesiser's voice that a made person speaks with; None for real people."""
+    if source.kind != "synthetic":
+        return None
+    from styleheat.sources.synthetic.clip import person as made
+
+    set_name, split, number = person.rsplit("-", 2)
+    return made(set_name, "test" if split == "test" else "train", int(number)).voice
 
 
 def _of_people(found: list[Item], split: Split, people: int | None) -> list[Item]:
