@@ -92,8 +92,8 @@ class NetworkConfig:
     """Take detail from the portrait: the last ToRGB paints a mask beside the colours, by which the portrait, moved by
     the flow at its full resolution, shows through."""
     pose_overlap: bool = False
-    """Let chunks of head motion overlap by half and pass into each other. The released network's follow each other, each
-    from the first pose anew."""
+    """Let chunks of head motion overlap by half and pass into each other. The released network's follow each other,
+    each from the first pose anew."""
     released: bool = False
     """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
     no effect, and flows whose zero is not quite the identity."""
