@@ -28,6 +28,10 @@ _NEURAL = {"train": (neural.HEART, "jf_alpha", "jf_gongitsune", "jm_kumo"), "tes
 _MALE = ("jm_kumo",)
 
 
+SPEECH, TALKERS = "hdtf", 0.6
+"""The set that speech is learnt from, and the share of its people who do little with their faces but talk."""
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody who always looks, moves and sounds the same."""
@@ -65,7 +69,10 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
         lids=float(np.clip(0.04 + 0.14 * rng.normal(), -0.25, 0.35)),
         gestures=float(rng.uniform(0.5, 1.6)),
     )
-    return Person(name, seed, identity, look, manner, *_voice(rng, split, man))
+    voice = _voice(rng, split, man)
+    if set_name == SPEECH and rng.random() < TALKERS:
+        manner = replace(manner, gestures=float(rng.uniform(0, 0.2)))
+    return Person(name, seed, identity, look, manner, *voice)
 
 
 def _voice(rng: np.random.Generator, split: Literal["train", "test"], man: bool) -> tuple[str, str, float, float]:
