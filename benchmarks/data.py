@@ -43,7 +43,7 @@ from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store
 from styleheat.clips.account import FOLDERS
 from styleheat.clips.index import Entry, Task
-from styleheat.constants import FPS, LANDMARKS, MEL_BANDS, MEL_FPS, PACKED_COEFFICIENTS
+from styleheat.constants import FPS, LANDMARKS, PACKED_COEFFICIENTS, SAMPLE_RATE
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import (
@@ -354,8 +354,8 @@ def speech_clips(frames: int) -> store.ClipStore:
             for _ in range(frames):
                 shard.add_frame(image, image)
             points = some_landmarks(SIZE) + rng.normal(size=(frames, LANDMARKS, 2))
-            mel = rng.normal(size=(MEL_BANDS, frames * MEL_FPS // FPS))
-            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, mel, source="made up")
+            sound = 0.1 * rng.normal(size=frames * SAMPLE_RATE // FPS)
+            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, sound, source="made up")
     store.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
     return store.ClipStore("speech", side)
 
@@ -371,15 +371,14 @@ class WholeClips:
     def __getitem__(self, number: int) -> dict[str, Any]:
         import torch
 
-        from styleheat.media.mel import mel_windows
+        from styleheat.media.mel import mel_spectrogram, mel_windows
         from styleheat.morphable.model import blink_track
 
         rng = np.random.default_rng([self.seed, number])
         clip = list(self.names)[rng.integers(len(self.names))]
         start = int(rng.integers(self.names[clip] - self.frames + 1))
         stretch = slice(start, start + self.frames)
-        mel = self.clips.mel(clip)
-        assert mel is not None
+        mel = mel_spectrogram(self.clips.sound(clip))
         return {
             "mel": torch.from_numpy(mel_windows(mel, self.names[clip])[stretch]),
             "descriptors": torch.from_numpy(descriptor(self.clips.coefficients(clip))[stretch]),

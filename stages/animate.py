@@ -2,8 +2,9 @@
 
     python -m stages.animate --portrait anna.jpg bert.jpg --driver nod.mp4 speech.wav --out films
 
-writes films/anna--nod.mp4 and so on. A driver is a video, a picture, a sound file, or a .mat of coefficients. Films
-that are there already are left alone. No stage of the pipeline: DVC doesn't know of the films.
+writes films/anna--nod.mp4 and so on. A driver is a video, a picture, a sound file, a text (.txt), which is spoken
+first, or a .mat of coefficients. Films that are there already are left alone. No stage of the pipeline: DVC doesn't
+know of the films.
 """
 
 import argparse

@@ -1,17 +1,17 @@
 """Score the models on people they were not trained on: metrics/evaluate.json, metrics/evaluate/, data/evaluate/."""
 
+from functools import partial
 from pathlib import Path
 
 from styleheat import files
 from styleheat.pipeline import Stage, main
 
-CLIPS = Path("data/hdtf/clips/test")
 STRIP = Path("metrics/evaluate/strip.jpg")
 FILMS = Path("data/evaluate")
 
 
 def body(stage: Stage) -> None:
-    from styleheat import checkpoints
+    from styleheat import checkpoints, sources
     from styleheat.clips.store import ClipStore
     from styleheat.evaluation import protocols, report
     from styleheat.inference import animate
@@ -24,7 +24,8 @@ def body(stage: Stage) -> None:
     audio_model = animate.load_audio2motion(infer.audio_models, device)
     store = ClipStore("data/hdtf/lmdb", stage.params.sets.hdtf.pack.size)
     aligned = checkpoints.aligned_source(infer.models)
-    clips = protocols.read_clips(store, CLIPS, settings.clips, settings.seconds, aligned)
+    voice_of = partial(sources.voice_of, stage.params.sets.hdtf.source)
+    clips = protocols.read_clips(store, settings.clips, settings.seconds, aligned, voice_of)
     examiner = protocols.Examiner(model, audio_model, reader, stage.params.seed)
     trials = examiner.run(clips)
 

@@ -1,18 +1,27 @@
-"""Make a portrait speak: data/infer/audio.mp4."""
+"""Make a portrait speak: data/infer/audio.mp4, and beside it audio.wav, the voice that the networks heard."""
 
 from pathlib import Path
 
 from styleheat.pipeline import Stage, main
 
 OUTPUT = Path("data/infer/audio.mp4")
+VOICE = OUTPUT.with_suffix(".wav")
 
 
 def body(stage: Stage) -> None:
+    from styleheat.inference.speech import is_text
     from styleheat.inference.studio import Studio
+    from styleheat.media.audio import write_wav
+    from styleheat.media.voice import read_voice
 
     settings = stage.params.infer_audio
     studio = Studio(stage.params, stage.device())
-    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.audio(settings.driver))
+    spoken = is_text(settings.driver)
+    if spoken:
+        studio.read_aloud(settings.driver, VOICE)
+    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.audio(VOICE if spoken else settings.driver))
+    if not spoken:
+        write_wav(VOICE, read_voice(settings.driver))
     stage.write_metrics(studio.inspect(OUTPUT))
     stage.tracker.log_artifact(OUTPUT)
 

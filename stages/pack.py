@@ -16,7 +16,6 @@ from styleheat.clips.index import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_alignment
 from styleheat.files import fingerprint
-from styleheat.media.mel import mel_spectrogram
 from styleheat.media.video import probe, read_frames
 from styleheat.media.voice import read_voice
 from styleheat.morphable.coefficients import pack_coefficients, read_landmarks, read_mat
@@ -24,7 +23,7 @@ from styleheat.morphable.fitting import fill_in
 from styleheat.params import Pack
 from styleheat.pipeline import SCRATCH, Stage, main, root
 
-VERSION = 2
+VERSION = 3
 """To be raised when the same clip would be packed otherwise."""
 
 
@@ -90,7 +89,7 @@ def pack_clip(
     info = probe(video)
     landmarks = fill_in(read_landmarks(points))
     packed = pack_coefficients(*read_mat(coefficients))
-    mel = mel_spectrogram(read_voice(video)) if info.has_audio else None
+    sound = read_voice(video) if info.has_audio else None
     path = shards / f"{clip}.zip"
     with files.atomic(path) as temporary, store.ShardWriter(temporary, clip) as shard:
         length = 0
@@ -104,8 +103,8 @@ def pack_clip(
                 f"{video}: its frames, landmarks and coefficients differ in number; "
                 f"{length}, {len(landmarks)} and {len(packed)} should be equal"
             )
-        shard.finish(packed, store.scale_landmarks(landmarks, info.width), mel, source)
-    return Outcome(files=[path], facts={"frames": length, "sound": mel is not None})
+        shard.finish(packed, store.scale_landmarks(landmarks, info.width), sound, source)
+    return Outcome(files=[path], facts={"frames": length, "sound": sound is not None})
 
 
 def _scaled(frame: np.ndarray, size: int) -> np.ndarray:

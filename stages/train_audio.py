@@ -18,7 +18,7 @@ def train_audio(stage: Stage) -> None:
     store = ClipStore("data/hdtf/lmdb", params.sets.hdtf.pack.size)
 
     def speech(split: str) -> SpeechClips:
-        return SpeechClips(store, split, FRAMES, seed=params.seed)
+        return SpeechClips(store, split, FRAMES, seed=params.seed, augment=settings.augment and split == "train")
 
     def build() -> AudioRecipe:
         model = Audio2Motion(run.architecture(params))

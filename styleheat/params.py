@@ -346,6 +346,8 @@ class AudioLosses(Section):
     velocity: Weight
     lips: Weight
     """L1 on the landmarks that the coefficients put on the lips."""
+    closure: Weight
+    """L1 on the opening of the lips, several times as much where they are closed."""
     reconstruction: Weight
     divergence: Weight
     motion: Weight
@@ -353,6 +355,8 @@ class AudioLosses(Section):
 
 
 class TrainAudio(Training):
+    augment: bool
+    """Vary how the voices sound, how fast they speak, and what else is heard (`media.augment`)."""
     losses: AudioLosses
 
 
@@ -490,7 +494,13 @@ class InferImage(Section):
 class InferAudio(Section):
     portrait: PathText
     driver: PathText
-    """Speech: wav, mp3, m4a, or a video with sound."""
+    """Speech: wav, mp3, m4a, or a video with sound; or a text (`.txt`, UTF-8), which is spoken by `voice`."""
+    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_-]+$")]
+    """Of a text: one of `voices.neural.VOICES` speaks English, an eSpeak voice ("de", "en-gb+f1") its own language."""
+    speed: Annotated[float, Field(ge=0.5, le=2)]
+    """Of a text: 1 is the voice's own."""
+    articulation: Annotated[float, Field(ge=0, le=3)]
+    """How far the mouth moves: 1 as the network has it."""
     pose_style: Annotated[int, Field(ge=0, le=45)]
     """One of SadTalker's 46 ways to move the head."""
     still: bool

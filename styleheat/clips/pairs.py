@@ -7,6 +7,7 @@ Samples hold images as they are decoded, uint8 in HWC order: they take a quarter
 from the loader's processes, and are converted on the training's device.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,8 +18,11 @@ import torch
 from torch.utils.data import Dataset
 
 from styleheat.clips.store import ClipStore, person_of
+from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, window_indices
+from styleheat.media.augment import FORMANTS, SPEEDS, augment, played, stretched
+from styleheat.media.mel import speech_windows
+from styleheat.morphable.coefficients import DESCRIPTOR_EXPRESSION, FRAME_SIZE, descriptor, window_indices
 from styleheat.morphable.geometry import Geometry, mirror_field
 from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
 
@@ -134,16 +138,20 @@ class SpeechClips(Dataset):
 
     A sample is a dict of
     mel: float32 (F, 1, 80, 16), the mel window of each frame;
-    descriptors: float32 (F, 73); the first frame is the stretch's;
+    descriptors: float32 (F, 73);
+    reference: float32 (64,), the expression in another frame of the clip, any one;
     blink: float32 (F,), how far the eyes are closed, 0 to 1;
     person: the number of the person among the split's, for the style of movement;
     clip: its name;
     draw: a random integer in [0, DRAWS), from which training derives what is random about this sample.
     """
 
-    def __init__(self, store: ClipStore, split: str, frames: int, *, seed: int) -> None:
-        """frames: F. Raises InputError when the split has no clip with audio of so many frames."""
-        self.store, self.frames, self.seed = store, frames, seed
+    def __init__(self, store: ClipStore, split: str, frames: int, *, seed: int, augment: bool = False) -> None:
+        """frames: F. augment: vary how the voice sounds, how fast it speaks, and what else is heard (`media.augment`).
+
+        Raises InputError when the split has no clip with audio of so many frames.
+        """
+        self.store, self.frames, self.seed, self.augment = store, frames, seed, augment
         lengths = {clip: store.length(clip) for clip in sounding(store, split)}
         self._lengths = {clip: length for clip, length in lengths.items() if length >= frames}
         if not self._lengths:
@@ -163,16 +171,51 @@ class SpeechClips(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, index])
         clip = self._draw(rng)
-        start = int(rng.integers(self._lengths[clip] - self.frames + 1))
-        stretch = slice(start, start + self.frames)
+        length = self._lengths[clip]
+        fastest = min(SPEEDS[1], length / self.frames)
+        speed = float(rng.uniform(SPEEDS[0], fastest)) if self.augment and rng.random() < 0.5 else 1.0
+        start = int(rng.integers(length - math.ceil(speed * self.frames) + 1))
+        descriptors = descriptor(self.store.coefficients(clip))
         return {
-            "mel": torch.from_numpy(self.store.mel_windows(clip, self.frames, first=start)),
-            "descriptors": torch.from_numpy(descriptor(self.store.coefficients(clip, stretch))),
-            "blink": torch.from_numpy(_blink_track(self.store, clip)[stretch].copy()),
+            "mel": torch.from_numpy(self._heard(clip, start, speed, rng)),
+            "descriptors": torch.from_numpy(self._seen(descriptors, start, speed)),
+            "reference": torch.from_numpy(descriptors[rng.integers(length), DESCRIPTOR_EXPRESSION].copy()),
+            "blink": torch.from_numpy(self._seen(_blink_track(self.store, clip), start, speed)),
             "person": self._numbers[person_of(clip)],
             "clip": clip,
             "draw": int(rng.integers(DRAWS)),
         }
+
+    def _seen(self, track: np.ndarray, start: int, speed: float) -> np.ndarray:
+        """What a track (T, …) of the clip has at the frames of a stretch, played `speed` times as fast."""
+        if speed == 1:
+            return track[start : start + self.frames].copy()
+        place = np.clip(start + speed * (np.arange(self.frames) + 0.5) - 0.5, 0, len(track) - 1)
+        before = np.minimum(place.astype(int), len(track) - 2)
+        share = (place - before).reshape(-1, *(1,) * (track.ndim - 1))
+        return ((1 - share) * track[before] + share * track[before + 1]).astype(np.float32)
+
+    def _heard(self, clip: str, start: int, speed: float, rng: np.random.Generator) -> np.ndarray:
+        """The mel windows of a stretch, (F, 1, 80, 16)."""
+        sound = self.store.sound(clip)
+        if not self.augment:
+            return speech_windows(sound, self.frames, start)
+        stretch = self._cut(sound, start, speed)
+        others = None
+        if rng.random() < 0.3:
+            other = self.store.sound(self._draw(rng))
+            others = np.resize(np.roll(other, int(rng.integers(len(other)))), len(stretch))
+        windows = speech_windows(augment(stretch, rng, others), self.frames, MARGIN)
+        return stretched(windows, float(rng.uniform(*FORMANTS))) if rng.random() < 0.5 else windows
+
+    def _cut(self, sound: np.ndarray, start: int, speed: float) -> np.ndarray:
+        """Samples of a stretch and of MARGIN frames before and after it."""
+        frame = SAMPLE_RATE / FPS
+        return played(sound, (start - speed * MARGIN) * frame, speed, round((self.frames + 2 * MARGIN) * frame))
+
+
+MARGIN = 5
+"""Frames before and after a stretch whose sound is varied with it: more than its windows hear."""
 
 
 @lru_cache(maxsize=4096)

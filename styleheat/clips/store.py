@@ -9,7 +9,7 @@ Keys and values are those of PIRenderer's and StyleHEAT's data sets, which read 
 | `<clip>-coeff_3dmm` | float32 (T, 260), packed coefficients |
 | `<clip>-keypoint` | float32 (T, 68, 2), landmarks in pixels of the frame scaled to 256 |
 | `<clip>-length` | T, seven ASCII digits |
-| `<clip>-mel` | float32 (80, M), what the audio networks hear of the clip's sound; absent without sound (ours) |
+| `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's sound (`media.voice`); absent without sound (ours) |
 | `<clip>-source` | fingerprint of what the clip was packed from (ours) |
 | `length` | number of clips, seven ASCII digits |
 
@@ -30,10 +30,9 @@ import lmdb
 import numpy as np
 
 from styleheat.clips.index import remove_half_written
-from styleheat.constants import LANDMARKS, MEL_BANDS, PACKED_COEFFICIENTS
+from styleheat.constants import LANDMARKS, PACKED_COEFFICIENTS
 from styleheat.errors import InputError
 from styleheat.files import atomic
-from styleheat.media.mel import mel_windows
 from styleheat.morphable.coefficients import FRAME_SIZE
 
 DATABASE = "data.mdb"
@@ -108,8 +107,8 @@ class ShardWriter:
         self._put(frame_key(self._clip, self._frames, aligned=True), encode_image(aligned))
         self._frames += 1
 
-    def finish(self, coefficients: np.ndarray, landmarks: np.ndarray, mel: np.ndarray | None, source: str) -> None:
-        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; mel (80, M) or None; fingerprint."""
+    def finish(self, coefficients: np.ndarray, landmarks: np.ndarray, sound: np.ndarray | None, source: str) -> None:
+        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; sound (N,) or None; fingerprint."""
         length = self._frames
         assert coefficients.shape == (length, PACKED_COEFFICIENTS), (coefficients.shape, length)
         assert landmarks.shape == (length, LANDMARKS, 2), (landmarks.shape, length)
@@ -117,9 +116,9 @@ class ShardWriter:
         self._put(f"{self._clip}-keypoint", np.ascontiguousarray(landmarks, np.float32).tobytes())
         self._put(f"{self._clip}-length", f"{length:07d}".encode())
         self._put(f"{self._clip}-source", source.encode())
-        if mel is not None:
-            assert mel.shape[0] == MEL_BANDS, mel.shape
-            self._put(f"{self._clip}-mel", np.ascontiguousarray(mel, np.float32).tobytes())
+        if sound is not None:
+            assert sound.ndim == 1, sound.shape
+            self._put(f"{self._clip}-sound", np.ascontiguousarray(sound, np.float32).tobytes())
 
     def _put(self, key: str, value: bytes) -> None:
         self._zip.writestr(zipfile.ZipInfo(key), value)
@@ -271,9 +270,9 @@ def _clip_items(transaction: lmdb.Transaction, clip: str) -> Iterator[tuple[byte
     """Everything an LMDB holds of one clip."""
     for key in [*_clip_keys(clip, int(bytes(_get(transaction, f"{clip}-length")))), f"{clip}-source"]:
         yield key.encode(), bytes(_get(transaction, key))
-    mel = transaction.get(f"{clip}-mel".encode())
-    if mel is not None:
-        yield f"{clip}-mel".encode(), bytes(mel)
+    sound = transaction.get(f"{clip}-sound".encode())
+    if sound is not None:
+        yield f"{clip}-sound".encode(), bytes(sound)
 
 
 def _clip_keys(clip: str, length: int) -> Iterator[str]:
@@ -364,24 +363,13 @@ class ClipStore:
         values = np.frombuffer(self._value(f"{clip}-keypoint"), np.float32)
         return values.reshape(-1, LANDMARKS, 2)[frames].copy()
 
-    def mel(self, clip: str) -> np.ndarray | None:
-        """float32 (80, M), or None for a clip without audio."""
-        return self._mel(clip).copy() if self.has_audio(clip) else None
-
-    def mel_windows(self, clip: str, frames: int, first: int = 0) -> np.ndarray:
-        """The mel windows of `frames` frames from frame `first` on, float32 (frames, 1, 80, 16), of a clip with audio.
-
-        Raises InputError for a clip without.
-        """
-        return mel_windows(self._mel(clip), frames, first)
+    def sound(self, clip: str) -> np.ndarray:
+        """The voice of a clip with audio, float32 (N,) at 16 kHz. Raises InputError for a clip without."""
+        return np.frombuffer(self._value(f"{clip}-sound"), np.float32).copy()
 
     def has_audio(self, clip: str) -> bool:
         """Whether a clip has audio."""
-        return _transaction(self._path).get(f"{clip}-mel".encode()) is not None
-
-    def _mel(self, clip: str) -> np.ndarray:
-        """The spectrogram of a clip with audio, uncopied: a buffer that `_transaction` may close."""
-        return np.frombuffer(self._value(f"{clip}-mel"), np.float32).reshape(MEL_BANDS, -1)
+        return _transaction(self._path).get(f"{clip}-sound".encode()) is not None
 
     def _value(self, key: str) -> bytes | memoryview:
         return _get(_transaction(self._path), key)

@@ -11,7 +11,6 @@ from them. So a perfect answer has distance 0, whatever the back ends get wrong.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from styleheat.clips.store import ClipStore, person_of
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.evaluation import metrics
+from styleheat.evaluation import metrics, speech
 from styleheat.face import identity
 from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.animate import animate
@@ -28,9 +27,8 @@ from styleheat.inference.portrait import prepare
 from styleheat.inference.reader import FaceReader
 from styleheat.inference.speech import Manner, speak
 from styleheat.media.mel import mel_spectrogram
-from styleheat.media.voice import read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
-from styleheat.morphable.model import mouth_opening
+from styleheat.morphable.model import mouth_opening, mouth_width
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
 
@@ -54,6 +52,7 @@ class Clip:
     landmarks: np.ndarray
     sound: np.ndarray | None
     aligned: np.ndarray | None = None
+    voice: str | None = None
 
     @property
     def descriptors(self) -> np.ndarray:
@@ -65,14 +64,15 @@ class Clip:
 class Seen:
     """Frames with what is measured in them; NaN (landmarks: −1) where no face was found.
 
-    frames (T,S,S,3) uint8 · landmarks (T,68,2) pixels · descriptors (T,73) · mouth (T,) opening · faces (N,128):
-    embeddings of every EMBED_EVERY-th frame.
+    frames (T,S,S,3) uint8 · landmarks (T,68,2) pixels · descriptors (T,73) · mouth (T,) opening · width (T,) of the
+    mouth · faces (N,128): embeddings of every EMBED_EVERY-th frame.
     """
 
     frames: np.ndarray
     landmarks: np.ndarray
     descriptors: np.ndarray
     mouth: np.ndarray
+    width: np.ndarray
     faces: np.ndarray
 
     def after_first(self) -> "Seen":
@@ -83,6 +83,7 @@ class Seen:
             landmarks=self.landmarks[1:],
             descriptors=self.descriptors[1:],
             mouth=self.mouth[1:],
+            width=self.width[1:],
             faces=self.faces[1:],
         )
 
@@ -93,13 +94,17 @@ class Seen:
             np.repeat(self.landmarks[:1], length, axis=0),
             np.repeat(self.descriptors[:1], length, axis=0),
             np.repeat(self.mouth[:1], length),
+            np.repeat(self.width[:1], length),
             np.repeat(self.faces[:1], 2, axis=0),
         )
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One test of one clip. `scores` and `trivial` hold the same keys; `lags` are correlations at −5 … 5 frames."""
+    """One test of one clip. `scores` and `trivial` hold the same keys; `lags` are correlations at −5 … 5 frames.
+
+    voice: whose speech was heard, where that is known.
+    """
 
     name: str
     source: np.ndarray
@@ -109,12 +114,19 @@ class Trial:
     scores: dict[str, float]
     trivial: dict[str, float]
     lags: np.ndarray
+    voice: str | None = None
 
 
-def read_clips(store: ClipStore, folder: str | Path, count: int, seconds: float, aligned: bool = False) -> list[Clip]:
+def read_clips(
+    store: ClipStore,
+    count: int,
+    seconds: float,
+    aligned: bool = False,
+    voice_of: Callable[[str], str | None] = lambda person: None,
+) -> list[Clip]:
     """Up to `count` held-out clips, the first `seconds` of each, of as many people as there are.
 
-    folder: of the clips' mp4 files, which have their sound. aligned: with their first frames in FFHQ's alignment.
+    aligned: with their first frames in FFHQ's alignment. voice_of: a person → the voice, where a synthesiser's speaks.
     Raises InputError when nobody was held out.
     """
     by_person: dict[str, list[str]] = {}
@@ -123,16 +135,18 @@ def read_clips(store: ClipStore, folder: str | Path, count: int, seconds: float,
     turns = [name for turn in zip_longest(*by_person.values()) for name in turn if name is not None]
     if not turns:
         raise InputError(f"{store.folder}/test_list.txt: no clip is held out; give the set test_people")
-    return [_read_clip(store, Path(folder), name, round(seconds * FPS), aligned) for name in turns[:count]]
+    clips = [_read_clip(store, name, round(seconds * FPS), aligned) for name in turns[:count]]
+    return [replace(clip, voice=voice_of(clip.person)) for clip in clips]
 
 
-def _read_clip(store: ClipStore, folder: Path, name: str, frames: int, aligned: bool) -> Clip:
+def _read_clip(store: ClipStore, name: str, frames: int, aligned: bool) -> Clip:
     length = min(frames, store.length(name))
     images = np.stack([store.frame(name, frame) for frame in range(length)])
     sound = None
-    if store.mel(name) is not None:
-        samples = read_voice(folder / f"{name}.mp4", end=length / FPS)
-        sound = np.pad(samples, (0, max(0, round(length / FPS * SAMPLE_RATE) - len(samples))))
+    if store.has_audio(name):
+        samples = round(length / FPS * SAMPLE_RATE)
+        heard = store.sound(name)[:samples]
+        sound = np.pad(heard, (0, samples - len(heard)))
     first = store.aligned(name, 0) if aligned else None
     coefficients = store.coefficients(name)[:length]
     landmarks = store.landmarks(name, slice(1))[0]
@@ -181,7 +195,12 @@ class Examiner:
         """The clip's first frame driven by the clip's sound."""
         manner = Manner(pose_style=0, seed=self.seed)
         motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], manner)
-        return _trial(clip.name, seen, seen, self._drive(clip, motion), sound, _of_speech)
+        heard = sound[SAMPLE_RATE // FPS :]  # what is heard after the first frame
+
+        def score(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
+            return _of_face(generated, target, person) | _of_speech(generated, target, heard)
+
+        return _trial(clip.name, seen, seen, self._drive(clip, motion), sound, score, clip.voice)
 
     def look(self, frames: Iterable[np.ndarray]) -> Seen:
         """Measure frames (S,S,3) uint8."""
@@ -189,12 +208,12 @@ class Examiner:
         landmarks = stack(self.reader.landmarker.track(images))
         here = has_face(landmarks)
         descriptors = np.full((len(images), DESCRIPTOR), np.nan, np.float32)
-        mouth = np.full(len(images), np.nan)
+        mouth, width = np.full(len(images), np.nan), np.full(len(images), np.nan)
         if here.any():
             descriptors[here] = self.reader.clip(images, landmarks, images.shape[1])[here]
-            mouth[here] = mouth_opening(landmarks[here])
+            mouth[here], width[here] = mouth_opening(landmarks[here]), mouth_width(landmarks[here])
         faces = _embeddings(images[::EMBED_EVERY], landmarks[::EMBED_EVERY])
-        return Seen(images, landmarks, descriptors, mouth, faces)
+        return Seen(images, landmarks, descriptors, mouth, width, faces)
 
     def _drive(self, source: Clip, descriptors: np.ndarray) -> Seen:
         inverted = source.frames[0] if source.aligned is None else source.aligned
@@ -215,7 +234,15 @@ def _embeddings(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 Score = Callable[[Seen, Seen, np.ndarray], dict[str, float]]
 
 
-def _trial(name: str, source: Seen, target: Seen, generated: Seen, sound: np.ndarray | None, score: Score) -> Trial:
+def _trial(
+    name: str,
+    source: Seen,
+    target: Seen,
+    generated: Seen,
+    sound: np.ndarray | None,
+    score: Score,
+    voice: str | None = None,
+) -> Trial:
     trivial = source.first_repeated(len(target.frames))
     person = source.faces[0]
     return Trial(
@@ -227,10 +254,11 @@ def _trial(name: str, source: Seen, target: Seen, generated: Seen, sound: np.nda
         score(generated.after_first(), target.after_first(), person),
         score(trivial.after_first(), target.after_first(), person),
         metrics.lag_correlations(generated.mouth[1:], target.mouth[1:]),
+        voice,
     )
 
 
-def _of_speech(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
+def _of_face(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
     return {
         "identity": metrics.identity_similarity(generated.faces, person),
         "faces": float(has_face(generated.landmarks).mean()),
@@ -238,11 +266,21 @@ def _of_speech(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, f
     }
 
 
+def _of_speech(generated: Seen, target: Seen, sound: np.ndarray) -> dict[str, float]:
+    return {
+        "width_correlation": metrics.correlation(generated.width, target.width),
+        "opening_range": speech.opening_range(generated.mouth),
+        "closures_met": speech.closures_met(generated.mouth, target.mouth),
+        "silent_opening": speech.silent_opening(generated.mouth, sound),
+        "beat_alignment": speech.beat_alignment(generated.descriptors[:, DESCRIPTOR_ANGLE], sound),
+    }
+
+
 def _of_motion(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
     def distance(part: slice) -> float:
         return metrics.coefficient_distance(generated.descriptors[:, part], target.descriptors[:, part])
 
-    return _of_speech(generated, target, person) | {
+    return _of_face(generated, target, person) | {
         "aed": distance(DESCRIPTOR_EXPRESSION),
         "apd": distance(DESCRIPTOR_ANGLE),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,12 +31,19 @@ CAPTION = 18
 """Pixels between pictures of the strip that don't belong together, and of a line of text."""
 
 
-def summary(trials: list[Trial]) -> dict[str, float | int | dict[str, float]]:
+def summary(trials: list[Trial]) -> dict[str, Any]:
     """The means over the trials of one protocol, the lag at which their lips follow best, and the trivial scores.
 
     `lag` is in frames, positive when the generated lips come late; `lag_correlation` is the mean correlation there,
-    of the trials that have one. Scores that no trial has (no face found in any frame) are left out.
+    of the trials that have one. Scores that no trial has (no face found in any frame) are left out. Where voices are
+    known, `voices` has the same of each.
     """
+    voices = sorted({trial.voice for trial in trials if trial.voice is not None})
+    each = {voice: _of_one([trial for trial in trials if trial.voice == voice]) for voice in voices}
+    return {**_of_one(trials), **({"voices": each} if each else {})}
+
+
+def _of_one(trials: list[Trial]) -> dict[str, Any]:
     lags = np.ma.masked_invalid([trial.lags for trial in trials]).mean(axis=0).filled(np.nan)
     lag = best_lag(lags)
     means = _means([trial.scores for trial in trials])

@@ -1,6 +1,7 @@
 """Every portrait with every driver: many films by one command."""
 
 import contextlib
+import functools
 import itertools
 import sys
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from styleheat.errors import InputError
+from styleheat.inference.drive import Driver
+from styleheat.inference.speech import is_text
 from styleheat.inference.studio import Studio
 
 T = TypeVar("T")
@@ -22,9 +25,10 @@ def films(
     """Make `<portrait>--<driver>.mp4` in a folder of each portrait and each driver. How many were `made`, were `there`
     already and, unless `again`, left alone, or `failed`.
 
-    Each file is opened once, before the first film is made. One that can't be used costs its own films only, and is
-    one line on stderr. A film that Ctrl-C ended early is `<portrait>--<driver>.part.mp4`, so that it is made another
-    time. Raises InputError when two films would have one name.
+    Each file is opened once, before the first film is made; a text is first spoken to a sound file in the folder,
+    words.txt to words.txt.wav. One that can't be used costs its own films only, and is one line on stderr. A film that
+    Ctrl-C ended early is `<portrait>--<driver>.part.mp4`, so that it is made another time. Raises InputError when two
+    films would have one name.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: not a folder; name one for the films")
@@ -36,7 +40,7 @@ def films(
         paths[pair] = path
     wanted = {pair: path for pair, path in paths.items() if again or not path.exists()}
     faces = _open(studio.portrait, (portrait for portrait, _ in wanted))
-    motions = _open(studio.driver, (driver for _, driver in wanted))
+    motions = _open(functools.partial(_driver, studio, folder), (driver for _, driver in wanted))
     made = 0
     for (portrait, driver), path in wanted.items():
         if portrait in faces and driver in motions:
@@ -46,6 +50,16 @@ def films(
                 unfinished.replace(path)
                 made += 1
     return Counter(made=made, there=len(paths) - len(wanted), failed=len(wanted) - made)
+
+
+def _driver(studio: Studio, folder: Path, path: Path) -> Driver:
+    """What a file is a driver of; a text becomes sound first."""
+    if not is_text(path):
+        return studio.driver(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    spoken = folder / f"{path.name}.wav"
+    studio.read_aloud(path, spoken)
+    return studio.audio(spoken)
 
 
 def _open(how: Callable[[Path], T], paths: Iterable[Path]) -> dict[Path, T]:

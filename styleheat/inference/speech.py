@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
+from styleheat import voices
+from styleheat.constants import DESCRIPTOR, FPS, MEL_BANDS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.inference.adjust import POSE
 from styleheat.inference.drive import Driver, Motion
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import Sound
-from styleheat.media.mel import mel_spectrogram, mel_windows
+from styleheat.media.mel import LIMIT, WINDOW, mel_spectrogram, mel_windows
 from styleheat.media.voice import NEAR_SILENCE, loudness, read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP
-from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
+from styleheat.networks.audio2motion import WINDOWS_AT_ONCE, Audio2Motion, blink_track, follow_poses, smooth_poses
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Manner:
     still: keep the head as the portrait has it.
     poses: (N,73) descriptors at 25 a second whose head movement is made instead of the network's.
     blinks: (N,1), how far the eyes are closed, 0 to 1, at 25 a second, instead of blinks drawn from the seed.
+    articulation: how far the mouth moves away from where silence has it, as a multiple of what the network does.
     """
 
     pose_style: int
@@ -35,6 +37,7 @@ class Manner:
     still: bool = False
     poses: np.ndarray | None = None
     blinks: np.ndarray | None = None
+    articulation: float = 1.0
 
 
 def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
@@ -45,6 +48,27 @@ def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
 def blinks_of(path: str | Path, reader: FaceReader) -> np.ndarray:
     """`Manner.blinks` of the face in a video. Raises InputError as `poses_of`."""
     return reader.blinks(path, FPS)[:, None]
+
+
+def is_text(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == ".txt"
+
+
+def read_aloud(path: str | Path, voice: str, speed: float) -> tuple[np.ndarray, int]:
+    """Speak a text file (UTF-8): samples (N,) float32 and their rate. What `voice` and `speed` mean: `voices.speak`.
+
+    Raises InputError when the file can't be read or has no word, or the voice isn't there.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name a text file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    if not any(letter.isalnum() for letter in text):
+        raise InputError(f"{path}: no word in it; write what shall be said")
+    spoken = voices.speak(text, voice, speed)
+    return spoken.samples, spoken.sample_rate
 
 
 def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
@@ -87,6 +111,8 @@ def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, 
         torch.from_numpy(z).to(device),
     )
     expression, pose = np.split(spoken[0].cpu().numpy(), [POSE.start], axis=1)
+    if manner.articulation != 1:
+        expression = expression + (manner.articulation - 1) * (expression - _silent(model, start, blinks))
     own = np.repeat(start[None, POSE], frames, axis=0)
     if manner.poses is not None:
         head = followed(own, manner.poses)
@@ -97,6 +123,21 @@ def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, 
     descriptors = np.concatenate([expression, head], axis=1).astype(np.float32)
     assert descriptors.shape == (frames, DESCRIPTOR)
     return descriptors
+
+
+def _silent(model: Audio2Motion, start: np.ndarray, blinks: np.ndarray) -> np.ndarray:
+    """The expressions (T,64) with which a portrait says nothing, with these blinks (T,1)."""
+    device = next(model.parameters()).device
+    return np.concatenate(
+        [
+            model.audio2exp(
+                torch.full((1, len(part), 1, MEL_BANDS, WINDOW), -LIMIT, device=device),
+                torch.from_numpy(start[None, None, : POSE.start]).to(device).expand(-1, len(part), -1),
+                torch.from_numpy(part)[None].to(device),
+            )[0].cpu().numpy()
+            for part in np.split(blinks, range(WINDOWS_AT_ONCE, len(blinks), WINDOWS_AT_ONCE))
+        ]
+    )  # fmt: skip
 
 
 def followed(own: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from styleheat.inference.edit import sweep
 from styleheat.inference.operations import keep_memory
 from styleheat.inference.portrait import Portrait
 from styleheat.inference.reader import face_reader
+from styleheat.media.audio import write_wav
 from styleheat.media.container import opened, video_stream
 from styleheat.media.image import is_picture
 from styleheat.networks.audio2motion import Audio2Motion
@@ -49,6 +50,7 @@ class Studio:
             told.still,
             None if pose == NO_FILE else speech.poses_of(pose, self.reader),
             None if blink == NO_FILE else speech.blinks_of(blink, self.reader),
+            told.articulation,
         )
 
     def portrait(self, path: str | Path) -> Portrait:
@@ -62,7 +64,13 @@ class Studio:
         return drive.from_image(path, self.reader, self.params.infer_image.seconds)
 
     def audio(self, path: str | Path) -> Driver:
+        """A sound file, or a video's sound."""
         return speech.from_audio(path, self.audio_model, self.manner)
+
+    def read_aloud(self, text: str | Path, path: str | Path) -> None:
+        """Write the speech that a text becomes, as a wav file."""
+        told = self.params.infer_audio
+        write_wav(path, *speech.read_aloud(text, told.voice, told.speed))
 
     def driver(self, path: str | Path) -> Driver:
         """Whichever of these a file is: coefficients by its name; a picture, a video or sound by what is in it."""

@@ -66,7 +66,23 @@ def mel_windows(mel: np.ndarray, frames: int, first: int = 0) -> np.ndarray:
     The window of frame i starts at the time of frame i - 2; beyond the ends of the spectrogram its first and last
     columns repeat. Computes these windows only; the result shares no memory with `mel`.
     """
+    return _cut(mel, _columns(frames, first))
+
+
+def speech_windows(samples: np.ndarray, frames: int, first: int = 0) -> np.ndarray:
+    """`mel_windows` of samples (N,) at 16 kHz; makes no more of their spectrogram than these windows show."""
+    columns = np.clip(_columns(frames, first), 0, len(samples) // HOP)
+    begin = int(columns.min())
+    with threadpool_limits(1, user_api="blas"):
+        return _cut(_block(samples, begin, int(columns.max()) + 1), columns - begin)
+
+
+def _columns(frames: int, first: int) -> np.ndarray:
+    """The spectrogram's columns that each frame hears, (frames,16)."""
     times = np.arange(first - LEAD, first + frames - LEAD) / FPS
     starts = (MEL_FPS * times).astype(int)  # rounded towards zero, as the reference does
-    columns = np.add.outer(starts, np.arange(WINDOW))
+    return np.add.outer(starts, np.arange(WINDOW))
+
+
+def _cut(mel: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mel.take(columns, axis=1, mode="clip").transpose(1, 0, 2))[:, None]

@@ -453,6 +453,11 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
     return np.linalg.norm(gaps, axis=-1).mean(1) / interocular_distance(landmarks)
 
 
+def mouth_width(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (T, 68, 2) → the distance of the corners of the mouth as a share of the interocular distance (T,)."""
+    return np.linalg.norm(landmarks[:, 54] - landmarks[:, 48], axis=-1) / interocular_distance(landmarks)
+
+
 def eye_opening(landmarks: np.ndarray) -> np.ndarray:
     """Landmarks (T, 68, 2) → height over width of the left and right eye (T, 2), about 0.05 closed, 0.3 open."""
     openings = []

@@ -21,6 +21,9 @@ POSE = ANGLE + TRANSLATION
 CHUNK = 32
 """Frames of head motion that are made at once (SadTalker `SEQ_LEN`)."""
 
+HOP = CHUNK // 2
+"""Frames after which the next chunk begins, of chunks that overlap."""
+
 WINDOWS_AT_ONCE = 256
 """Mel windows encoded at once for a film: 40 MB for each map of the full-size encoder's first layers."""
 
@@ -263,7 +266,7 @@ class PoseNet(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.latent, self.styles = config.pose_latent, config.pose_styles
+        self.latent, self.styles, self.overlap = config.pose_latent, config.pose_styles, config.pose_overlap
         self.audio_encoder = WrappedAudioEncoder(config)
         self.netG = PoseVae(config)
         self.netD_motion = MotionCritic(config)
@@ -278,21 +281,28 @@ class PoseNet(nn.Module):
         z = mean + noise * torch.exp(0.5 * log_variance)
         return PoseSample(self.netG.decoder(z, audio, first, style), mean, log_variance)
 
-    @staticmethod
-    def chunks(frames: int) -> int:
+    def chunks(self, frames: int) -> int:
         """How many latents `generate` needs for so many frames; the first frame is given."""
+        if self.overlap:
+            return max(1, -(-(frames - 1) // HOP) - 1) if frames > 1 else 0
         return -(-(frames - 1) // CHUNK)
 
     def generate(self, mels: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Poses for speech: mels (B,T,1,80,16), first (B,6), style (B,), z (chunks(T),B,Z) -> (B,T,6).
 
-        The first frame has the first pose. What is left after whole chunks is the end of a chunk that overlaps the
-        one before, or, with fewer than 33 frames, of one whose audio begins with its first window repeated.
+        The first frame has the first pose; every chunk starts from there. What is left after whole chunks is the end of
+        a chunk that overlaps the one before, or, with fewer than 33 frames, of one whose audio begins with its first
+        window repeated. With `overlap`, chunks begin every HOP frames and pass into each other, so that the head does
+        not return to the first pose whenever one ends.
         """
-        frames = mels.shape[1]
         audio = self.audio_encoder(mels[:, 1:])
-        motion = [torch.zeros_like(first)[:, None]]
-        for chunk in range(self.chunks(frames)):
+        motion = (self._overlapping if self.overlap else self._following)(audio, first, style, z)
+        return first[:, None] + torch.cat([torch.zeros_like(first)[:, None], motion], dim=1)
+
+    def _following(self, audio: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
+        """Audio of the frames after the first (B,T-1,E) -> their motion (B,T-1,6)."""
+        motion = [first.new_zeros(len(first), 0, POSE)]
+        for chunk in range(len(z)):
             heard = audio[:, chunk * CHUNK : (chunk + 1) * CHUNK]
             wanted = heard.shape[1]
             if wanted < CHUNK:
@@ -300,7 +310,24 @@ class PoseNet(nn.Module):
                 missing = CHUNK - heard.shape[1]
                 heard = torch.cat([heard[:, :1].expand(-1, missing, -1), heard], dim=1)
             motion.append(self.netG.decoder(z[chunk], heard, first, style)[:, -wanted:])
-        return first[:, None] + torch.cat(motion, dim=1)
+        return torch.cat(motion, dim=1)
+
+    def _overlapping(self, audio: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
+        """The same. Weights of two chunks are divided by the root of the sum of their squares: the sum of independent
+        motions moves as far as one of them."""
+        frames = audio.shape[1]
+        fade = torch.sin(torch.pi / CHUNK * (torch.arange(CHUNK, device=audio.device) + 0.5)).square()
+        total = audio.new_zeros(len(audio), frames + CHUNK, POSE)
+        power = audio.new_full((frames + CHUNK, 1), 1e-9)
+        for chunk in range(len(z)):
+            start = chunk * HOP
+            heard = audio[:, start : start + CHUNK]
+            missing = CHUNK - heard.shape[1]
+            heard = torch.cat([heard, heard[:, -1:].expand(-1, missing, -1)], dim=1)
+            weight = torch.where(torch.arange(CHUNK, device=fade.device) < HOP, 1.0, fade) if chunk == 0 else fade
+            total[:, start : start + CHUNK] += weight[:, None] * self.netG.decoder(z[chunk], heard, first, style)
+            power[start : start + CHUNK] += weight[:, None].square()
+        return (total / power.sqrt())[:, :frames]
 
 
 class Audio2Motion(nn.Module):

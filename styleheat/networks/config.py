@@ -91,6 +91,9 @@ class NetworkConfig:
     detail: bool = False
     """Take detail from the portrait: the last ToRGB paints a mask beside the colours, by which the portrait, moved by
     the flow at its full resolution, shows through."""
+    pose_overlap: bool = False
+    """Let chunks of head motion overlap by half and pass into each other. The released network's follow each other,
+    each from the first pose anew."""
     released: bool = False
     """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
     no effect, and flows whose zero is not quite the identity."""
@@ -177,6 +180,7 @@ NETWORKS = {
         sees_source=True,
         geometry=True,
         detail=True,
+        pose_overlap=True,
     ),
     "full": NetworkConfig(
         image_size=1024,
@@ -210,6 +214,6 @@ NETWORKS = {
         released=True,
     ),
 }
-NETWORKS["full_relative"] = dataclasses.replace(NETWORKS["full"], relative=True)
+NETWORKS["full_relative"] = dataclasses.replace(NETWORKS["full"], relative=True, pose_overlap=True)
 NETWORKS["full_detail"] = dataclasses.replace(NETWORKS["full_relative"], geometry=True, detail=True)
 """The architectures by the name that `network` in params.yaml takes."""

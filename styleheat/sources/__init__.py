@@ -3,13 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from styleheat.errors import InputError
 from styleheat.files import digest, fingerprint
 from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
 from styleheat.sources.youtube import check_access
 
-__all__ = ["Item", "Split", "Unavailable", "items"]
+__all__ = ["Item", "Split", "Unavailable", "items", "voice_of"]
 
 
 def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[Item]:
@@ -49,6 +48,16 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
     return sorted(chosen, key=lambda item: item.id)
 
 
+def voice_of(source: Source, person: str) -> str | None:
+    """The synthesiser's voice that a made person speaks with; None for real people."""
+    if source.kind != "synthetic":
+        return None
+    from styleheat.sources.synthetic.clip import person as made
+
+    set_name, split, number = person.rsplit("-", 2)
+    return made(set_name, "test" if split == "test" else "train", int(number)).voice
+
+
 def _of_people(found: list[Item], split: Split, people: int | None) -> list[Item]:
     """Without all but `people` of a split: the same ones whatever else changes."""
     chosen = set(shuffled(item.person for item in found if item.split == split)[:people])
@@ -66,15 +75,14 @@ def _limited(found: list[Item], limit: int | None) -> list[Item]:
 
 def _synthetic(source: Source, set_name: str) -> list[Item]:
     """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
-    import importlib.util
-
+    from styleheat import voices
     from styleheat.media import video
-    from styleheat.sources.synthetic import speech
+    from styleheat.sources import synthetic
 
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise InputError(speech.MISSING)
+    voices.require()
     # A change of the renderer, or of what writes its films, must render anew, which no parameter would tell.
-    modules = [*sorted(Path(speech.__file__).parent.glob("*.py")), Path(video.__file__)]
+    packages = [Path(str(package.__file__)).parent for package in (synthetic, voices)]
+    modules = [*(module for package in packages for module in sorted(package.glob("*.py"))), Path(video.__file__)]
     code = fingerprint([digest(module) for module in modules])
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]

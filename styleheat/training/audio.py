@@ -1,9 +1,11 @@
 """Recipe of the audio driver: audio to expression coefficients, and to head poses (SadTalker, arXiv 2211.12194).
 
 SadTalker never released its training. The expression network learns the coefficients and their velocity by L1, with
-the lips weighed once more through the landmarks that the coefficients put on them; the pose network is a conditional
-autoencoder whose motion a discriminator judges. Unlike SadTalker's, whose audio encoders are Wav2Lip's, both encoders
-are trained here, from nothing or from `init`.
+the lips weighed once more through the landmarks that the coefficients put on them, and their opening a third time,
+most where they close; the pose network is a conditional autoencoder whose motion a discriminator judges. Unlike
+SadTalker's, whose audio encoders are Wav2Lip's, both encoders are trained here, from nothing or from `init`. The
+expression that the network starts from is that of any frame of the clip, not of the first one: it is a portrait's, and
+tells nothing of what is said now.
 """
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from styleheat.constants import ANGLE, EXPRESSION, TRANSLATION
-from styleheat.morphable.model import mouth_opening
+from styleheat.morphable.model import interocular_distance, mouth_opening
 from styleheat.networks.audio2motion import CHUNK, Audio2Motion, ExpressionNet, PoseNet
 from styleheat.networks.precision import float32
 from styleheat.params import TrainAudio
@@ -25,6 +27,12 @@ from styleheat.training.recipe import Computed
 
 FRAMES = CHUNK + 1
 """Frames of a sample: the first, which is given, and a chunk of head motion."""
+
+CLOSED = 0.04
+"""Opening of lips, as a share of the interocular distance, below which they look closed."""
+
+CLOSURE = 4.0
+"""How much more an error of the opening counts where the lips are closed than where they are wide open."""
 
 POSE = slice(EXPRESSION, EXPRESSION + ANGLE + TRANSLATION)
 MOUTH = slice(48, 68)
@@ -59,8 +67,9 @@ class AudioRecipe:
         openings = [self._opening(expression) for expression in (true, made)]
         return {
             "expression_l1": round(float((made - true).abs().mean()), 4),
-            "expression_l1_first_frame": round(float((true[:, :1] - true).abs().mean()), 4),
+            "expression_l1_repeated_reference": round(float((_reference(self.heldout) - true).abs().mean()), 4),
             "mouth_correlation": round(float(np.corrcoef(openings[0].ravel(), openings[1].ravel())[0, 1]), 4),
+            "mouth_range": round(float(openings[1].std() / openings[0].std()), 4),
         }
 
     def sample(self) -> np.ndarray:
@@ -84,7 +93,7 @@ class AudioRecipe:
         device = next(self.model.parameters()).device
 
         def made(part: Batch) -> Tensor:
-            return self.model.audio2exp(part["mel"], _first(part), part["blink"][..., None]).cpu()
+            return self.model.audio2exp(part["mel"], _reference(part), part["blink"][..., None]).cpu()
 
         parts = gathered({"made": made(to_device(part, device))} for part in split(self.heldout, self.batch))
         return self.heldout["descriptors"][..., :EXPRESSION], parts["made"]
@@ -97,28 +106,34 @@ class AudioRecipe:
 
 
 class ExpressionPhase(nn.Module):
-    """Batch {"mel" (B,T,1,80,16), "descriptors" (B,T,73), "blink" (B,T)} -> losses of the expression network."""
+    """Batch {"mel" (B,T,1,80,16), "descriptors" (B,T,73), "reference" (B,64), "blink" (B,T)} -> losses of the
+    expression network."""
 
     lips: Tensor
+    opening: Tensor
 
     def __init__(self, network: ExpressionNet, basis: LandmarkBasis, params: TrainAudio) -> None:
         super().__init__()
         self.network, self.weights = network, params.losses
         lips = torch.from_numpy(basis.expression[:, MOUTH].reshape(EXPRESSION, -1)).float()
         self.register_buffer("lips", lips, persistent=False)
+        self.register_buffer("opening", _opening(basis), persistent=False)
 
     def forward(self, batch: Batch, outputs: dict[str, Tensor]) -> Computed:
         true = batch["descriptors"][..., :EXPRESSION]
-        return self._losses(self.network(batch["mel"], _first(batch), batch["blink"][..., None]), true)
+        return self._losses(self.network(batch["mel"], _reference(batch), batch["blink"][..., None]), true)
 
     @float32
     def _losses(self, made: Tensor, true: Tensor) -> Computed:
         error = made - true
+        opening = self.opening[:-1]
+        weight = 1 + CLOSURE * torch.exp(-(F.relu(true @ opening + self.opening[-1]) / CLOSED).square())
         return Computed(
             {
                 "expression": self.weights.expression * error.abs().mean(),
                 "velocity": self.weights.velocity * (error[:, 1:] - error[:, :-1]).abs().mean(),
                 "lips": self.weights.lips * (error @ self.lips).abs().mean(),
+                "closure": self.weights.closure * (weight * (error @ opening).abs()).mean(),
             }
         )
 
@@ -166,6 +181,15 @@ class MotionDiscriminatorPhase(nn.Module):
         )
 
 
-def _first(batch: Batch) -> Tensor:
-    """The first frame's expression for every frame, (B,T,64)."""
-    return batch["descriptors"][:, :1, :EXPRESSION].expand(-1, batch["descriptors"].shape[1], -1)
+def _opening(basis: LandmarkBasis) -> Tensor:
+    """The gap between the inner lips as a share of the interocular distance, (65,): for a coefficient of 1 each, and
+    without expression."""
+    scale = float(interocular_distance(basis.mean[None, :, :2])[0])
+    points = np.concatenate([basis.expression[..., 1], basis.mean[None, :, 1]])
+    gap = (points[:, [61, 62, 63]] - points[:, [67, 66, 65]]).mean(1) / scale
+    return torch.from_numpy(gap).float()
+
+
+def _reference(batch: Batch) -> Tensor:
+    """The reference's expression for every frame, (B,T,64)."""
+    return batch["reference"][:, None].expand(-1, batch["descriptors"].shape[1], -1)

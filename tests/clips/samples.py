@@ -24,8 +24,8 @@ def make_shard(path: Path, clip: str, length: int, sound: bool = True) -> Path:
             shard.add_frame(picture(frame, SIZE), picture(frame + 100, ALIGNED))
         coefficients = 1000.0 * np.arange(length)[:, None] + np.arange(260)
         landmarks = np.arange(length)[:, None, None] + np.arange(136.0).reshape(68, 2)
-        mel = np.tile(np.arange(80.0)[:, None], (1, length * 80 // 25 + 1)) if sound else None
-        shard.finish(coefficients, landmarks, mel, source=f"made of {clip}")
+        samples = 0.1 * np.sin(np.arange(length * 640) / 20) if sound else None
+        shard.finish(coefficients, landmarks, samples, source=f"made of {clip}")
     return path
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from styleheat.clips.pairs import DRAWS, ITEMS, FramePairs, SpeechClips, sounding
 from styleheat.clips.store import ClipStore, ShardWriter, person_of, write_lmdb
 from styleheat.errors import InputError
-from styleheat.media.mel import mel_windows
+from styleheat.media.mel import mel_spectrogram, mel_windows
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.geometry import CHANNELS, GRID
 from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
@@ -160,11 +160,10 @@ def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> Non
         for frame in range(length):
             shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
         coefficients, landmarks = rng.normal(size=(length, 260)), rng.normal(size=(length, 68, 2))
-        shard.finish(coefficients, landmarks, rng.normal(size=(80, 129)), source="made up")
+        shard.finish(coefficients, landmarks, 0.1 * rng.normal(size=length * 640), source="made up")
     write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
     store = ClipStore(tmp_path / "lmdb", SIZE)
-    mel = store.mel("ann#a")
-    assert mel is not None
+    mel = mel_spectrogram(store.sound("ann#a"))
     descriptors = layout.descriptor(store.coefficients("ann#a"))
     blink = blink_track(store.landmarks("ann#a")).astype(np.float32)
     windows = mel_windows(mel, length)
@@ -174,8 +173,35 @@ def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> Non
         start = int(np.flatnonzero((descriptors == sample["descriptors"][0].numpy()).all(1))[0])
         starts.add(start)
         for name, whole in (("mel", windows), ("descriptors", descriptors), ("blink", blink)):
-            np.testing.assert_array_equal(sample[name].numpy(), whole[start : start + 15], strict=True)
+            np.testing.assert_allclose(sample[name].numpy(), whole[start : start + 15], atol=1e-5, strict=True)
+        assert (descriptors[:, :64] == sample["reference"].numpy()).all(1).any()
     assert len(starts) > 10
+
+
+def test_a_varied_stretch_keeps_its_time(tmp_path: Path) -> None:
+    """Sound and coefficients of a stretch that is played at another speed belong together still."""
+    length = 60
+    level = np.sin(np.arange(length) / 4) ** 2  # of each frame
+    with ShardWriter(tmp_path / "shard.zip", "ann#a") as shard:
+        for frame in range(length):
+            shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
+        coefficients = np.repeat(level[:, None], 260, axis=1)
+        loud = np.interp(np.arange(length * 640) / 640, np.arange(length) + 0.5, level)
+        sound = 0.2 * loud * np.random.default_rng(0).normal(size=len(loud))
+        landmarks = np.random.default_rng(1).normal(size=(length, 68, 2))
+        shard.finish(coefficients, landmarks, sound, source="made up")
+    write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
+    clips = SpeechClips(ClipStore(tmp_path / "lmdb", SIZE), "train", frames=33, seed=0, augment=True)
+    scores, speeds = [], set()
+    for index in range(30):
+        sample = clips[index]
+        assert sample["mel"].shape == (33, 1, 80, 16) and sample["descriptors"].shape == (33, 73)
+        heard, seen = sample["mel"].mean((1, 2, 3)).numpy(), sample["descriptors"][:, 0].numpy()
+        scores.append(np.corrcoef(heard, seen)[0, 1])
+        speeds.add(round(float(np.abs(np.diff(seen)).max()), 4))
+        again = clips[index]
+        assert torch.equal(sample["mel"], again["mel"]) and torch.equal(sample["descriptors"], again["descriptors"])
+    assert np.median(scores) > 0.6 and len(speeds) > 10
 
 
 def test_a_changed_sample_changes_no_other(store: ClipStore) -> None:

@@ -18,7 +18,7 @@ from styleheat.evaluation import protocols, report
 from styleheat.evaluation.protocols import Clip, Examiner
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference.reader import FaceReader, by_fitting, by_regressor
-from styleheat.media.video import VideoWriter, probe
+from styleheat.media.video import probe
 from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
@@ -158,20 +158,18 @@ def test_clips_are_read_person_by_person(tmp_path: Path) -> None:
             for value in range(5):
                 frame = np.full((32, 32, 3), 40 * value, np.uint8)
                 shard.add_frame(frame, frame)
-            mel = np.zeros((80, 16)) if name == "bob#1" else None
-            shard.finish(np.arange(5 * 260).reshape(5, 260), np.zeros((5, 68, 2)), mel, "")
+            sound = np.zeros(1000) if name == "bob#1" else None
+            shard.finish(np.arange(5 * 260).reshape(5, 260), np.zeros((5, 68, 2)), sound, "")
         shards[name] = tmp_path / f"{name}.zip"
     write_lmdb(tmp_path / "lmdb", 32, dict.fromkeys(names, "test"), shards)
-    with VideoWriter(tmp_path / "bob#1.mp4", (32, 32), samples=np.ones(1000)) as writer:
-        for _ in range(5):
-            writer.write(np.zeros((32, 32, 3), np.uint8))
-
-    clips = protocols.read_clips(ClipStore(tmp_path / "lmdb", 32), tmp_path, 3, seconds=0.12)
+    voices = {"bob": "en-us"}
+    clips = protocols.read_clips(ClipStore(tmp_path / "lmdb", 32), 3, seconds=0.12, voice_of=voices.get)
     assert [clip.name for clip in clips] == ["ann#1", "bob#1", "cid#1"]
     assert clips[0].frames.shape == (3, 32, 32, 3) and clips[0].descriptors.shape == (3, 73)
     assert clips[0].sound is None and clips[2].sound is None
     assert clips[1].sound is not None and len(clips[1].sound) == 3 * SAMPLE_RATE // 25  # filled up with silence
+    assert [clip.voice for clip in clips] == [None, "en-us", None]
 
     write_lmdb(tmp_path / "none", 32, {}, {})
     with pytest.raises(InputError, match="no clip is held out"):
-        protocols.read_clips(ClipStore(tmp_path / "none", 32), tmp_path, 3, 1.0)
+        protocols.read_clips(ClipStore(tmp_path / "none", 32), 3, 1.0)

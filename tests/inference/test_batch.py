@@ -13,7 +13,7 @@ from styleheat.errors import InputError
 from styleheat.inference import animate, batch
 from styleheat.inference.batch import films
 from styleheat.inference.studio import Studio
-from styleheat.media.audio import write_wav
+from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.image import read_image, write_image
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import write_mat
@@ -65,6 +65,19 @@ def test_every_portrait_by_every_driver(told: Told, short: dict[str, Path], tmp_
     assert {name for name in made if name.startswith("smile--")} == {
         name.replace("face--", "smile--") for name in made if name.startswith("face--")
     }
+
+
+def test_a_text_is_spoken_first(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip("hibari")
+    words, nothing = tmp_path / "words.txt", tmp_path / "nothing.txt"
+    words.write_text("Good day.")
+    nothing.write_text(" … ")
+    out = tmp_path / "films"
+    counts = films(Studio(told(), "cpu"), [short["face.png"]], [words, nothing], out)
+    assert counts == {"made": 1, "there": 0, "failed": 1}
+    assert {path.name for path in out.iterdir()} == {"face--words.mp4", "words.txt.wav"}
+    seconds = len(read_audio(out / "words.txt.wav")) / SAMPLE_RATE
+    assert 0.5 < seconds < 3 and probe(out / "face--words.mp4").frames == round(seconds * 25)
 
 
 def test_only_a_video_stands_beside_the_film(told: Told, short: dict[str, Path], tmp_path: Path) -> None:

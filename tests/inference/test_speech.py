@@ -10,7 +10,7 @@ from styleheat.errors import InputError
 from styleheat.inference import speech as module
 from styleheat.inference.adjust import POSE
 from styleheat.inference.reader import FaceReader
-from styleheat.inference.speech import Manner, blinks_of, forth_and_back, from_audio, poses_of
+from styleheat.inference.speech import Manner, blinks_of, forth_and_back, from_audio, poses_of, read_aloud
 from styleheat.media.audio import Sound, read_audio, write_wav
 from styleheat.media.video import VideoWriter
 from styleheat.networks import audio2motion
@@ -92,6 +92,29 @@ def test_the_eyes_may_blink_as_others_do(words: Path, audio_model: Audio2Motion)
     assert np.array_equal(eyes[0][:, POSE], drawn[:, POSE])  # the head's motion stays that of the seed
     changes = [np.abs(seen[:, : POSE.start] - drawn[:, : POSE.start]).max(1) > 1e-5 for seen in eyes]
     assert changes[0].mean() < 0.5 < 0.9 < changes[1].mean()  # drawn eyes are mostly open
+
+
+def test_articulation_scales_what_the_mouth_does(words: Path, audio_model: Audio2Motion) -> None:
+    """Away from the expression that goes with silence."""
+    still, once, twice = (said(words, audio_model, Manner(3, 1, articulation=far)) for far in (0.0, 1.0, 2.0))
+    expression = slice(None, POSE.start)
+    np.testing.assert_allclose(twice - once, once - still, atol=1e-5)
+    assert np.abs(once - still)[:, expression].max() > 1e-3
+    assert np.array_equal(once[:, POSE], twice[:, POSE])
+    silent = module.speak(np.full((80, len(once) * 80 // 25 + 1), -4, np.float32), len(once), audio_model, START, ONE)
+    np.testing.assert_allclose(still[:, expression], silent[:, expression], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b"", "no word in it"), (b"...\n", "no word in it"), ("Über".encode("latin-1"), "not UTF-8"), (None, "No such")],
+)
+def test_texts_that_cannot_be_read_aloud(content: bytes | None, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"words.txt: {line}"):
+        read_aloud(path, "heart", 1.0)
 
 
 def test_reference_videos_are_read_at_the_rate_of_speech(driver: Path, reader: FaceReader) -> None:

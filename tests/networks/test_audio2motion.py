@@ -21,7 +21,7 @@ def model() -> Audio2Motion:
 @pytest.mark.parametrize("frames", [1, 2, 10, 32, 33, 34, 70])
 def test_as_many_frames_as_windows(model: Audio2Motion, frames: int) -> None:
     mels, reference = torch.randn(1, frames, 1, 80, 16), torch.randn(1, 70)
-    z = torch.randn(PoseNet.chunks(frames), 1, CONFIG.pose_latent)
+    z = torch.randn(model.audio2pose.chunks(frames), 1, CONFIG.pose_latent)
     made = model(mels, reference, torch.zeros(1, frames, 1), torch.tensor([0]), z)
     assert made.shape == (1, frames, 70)
     assert torch.equal(made[:, 0, 64:], reference[:, 64:])
@@ -40,6 +40,23 @@ def test_poses_repeat_for_the_same_latents_and_differ_for_others(model: Audio2Mo
     assert torch.equal(made, model.audio2pose.generate(mels, first, torch.tensor([0]), z))
     assert not torch.equal(made, model.audio2pose.generate(mels, first, torch.tensor([0]), -z))
     assert not torch.equal(made, model.audio2pose.generate(mels, first, torch.tensor([1]), z))
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_chunks_of_motion(overlap: bool, model: Audio2Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chunk goes from the first pose evenly away from it. Those that overlap have no jump at their ends."""
+    net, rise = model.audio2pose, torch.arange(CHUNK) / CHUNK
+    monkeypatch.setattr(net, "overlap", overlap)
+    monkeypatch.setattr(
+        net.netG.decoder, "forward", lambda z, *_: z[:, :1, None] * rise[None, :, None].expand(1, -1, 6)
+    )
+    frames = 1 + 5 * CHUNK
+    signs = torch.ones(net.chunks(frames), 1, CONFIG.pose_latent)
+    made = net.generate(torch.zeros(1, frames, 1, 80, 16), torch.full((1, 6), 0.5), torch.tensor([0]), signs)
+    jumps = (made[0, 1:] - made[0, :-1]).abs().max()
+    assert made[0, 0].tolist() == [0.5] * 6
+    assert (jumps < 0.1) if overlap else (jumps > 0.9)
+    assert made.max() <= 0.5 + 2**0.5
 
 
 def test_training_reaches_every_weight_of_the_pose_network() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +16,20 @@ from styleheat.sources.synthetic.motion import Manner, talk
 from styleheat.sources.synthetic.props import Prop
 from styleheat.sources.synthetic.render import Renderer
 from styleheat.sources.synthetic.scene import Scene
-from styleheat.sources.synthetic.sentences import paragraph
-from styleheat.sources.synthetic.speech import Phoneme, Speech, speak
+from styleheat.sources.synthetic.sentences import LANGUAGES, paragraph
+from styleheat.voices import Speech, neural, speak
 
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
-_MEN, _WOMEN = ("m1", "m2", "m3", "m4", "m5", "m7"), ("f1", "f4", "Andrea", "belinda", "linda")
+_MEN = {"train": ("m1", "m2", "m3", "m7"), "test": ("m4", "m5")}
+_WOMEN = {"train": ("f1", "f4", "Andrea", "linda"), "test": ("belinda", "steph")}
 """Variants of eSpeak's voices; those with breath (f2, f3, f5) never speak the same samples twice."""
+_NEURAL = {"train": (neural.HEART, "jf_alpha", "jf_gongitsune", "jm_kumo"), "test": ("jf_nezumi", "jf_tebukuro")}
+"""Neural voices; held-out people have others than those to learn from."""
+_MALE = ("jm_kumo",)
+
+
+SPEECH, TALKERS = "hdtf", 0.6
+"""The set that speech is learnt from, and the share of its people who do little with their faces but talk."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,9 @@ class Person:
     look: Look
     manner: Manner
     voice: str
-    rate: int
-    pitch: int
+    language: str
+    speed: float
+    pitch: float
 
 
 def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
@@ -60,8 +69,28 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
         lids=float(np.clip(0.04 + 0.14 * rng.normal(), -0.25, 0.35)),
         gestures=float(rng.uniform(0.5, 1.6)),
     )
-    voice = f"{rng.choice(_ACCENTS)}+{rng.choice(_MEN if man else _WOMEN)}"
-    return Person(name, seed, identity, look, manner, voice, int(rng.integers(150, 185)), int(rng.integers(38, 60)))
+    voice = _voice(rng, split, man)
+    if set_name == SPEECH and rng.random() < TALKERS:
+        manner = replace(manner, gestures=float(rng.uniform(0, 0.2)))
+    return Person(name, seed, identity, look, manner, *voice)
+
+
+def _voice(rng: np.random.Generator, split: Literal["train", "test"], man: bool) -> tuple[str, str, float, float]:
+    """Somebody's voice, language, speed and pitch: half of all people have neural voices."""
+    speed = float(rng.uniform(0.88, 1.15))
+    if rng.random() < 0.5:
+        voice = str(rng.choice(_NEURAL[split]))
+        if man and voice not in _MALE:
+            pitch = rng.uniform(0.74, 0.86)  # a woman's voice, lowered to a man's
+        elif not man and voice in _MALE:
+            pitch = rng.uniform(1.15, 1.3)
+        else:
+            pitch = rng.uniform(0.9, 1.15)
+        return voice, "en", speed, float(pitch)
+    language = str(rng.choice(LANGUAGES)) if rng.random() < 0.4 else "en"
+    accent = str(rng.choice(_ACCENTS)) if language == "en" else language
+    voice = f"{accent}+{rng.choice((_MEN if man else _WOMEN)[split])}"
+    return voice, language, speed, float(rng.uniform(0.88, 1.1))
 
 
 def _seed(*parts: str | int) -> int:
@@ -88,8 +117,8 @@ def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np
     """What a person says in a clip and how they move: sound of exactly `seconds`, and the motion of its frames."""
     rng = np.random.default_rng([someone.seed, seed, 2])
     lead = float(rng.uniform(0.12, 0.35))
-    text = paragraph(rng, int(seconds * someone.rate / 60 * 1.25) + 3)
-    said = speak(text, someone.voice, someone.rate, someone.pitch, liveliness=65)
+    text = paragraph(rng, int(seconds * someone.speed * 3.5) + 3, someone.language)
+    said = speak(text, someone.voice, someone.speed, someone.pitch).at(SAMPLE_RATE)
     samples = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     start = round(lead * SAMPLE_RATE)
     count = min(len(said.samples), len(samples) - start)
@@ -97,8 +126,10 @@ def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np
     samples *= 0.9 / max(float(np.abs(samples).max()), 1e-3)
     fade = min(round(0.04 * SAMPLE_RATE), len(samples))
     samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-    phonemes = tuple(Phoneme(p.name, p.start + lead, p.end + lead) for p in said.phonemes if p.start + lead < seconds)
-    speech = Speech(samples, phonemes)
+    phonemes = tuple(
+        replace(p, start=p.start + lead, end=p.end + lead) for p in said.phonemes if p.start + lead < seconds
+    )
+    speech = Speech(samples, SAMPLE_RATE, phonemes)
     return speech, talk(speech, seconds, rng, someone.manner)
 
 
