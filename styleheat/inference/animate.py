@@ -17,10 +17,11 @@ from styleheat.errors import InputError
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.compose import composer
 from styleheat.inference.detail import DetailComposer
-from styleheat.inference.drive import SOUND_RATE, Motion
+from styleheat.inference.drive import Motion
 from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
+from styleheat.media.sound import Mixed
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
@@ -179,11 +180,11 @@ def write_film(
     frames = animate(model, portrait, motion.descriptors)
     total = len(motion.descriptors)
     size, show = composer(result, portrait, driver)
-    sound = None if motion.sound is None else motion.sound.pieces(SOUND_RATE)
+    sound = None if motion.sound is None else motion.sound.mixed()
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
     with (
-        VideoWriter(path, size, motion.fps, sound, SOUND_RATE, preset="veryfast", threads=ENCODING) as writer,
+        _writer(path, size, motion.fps, sound) as writer,
         ThreadPoolExecutor(1) as encoder,
     ):
         try:
@@ -200,6 +201,21 @@ def write_film(
     if interrupt is not None:
         tqdm.write(f"{path}: stopped after {writer.frames} of {total} frames")
         raise interrupt
+
+
+def _writer(path: str | Path, size: tuple[int, int], fps: float, sound: Mixed | None) -> VideoWriter:
+    if sound is None:
+        return VideoWriter(path, size, fps, preset="veryfast", threads=ENCODING)
+    return VideoWriter(
+        path,
+        size,
+        fps,
+        sound.pieces(),
+        sound.rate,
+        channels=sound.channels,
+        preset="veryfast",
+        threads=ENCODING,
+    )
 
 
 def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:

@@ -12,7 +12,7 @@ from styleheat.inference.operations import keep_memory
 from styleheat.inference.portrait import Portrait
 from styleheat.inference.reader import face_reader
 from styleheat.media.container import opened, video_stream
-from styleheat.media.image import is_picture
+from styleheat.media.image import is_animation, is_picture
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import NO_FILE, Params
@@ -70,6 +70,8 @@ class Studio:
             return drive.from_coefficients(path)
         if is_picture(path):
             return self.image(path)
+        if is_animation(path):
+            return self.video(path)
         with opened(path) as container:
             moves = video_stream(container) is not None
         return self.video(path) if moves else self.audio(path)

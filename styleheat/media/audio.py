@@ -2,7 +2,6 @@
 
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -16,24 +15,6 @@ from styleheat import files
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.media.container import decoded, opened, sound_stream, video_stream
-
-
-@dataclass(frozen=True)
-class Sound:
-    """The sound of a file from `start` seconds to `end`, or to its own end; read when it is wanted, in pieces."""
-
-    path: Path
-    start: float = 0.0
-    end: float | None = None
-
-    def part(self, start: float, end: float) -> "Sound":
-        """What is heard from `start` to `end` seconds after this sound's own start."""
-        last = self.start + end
-        return Sound(self.path, self.start + start, last if self.end is None else min(last, self.end))
-
-    def pieces(self, sample_rate: int) -> Iterator[np.ndarray]:
-        """`stream_audio` of it."""
-        return stream_audio(self.path, sample_rate, self.start, self.end)
 
 
 def read_audio(
@@ -67,6 +48,12 @@ def channel_names(path: str | Path) -> tuple[str, ...]:
     the lowest tones, …, as FFmpeg has them. Raises InputError as `read_audio`."""
     with opened(path) as container:
         return tuple(channel.name for channel in _sound(container, path).layout.channels)
+
+
+def own_rate(path: str | Path) -> int:
+    """Samples a second of a file's sound. Raises InputError as `read_audio`."""
+    with opened(path) as container:
+        return _sound(container, path).rate
 
 
 def stream_channels(

@@ -14,7 +14,8 @@ from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat,
 from styleheat.inference.drive import SOUND_RATE, Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import Sound, read_audio, write_wav
+from styleheat.media.audio import read_audio, write_wav
+from styleheat.media.sound import Sound
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from styleheat.errors import InputError
-from styleheat.media.audio import Sound, read_audio, stream_audio, write_wav
+from styleheat.media.audio import read_audio, stream_audio, write_wav
+from styleheat.media.sound import Sound
 from styleheat.media.video import VideoWriter, probe, read_frames
 
 RATE = 16_000

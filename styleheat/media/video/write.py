@@ -23,6 +23,10 @@ BT601 = 6
 """H.273 code of the SMPTE 170M colours, written into our files: readers that ignore the tag assume it anyway."""
 
 
+BITS = {"mono": 96_000, "stereo": 160_000}
+"""Bits a second of sound."""
+
+
 class VideoWriter:
     """Write frames, and sound if given, as an mp4 that players can start before it is whole: H.264 (yuv420p) and AAC.
 
@@ -33,8 +37,10 @@ class VideoWriter:
         path: the .mp4 file.
         size: (width, height) in pixels, both even, as the chroma of yuv420p has half the resolution.
         fps: frames a second.
-        samples: sound, (N,) float in [-1, 1], whole or in pieces (`audio.stream_audio`), or None for a silent film.
+        samples: sound, (N,) float in [-1, 1], whole or in pieces (`audio.stream_audio`), or None for a silent film; of
+            two channels (2,N).
         sample_rate: of `samples`, in Hz.
+        channels: of `samples`, 1 or 2.
         crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
         codec: "h264", or "png": each frame a PNG picture, so that what is read is what was written. FFmpeg's tools and
             libraries read such an mp4, few players do.
@@ -53,6 +59,7 @@ class VideoWriter:
         codec: Codec = "h264",
         preset: str = "medium",
         threads: int = 1,
+        channels: int = 1,
     ) -> None:
         if size[0] % 2 or size[1] % 2 or min(size) < 2:
             raise InputError(
@@ -62,7 +69,8 @@ class VideoWriter:
         self.sample_rate, self.crf, self.codec = sample_rate, crf, codec
         self.preset, self.threads = preset, threads
         self._sound = None if samples is None else iter([samples] if isinstance(samples, np.ndarray) else samples)
-        self._unsent = np.zeros(0, np.float32)
+        self.layout = {1: "mono", 2: "stereo"}[channels]
+        self._unsent = np.zeros((channels, 0), np.float32)
         self.frames = 0
 
     def __enter__(self) -> "VideoWriter":
@@ -88,8 +96,8 @@ class VideoWriter:
                 context.color_range = 1  # limited, 16…235
             self._reformatter = VideoReformatter()
             if self._sound is not None:
-                self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout="mono")
-                self._audio.bit_rate = 96_000
+                self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout=self.layout)
+                self._audio.bit_rate = BITS[self.layout]
                 self._sent = 0
             self._stack = stack.pop_all()
         return self
@@ -123,14 +131,14 @@ class VideoWriter:
         if self._sound is None:
             return
         due = int(until * self.sample_rate) - self._sent
-        while len(self._unsent) < due:
+        while self._unsent.shape[1] < due:
             piece = next(self._sound, None)
             if piece is None:
                 break
-            self._unsent = np.concatenate([self._unsent, np.asarray(piece, np.float32)])
-        now, self._unsent = np.clip(self._unsent[:due], -1, 1), self._unsent[due:]
-        if len(now):
-            sound = av.AudioFrame.from_ndarray(now[None], format="fltp", layout="mono")
+            self._unsent = np.concatenate([self._unsent, np.atleast_2d(np.asarray(piece, np.float32))], axis=1)
+        now, self._unsent = np.clip(self._unsent[:, :due], -1, 1), self._unsent[:, due:]
+        if now.shape[1]:
+            sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(now), format="fltp", layout=self.layout)
             sound.sample_rate, sound.pts, sound.time_base = self.sample_rate, self._sent, Fraction(1, self.sample_rate)
             self._container.mux(self._audio.encode(sound))
-            self._sent += len(now)
+            self._sent += now.shape[1]
