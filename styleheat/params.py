@@ -82,6 +82,8 @@ class Youtube(Section):
     """Seconds between requests."""
     rate_limit: Count | None
     """Bytes a second, at most."""
+    retry_lost: bool
+    """Ask for videos again that are known to be lost for good."""
 
 
 class Source(Section):

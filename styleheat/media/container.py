@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from tqdm import tqdm
 
+from styleheat.clock import progress
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL
 
@@ -107,6 +108,7 @@ def decoded(container: InputContainer, stream: Any) -> Iterator[Any]:
                 packets = container.demux(stream)
                 yield None
                 continue
+            progress()
             for frame in frames:
                 any_frame = True
                 yield frame
