@@ -355,7 +355,7 @@ def speech_clips(frames: int) -> store.ClipStore:
                 shard.add_frame(image, image)
             points = some_landmarks(SIZE) + rng.normal(size=(frames, LANDMARKS, 2))
             mel = rng.normal(size=(MEL_BANDS, frames * MEL_FPS // FPS))
-            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, mel, source="made up")
+            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, mel, name, source="made up")
     store.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
     return store.ClipStore("speech", side)
 
@@ -366,7 +366,7 @@ class WholeClips:
     def __init__(self, clips: store.ClipStore, split: str, frames: int, *, seed: int) -> None:
         self.clips, self.frames, self.seed = clips, frames, seed
         self.names = {clip: clips.length(clip) for clip in clips.clips(split)}
-        self.persons = [store.person_of(clip) for clip in self.names]
+        self.persons = [clips.person(clip) for clip in self.names]
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         import torch
@@ -384,7 +384,7 @@ class WholeClips:
             "mel": torch.from_numpy(mel_windows(mel, self.names[clip])[stretch]),
             "descriptors": torch.from_numpy(descriptor(self.clips.coefficients(clip))[stretch]),
             "blink": torch.from_numpy(blink_track(self.clips.landmarks(clip))[stretch].astype(np.float32)),
-            "person": self.persons.index(store.person_of(clip)),
+            "person": self.persons.index(self.clips.person(clip)),
             "clip": clip,
         }
 

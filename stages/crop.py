@@ -30,7 +30,7 @@ def body(stage: Stage) -> None:
         split = video.path.parent.name
         contents = [video.content, sidecars[name].content if name in sidecars else None]
         facts = fingerprint(VERSION, split, contents, settings.model_dump())
-        tasks[name] = Task(facts, (video.path, folder / split, settings))
+        tasks[name] = Task(facts, (video.path, folder / split, settings), {"person": video.facts["person"]})
     account = index.process(
         folder,
         tasks,

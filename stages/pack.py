@@ -24,7 +24,7 @@ from styleheat.morphable.fitting import fill_in
 from styleheat.params import Pack
 from styleheat.pipeline import SCRATCH, Stage, main, root
 
-VERSION = 2
+VERSION = 3
 """To be raised when the same clip would be packed otherwise."""
 
 
@@ -49,8 +49,9 @@ def pack(stage: Stage, folder: Path) -> None:
     tasks = {}
     for clip in sorted(videos.keys() & points.keys() & coefficients.keys()):
         inputs = [made[clip] for made in (videos, points, coefficients)]
-        source = fingerprint(VERSION, [made.content for made in inputs], settings.model_dump())
-        tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, source))
+        person = videos[clip].facts["person"]
+        source = fingerprint(VERSION, [made.content for made in inputs], person, settings.model_dump())
+        tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, person, source))
 
     packed = store.packed_sources(folder, settings.size)
     new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
@@ -78,13 +79,13 @@ def pack(stage: Stage, folder: Path) -> None:
             shutil.rmtree(other)
 
     lmdb = store.ClipStore(folder, settings.size)
-    persons = {split: len({store.person_of(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
+    persons = {split: len({lmdb.person(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
     frames = sum(lmdb.length(clip) for clip in splits)
     stage.write_metrics({**account.metrics(), "frames": frames, "persons": persons})
 
 
 def pack_clip(
-    clip: str, video: Path, points: Path, coefficients: Path, shards: Path, settings: Pack, source: str
+    clip: str, video: Path, points: Path, coefficients: Path, shards: Path, settings: Pack, person: str, source: str
 ) -> Outcome:
     """Write all that the LMDB will hold of one clip to a shard."""
     info = probe(video)
@@ -104,7 +105,7 @@ def pack_clip(
                 f"{video}: its frames, landmarks and coefficients differ in number; "
                 f"{length}, {len(landmarks)} and {len(packed)} should be equal"
             )
-        shard.finish(packed, store.scale_landmarks(landmarks, info.width), mel, source)
+        shard.finish(packed, store.scale_landmarks(landmarks, info.width), mel, person, source)
     return Outcome(files=[path], facts={"frames": length, "sound": mel is not None})
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from styleheat.clips.store import ClipStore, person_of
+from styleheat.clips.store import ClipStore
 from styleheat.errors import InputError
 from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, window_indices
 from styleheat.morphable.geometry import Geometry, mirror_field
@@ -169,7 +169,7 @@ class SpeechClips(Dataset):
             "mel": torch.from_numpy(self.store.mel_windows(clip, self.frames, first=start)),
             "descriptors": torch.from_numpy(descriptor(self.store.coefficients(clip, stretch))),
             "blink": torch.from_numpy(_blink_track(self.store, clip)[stretch].copy()),
-            "person": self._numbers[person_of(clip)],
+            "person": self._numbers[self.store.person(clip)],
             "clip": clip,
             "draw": int(rng.integers(DRAWS)),
         }
@@ -190,7 +190,7 @@ class _ClipDraw:
     def __init__(self, store: ClipStore, split: str, clips: dict[str, int]) -> None:
         self._clips: dict[str, list[str]] = {}
         for clip in sorted(clips):
-            self._clips.setdefault(person_of(clip), []).append(clip)
+            self._clips.setdefault(store.person(clip), []).append(clip)
         self.persons = sorted(self._clips)
         if not self.persons:
             raise InputError(f"{store.folder}: no usable clip in {split}_list.txt; more or longer videos are needed")
