@@ -13,7 +13,7 @@ from styleheat.files import fingerprint
 from styleheat.pipeline import SCRATCH, Stage, main, root
 
 VERSION = 1
-"""To be raised when the same item would be stored otherwise."""
+"""To be raised when the same item would be stored otherwise. Other code alone is no reason to fetch videos again."""
 
 
 def body(stage: Stage) -> None:

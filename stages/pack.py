@@ -13,6 +13,7 @@ import numpy as np
 from styleheat import files
 from styleheat.clips import index, store
 from styleheat.clips.index import Outcome, Task
+from styleheat.code import code_of
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_alignment
 from styleheat.files import fingerprint
@@ -23,9 +24,6 @@ from styleheat.morphable.coefficients import pack_coefficients, read_landmarks, 
 from styleheat.morphable.fitting import fill_in
 from styleheat.params import Pack
 from styleheat.pipeline import SCRATCH, Stage, main, root
-
-VERSION = 3
-"""To be raised when the same clip would be packed otherwise."""
 
 
 def body(stage: Stage) -> None:
@@ -50,7 +48,7 @@ def pack(stage: Stage, folder: Path) -> None:
     for clip in sorted(videos.keys() & points.keys() & coefficients.keys()):
         inputs = [made[clip] for made in (videos, points, coefficients)]
         person = videos[clip].facts["person"]
-        source = fingerprint(VERSION, [made.content for made in inputs], person, settings.model_dump())
+        source = fingerprint(code_of("stages.pack"), [made.content for made in inputs], person, settings.model_dump())
         tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, person, source))
 
     packed = store.packed_sources(folder, settings.size)

@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from styleheat.code import code_of
 from styleheat.errors import InputError
-from styleheat.files import digest, fingerprint
 from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
 from styleheat.sources.youtube import begin, check_access
@@ -71,14 +71,12 @@ def _synthetic(source: Source, set_name: str) -> list[Item]:
     """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
     import importlib.util
 
-    from styleheat.media import video
     from styleheat.sources.synthetic import speech
 
     if importlib.util.find_spec("espeakng_loader") is None:
         raise InputError(speech.MISSING)
     # A change of the renderer, or of what writes its films, must render anew, which no parameter would tell.
-    modules = [*sorted(Path(speech.__file__).parent.glob("*.py")), Path(video.__file__)]
-    code = fingerprint([digest(module) for module in modules])
+    code = code_of("styleheat.sources.synthetic.clip")
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]
     found = []
