@@ -64,7 +64,7 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
             f"params.yaml: infer.coefficients: {infer.coefficients}, but {infer.models} starts from the geometry of "
             "this project's own face model; fit"
         )
-    return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size)
+    return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size, infer.portrait_time)
 
 
 def animate(
@@ -171,15 +171,17 @@ def write_film(
     motion: Motion,
     result: str = "aligned",
     driver: Iterable[np.ndarray] | None = None,
+    longest: int | None = None,
 ) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver: see `composer`.
+    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver, longest: see
+    `composer`.
 
     A bar shows frames a second and the time that is left. Ctrl-C ends the film early: it is then a whole file of the
     frames painted so far, and the KeyboardInterrupt goes on.
     """
     frames = animate(model, portrait, motion.descriptors)
     total = len(motion.descriptors)
-    size, show = composer(result, portrait, driver)
+    size, show = composer(result, portrait, driver, longest)
     sound = None if motion.sound is None else motion.sound.mixed()
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None

@@ -71,7 +71,11 @@ class FaceReader:
         Raises InputError when the file is no picture or shows no face.
         """
         image = read_image(path)
-        return self._framed([image], self.find(image, path)[None])[0]
+        return self.still(image, self.find(image, path))
+
+    def still(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """The descriptor (73,) of a face with landmarks (68,2) in a picture (H,W,3) uint8."""
+        return self._framed([image], landmarks[None])[0]
 
     def video(self, path: str | Path, fps: float | None = None) -> np.ndarray:
         """The descriptors (T,73) of the face that a video file shows in T frames, `fps` a second or each as it comes.

@@ -81,7 +81,7 @@ class Studio:
         infer, start = self.params.infer, portrait.descriptor
         motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
         shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
-        write_film(path, self.model, portrait, motion, infer.result, shown)
+        write_film(path, self.model, portrait, motion, infer.result, shown, infer.longest)
 
     def inspect(self, path: str | Path) -> dict[str, float | int]:
         """`animate.inspect` of a film."""
