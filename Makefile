@@ -20,8 +20,13 @@ help:  ## this list
 
 setup: $(STAMP)  ## the environment, .venv: the packages of requirements.lock and this project
 
+# An environment knows where it lies: that of a checkout which has been moved is made anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
 $(STAMP): requirements.lock pyproject.toml
-	@test -x $(BIN)/python && $(BIN)/python -c '$(FIT)' 2>/dev/null || { \
+	@test -x $(BIN)/python && $(BIN)/python -c '$(FIT)' 2>/dev/null && head -n 1 $(BIN)/pip | grep -qF "$(CURDIR)/" || { \
 	  for python in $(CANDIDATES); do \
 	    if "$$python" -c '$(FIT)' 2>/dev/null; then found=$$python; break; fi; \
 	  done; \
@@ -32,7 +37,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "setup: installing the packages of requirements.lock into .venv; this takes a few minutes the first time"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@echo "$(CURDIR)" >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/styleheat.pth"
-	@touch $@
+	@echo "$(CURDIR)" >$@
 
 repro: checkout setup  ## run the whole pipeline, or what of it is out of date
 	@dvc repro
@@ -41,8 +46,12 @@ repro: checkout setup  ## run the whole pipeline, or what of it is out of date
 	@echo "Beside it: video.mp4 (moved by a video), image.mp4 (by a picture). Scores: dvc metrics show. Curves and samples: make ui"
 
 checkout:
-	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
-	  echo "repro: $(CURDIR) is not a git checkout, which DVC needs; git clone the project, or here: git init && git add . && git commit -m start" >&2; \
+	@said=$$(LC_ALL=C git rev-parse --is-inside-work-tree 2>&1) || { \
+	  if [[ "$$said" == *"not a git repository"* || "$$said" != fatal* ]]; then \
+	    echo "repro: $(CURDIR) is not a git checkout, which DVC needs; git clone the project, or here: git init && git add . && git commit -m start" >&2; \
+	  else \
+	    echo "repro: git can't use $(CURDIR), and DVC needs it:" >&2; echo "$$said" >&2; \
+	  fi; \
 	  exit 1; }
 
 # Files of tests run beside each other, each process on one core of its own; the slow ones use all cores themselves.
@@ -60,10 +69,14 @@ check: setup  ## style, types, and which room may import which
 
 ui: setup  ## MLflow's pages at http://127.0.0.1:5000
 	@mkdir -p mlruns
-	@PYTHONWARNINGS=ignore mlflow server --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}" \
-	  --default-artifact-root "$(CURDIR)/mlruns/artifacts" --host 127.0.0.1 --port 5000
+	@uri="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}"; \
+	if [[ "$$uri" == http*://* ]]; then \
+	  echo "The runs are kept by the server of MLFLOW_TRACKING_URI, and so are its pages: $$(sed -E 's#//[^/@]*@#//#' <<<"$$uri")"; \
+	else \
+	  PYTHONWARNINGS=ignore mlflow server --workers 1 --backend-store-uri "$$uri" \
+	    --default-artifact-root "$(CURDIR)/mlruns/artifacts" --host 127.0.0.1 --port 5000; \
+	fi
 
-# Asks the package index; everything else that is installed comes from the lock.
 lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "lock: uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }
 	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-annotate \

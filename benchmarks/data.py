@@ -245,7 +245,8 @@ def write_clip(name: str, frames: int, size: int) -> Path:
 
 
 def made_of(folder: Path, *paths: Path) -> Entry:
-    return Entry("f", {path.relative_to(folder).as_posix(): index.digest(path)[:32] for path in paths})
+    files = {path.relative_to(folder).as_posix(): index.digest(path)[:32] for path in paths}
+    return Entry("f", files, facts={"person": paths[0].stem})
 
 
 @functools.cache
@@ -355,7 +356,7 @@ def speech_clips(frames: int) -> store.ClipStore:
                 shard.add_frame(image, image)
             points = some_landmarks(SIZE) + rng.normal(size=(frames, LANDMARKS, 2))
             sound = 0.1 * rng.normal(size=frames * SAMPLE_RATE // FPS)
-            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, sound, source="made up")
+            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, sound, name, source="made up")
     store.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
     return store.ClipStore("speech", side)
 
@@ -366,7 +367,7 @@ class WholeClips:
     def __init__(self, clips: store.ClipStore, split: str, frames: int, *, seed: int) -> None:
         self.clips, self.frames, self.seed = clips, frames, seed
         self.names = {clip: clips.length(clip) for clip in clips.clips(split)}
-        self.persons = [store.person_of(clip) for clip in self.names]
+        self.persons = [clips.person(clip) for clip in self.names]
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         import torch
@@ -383,7 +384,7 @@ class WholeClips:
             "mel": torch.from_numpy(mel_windows(mel, self.names[clip])[stretch]),
             "descriptors": torch.from_numpy(descriptor(self.clips.coefficients(clip))[stretch]),
             "blink": torch.from_numpy(blink_track(self.clips.landmarks(clip))[stretch].astype(np.float32)),
-            "person": self.persons.index(store.person_of(clip)),
+            "person": self.persons.index(self.clips.person(clip)),
             "clip": clip,
         }
 

@@ -10,18 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from styleheat import morphable
 from styleheat.clips import index
 from styleheat.clips.account import pose_histogram
 from styleheat.clips.index import Outcome, Task
+from styleheat.code import code_of
 from styleheat.files import digest, fingerprint
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import ANGLE, read_landmarks, write_mat
 from styleheat.morphable.fitting import fit, has_face
 from styleheat.pipeline import Stage, main
-
-VERSION = 1
-"""To be raised when the same clip would get another record."""
 
 
 def body(stage: Stage) -> None:
@@ -38,14 +35,11 @@ def body(stage: Stage) -> None:
         open_deep3d(*weights)  # what is wrong with it stops the stage here, not each clip
 
     clips = index.outputs(folder.with_name("clips"), ".mp4")
-    # Fitting is quick and the model is code: when that changes, every clip is fitted anew. So it is when the back end
-    # or its weights change, so that a set never has coefficients of two kinds.
-    code = [digest(module) for module in sorted(Path(morphable.__file__).parent.glob("*.py"))]
-    if weights:
-        code.append(digest(Path(settings.weights) / "model.safetensors"))
+    # When the weights of a back end change, every clip is done anew, so that a set never has coefficients of two kinds.
+    code = [code_of("stages.coefficients"), digest(Path(settings.weights) / "model.safetensors") if weights else None]
     tasks = {
         clip: Task(
-            fingerprint(VERSION, code, clips[clip].content, points.content, settings.model_dump()),
+            fingerprint(code, clips[clip].content, points.content, settings.model_dump()),
             (clips[clip].path, points.path, folder, *weights),
             {"backend": settings.backend},
         )

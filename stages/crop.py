@@ -8,14 +8,12 @@ from pathlib import Path
 
 from styleheat.clips import index
 from styleheat.clips.index import Outcome, Task
+from styleheat.code import code_of
 from styleheat.face.crop import crop_video
 from styleheat.face.landmarks import mediapipe
 from styleheat.files import fingerprint
 from styleheat.params import Crop
 from styleheat.pipeline import Stage, main
-
-VERSION = 4
-"""To be raised when the same video would be cut otherwise."""
 
 
 def body(stage: Stage) -> None:
@@ -29,8 +27,8 @@ def body(stage: Stage) -> None:
     for name, video in videos.items():
         split = video.path.parent.name
         contents = [video.content, sidecars[name].content if name in sidecars else None]
-        facts = fingerprint(VERSION, split, contents, settings.model_dump())
-        tasks[name] = Task(facts, (video.path, folder / split, settings))
+        facts = fingerprint(code_of("stages.crop"), split, contents, settings.model_dump())
+        tasks[name] = Task(facts, (video.path, folder / split, settings), {"person": video.facts["person"]})
     account = index.process(
         folder,
         tasks,

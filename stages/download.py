@@ -13,7 +13,7 @@ from styleheat.files import fingerprint
 from styleheat.pipeline import SCRATCH, Stage, main, root
 
 VERSION = 1
-"""To be raised when the same item would be stored otherwise."""
+"""To be raised when the same item would be stored otherwise. Other code alone is no reason to fetch videos again."""
 
 
 def body(stage: Stage) -> None:
@@ -35,9 +35,17 @@ def body(stage: Stage) -> None:
         backend=runtime.backend,
         timeout_s=runtime.timeout_s,
         desc=stage.title,
+        retry_lost=stage.params.youtube.retry_lost,
     )
+    entries = index.read(folder).values()
+    unasked = sum(entry.reason == "not asked for" for entry in entries)
+    if unasked:
+        print(
+            f"{stage.title}: YouTube refuses requests from here, so {unasked} videos were not asked for; go on some "
+            "hours later, or with youtube.cookies or youtube.proxy"
+        )
     account.require_some(stage.title)
-    later = sum(entry.transient for entry in index.read(folder).values())
+    later = sum(entry.transient for entry in entries)
     if later:
         print(f"{later} videos failed for now; try them again by `dvc repro --force --single-item {stage.title}`")
     stage.write_metrics(account.metrics())

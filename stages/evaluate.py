@@ -29,7 +29,8 @@ def body(stage: Stage) -> None:
     examiner = protocols.Examiner(model, audio_model, reader, stage.params.seed)
     trials = examiner.run(clips)
 
-    stage.write_metrics({protocol: report.summary(members) for protocol, members in trials.items()})
+    scores = {protocol: report.summary(members) for protocol, members in trials.items()}
+    stage.write_metrics({protocol: {"clips": 0, "missing": why} for protocol, why in protocols.NEEDS.items()} | scores)
     report.write_strip(STRIP, trials)
     stage.tracker.log_image("evaluate", STRIP)
     with files.atomic(FILMS) as folder:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from styleheat.clips import index
 from styleheat.clips.index import Outcome, Task
+from styleheat.code import code_of
 from styleheat.face.landmarks import has_face, landmarker, smooth, stack
 from styleheat.files import fingerprint
 from styleheat.media.video import read_frames
 from styleheat.morphable.coefficients import write_landmarks
 from styleheat.params import Landmarks
 from styleheat.pipeline import Stage, main
-
-VERSION = 1
-"""To be raised when the same clip would get other points."""
 
 
 def body(stage: Stage) -> None:
@@ -27,7 +25,7 @@ def body(stage: Stage) -> None:
     device = stage.device() if settings.backend == "face_alignment" else "cpu"
     tasks = {}
     for clip, made in index.outputs(folder.with_name("clips"), ".mp4").items():
-        facts = fingerprint(VERSION, made.content, settings.model_dump())
+        facts = fingerprint(code_of("stages.landmarks"), made.content, settings.model_dump())
         tasks[clip] = Task(facts, (made.path, folder, settings, device), {"backend": settings.backend})
     account = index.process(
         folder,

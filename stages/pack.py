@@ -13,6 +13,7 @@ import numpy as np
 from styleheat import files
 from styleheat.clips import index, store
 from styleheat.clips.index import Outcome, Task
+from styleheat.code import code_of
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_alignment
 from styleheat.files import fingerprint
@@ -22,9 +23,6 @@ from styleheat.morphable.coefficients import pack_coefficients, read_landmarks, 
 from styleheat.morphable.fitting import fill_in
 from styleheat.params import Pack
 from styleheat.pipeline import SCRATCH, Stage, main, root
-
-VERSION = 3
-"""To be raised when the same clip would be packed otherwise."""
 
 
 def body(stage: Stage) -> None:
@@ -48,8 +46,9 @@ def pack(stage: Stage, folder: Path) -> None:
     tasks = {}
     for clip in sorted(videos.keys() & points.keys() & coefficients.keys()):
         inputs = [made[clip] for made in (videos, points, coefficients)]
-        source = fingerprint(VERSION, [made.content for made in inputs], settings.model_dump())
-        tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, source))
+        person = videos[clip].facts["person"]
+        source = fingerprint(code_of("stages.pack"), [made.content for made in inputs], person, settings.model_dump())
+        tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, person, source))
 
     packed = store.packed_sources(folder, settings.size)
     new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
@@ -77,13 +76,13 @@ def pack(stage: Stage, folder: Path) -> None:
             shutil.rmtree(other)
 
     lmdb = store.ClipStore(folder, settings.size)
-    persons = {split: len({store.person_of(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
+    persons = {split: len({lmdb.person(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
     frames = sum(lmdb.length(clip) for clip in splits)
     stage.write_metrics({**account.metrics(), "frames": frames, "persons": persons})
 
 
 def pack_clip(
-    clip: str, video: Path, points: Path, coefficients: Path, shards: Path, settings: Pack, source: str
+    clip: str, video: Path, points: Path, coefficients: Path, shards: Path, settings: Pack, person: str, source: str
 ) -> Outcome:
     """Write all that the LMDB will hold of one clip to a shard."""
     info = probe(video)
@@ -103,7 +102,7 @@ def pack_clip(
                 f"{video}: its frames, landmarks and coefficients differ in number; "
                 f"{length}, {len(landmarks)} and {len(packed)} should be equal"
             )
-        shard.finish(packed, store.scale_landmarks(landmarks, info.width), sound, source)
+        shard.finish(packed, store.scale_landmarks(landmarks, info.width), sound, person, source)
     return Outcome(files=[path], facts={"frames": length, "sound": sound is not None})
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from styleheat import fetch, files
@@ -41,11 +43,12 @@ def body(stage: Stage) -> None:
         path = folder / file.name
         if not path.is_file() and source == "release" and file.archive:
             archive = FETCHED / file.archive
-            fetch.download(file.address, archive)
+            fetched(file.addresses, archive)
             fetch.unpack(archive, path.parent, ARCHIVE_LIMIT)
         elif not path.is_file() and (is_address(source) or (source == "release" and not file.gated)):
-            fetch.download(file.address if source == "release" else f"{source.rstrip('/')}/{file.name}", path)
+            fetched(file.addresses if source == "release" else (f"{source.rstrip('/')}/{file.name}",), path)
         if path.is_file():  # reading says better what a missing file should have been
+            check_published(file.name, path, refuse=source == "release")
             used[file.name] = verified(path, record.get(file.name))
     with files.atomic(FOLDER) as made:
         for name in models:
@@ -84,6 +87,39 @@ def opened(source: str) -> Path:
             f"(https://…) or an archive ({', '.join(fetch.ARCHIVES)}) would do"
         )
     return Path(source)
+
+
+def fetched(addresses: Sequence[str], path: Path) -> None:
+    """Fetch a file from the first address that has it. Raises InputError as `fetch.download`, of the first."""
+    faults = []
+    for address in addresses:
+        try:
+            return fetch.download(address, path)
+        except InputError as fault:
+            faults.append(fault)
+    raise faults[0]
+
+
+def check_published(name: str, path: Path, refuse: bool) -> None:
+    """Hold a released file to what was published of it: its size, then its sha256.
+
+    refuse: raise InputError where it is certainly another one, which a user's own may be; else one line says so.
+    """
+    from styleheat.checkpoints import PUBLISHED
+
+    known = PUBLISHED.get(name)
+    if known is None:
+        return
+    size = path.stat().st_size
+    fault = None
+    if size != known.size:
+        fault = f"{size} bytes, not {known.size}"
+    elif (found := sha256(path)) != known.sha256:
+        fault = f"sha256 {found}, not {known.sha256}"
+    if fault and refuse and known.certain:
+        raise InputError(f"{path}: not the released file: {fault}; remove it, and it is fetched again")
+    if fault:
+        print(f"{path}: another file than the one that is known: {fault}; going on with it", file=sys.stderr)
 
 
 def verified(path: Path, recorded: str | None) -> str:

@@ -7,6 +7,7 @@ Released files are read without running anything that is pickled in them.
 import dataclasses
 import json
 import pickle
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -144,6 +145,12 @@ class Released:
         return self.release if self.gated else f"{self.release}/{self.archive or Path(self.name).name}"
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """All places where it can be fetched, the authors' own first."""
+        base, _, name = self.address.rpartition("/")
+        return (self.address, *(f"{other}/{name}" for other in MIRRORS.get(base, ())))
+
+    @property
     def wanted(self) -> str:
         """The end of every complaint about it."""
         return f"it should hold {self.holds}; get it from {self.address}"
@@ -156,11 +163,16 @@ SADTALKER_FILES = (  # in its repository, at the commit that brought it
     "https://raw.githubusercontent.com/OpenTalker/SadTalker/1119361eec6a9807e4d737647a36325ed7e977c5/src/config"
 )
 SADTALKER_RC_RELEASE = "https://github.com/OpenTalker/SadTalker/releases/download/v0.0.2-rc"
+MIRRORS = {
+    STYLEHEAT_RELEASE: ("https://github.com/FeiiYin/StyleHEAT/releases/download/styleheat",),
+    SADTALKER_RELEASE: ("https://huggingface.co/vinthony/SadTalker/resolve/4aedd064359e623398a2d73eb8c253ebb2bd516c",),
+}
+"""Other places of what lies at an address."""
 E4E = Released("Encoder_e4e.pth", "the e4e encoder and the mean W+ code", STYLEHEAT_RELEASE)
 HFGI = Released("hfgi.pth", "HFGI's aligner and residual encoder", STYLEHEAT_RELEASE)
 STYLEGAN = Released("StyleGAN_e4e.pth", "the StyleGAN2 generator of 1024 pixels", STYLEHEAT_RELEASE)
 VISUAL = Released("StyleHEAT_visual.pt", "the video warper and calibrator", STYLEHEAT_RELEASE)
-WARPER = Released("video_warper.pth", "the video warper before it was tuned with the calibrator", STYLEHEAT_RELEASE)
+WARPER = Released("video_warper.pth", "the video warper alone", STYLEHEAT_RELEASE)
 DISCRIMINATOR = Released("stylegan2_d_256.pth", "the StyleGAN2 discriminator of 256 pixels", STYLEHEAT_RELEASE)
 VGG19 = Released("vgg19-dcbb9e9d.pth", "VGG19 trained on ImageNet", "https://download.pytorch.org/models")
 SADTALKER = Released("SadTalker_V0.0.2_256.safetensors", "all networks of SadTalker", SADTALKER_RC_RELEASE)
@@ -180,6 +192,32 @@ BASEL = (
     "licence, and Deep3DFaceRecon_pytorch's README says how to prepare the folder BFM from it"
 )
 FACE_MODEL = Released("BFM/BFM_model_front.mat", "the Basel Face Model cut to the face", BASEL, gated=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What is known of a released file without having it."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+    certain: bool
+    """Whether it was published with the file's own address; else it is that of a copy which is likely the same."""
+
+
+PUBLISHED = {
+    EXPRESSION.name: Published(34278319, "b7608f0e6b477e50e03ca569ac5b04a841b9217f89d502862fc78fda4e46dec4", True),
+    POSE.name: Published(95916155, "4fba6701852dc57efbed25b1e4276e4ff752941860d69fc4429f08a02326ebce", True),
+    SADTALKER.name: Published(725066984, "c211f5d6de003516bf1bbda9f47049a4c9c99133b1ab565c6961e5af16477bff", True),
+    VGG19.name: Published(574673361, "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", True),
+    STANDARD.name: Published(994, "53b83ce6e35c50ddc3e97603650cef4970320c157e75c241c844f29c1dcba65a", True),
+    DEEP3D.name: Published(288860037, "6d17a6b23457b521801baae583cb6a58f7238fe6721fc3d65d76407460e9149b", False),
+    PULSE.name: Published(2108402, "77f77159767399a0b0a531d4e2c33b707f68ed7782adaa987bfde2bd0275e7e6", False),
+    GANSPACE.name: Published(167562, "4d7f9df1c96180d9026b9cb8d04753579fbf385f321a9d0e263641601c5e5d36", False),
+    AGE.name: Published(2808, "50074516b1629707d89b5e43d6b8abd1792212fa3b961a87a11323d6a5222ae0", False),
+    HEAD_POSE.name: Published(37624, "736e0eacc8488fa0b020a2e7bd256b957284c364191dfea693705e5d06d43e7d", False),
+}
+"""By names of released files."""
 
 PRIOR_FILES = (E4E, HFGI, STYLEGAN)
 """The files of the prior, which StyleHEAT_visual.pt may or may not repeat."""
@@ -250,10 +288,16 @@ def released_prior(folder: Path) -> State:
         prior = Inverter(NETWORKS["full"])
     e4e, hfgi, stylegan = (read_released(folder, file) for file in PRIOR_FILES)
     mean = e4e.get("latent_avg")
-    if not isinstance(mean, Tensor) or mean.shape != prior.e4e_encoder.latent_avg.shape:
+    wanted = tuple(prior.e4e_encoder.get_buffer("latent_avg").shape)
+    if not isinstance(mean, Tensor):
         raise InputError(f"{folder / E4E.name}: has no mean code `latent_avg`; {E4E.wanted}")
+    try:
+        mean = mean.float().broadcast_to(wanted) if mean.dim() <= 2 else mean.float().reshape(wanted)
+    except RuntimeError:
+        shape = tuple(mean.shape)
+        raise InputError(f"{folder / E4E.name}: `latent_avg` is {shape}, not {wanted}; {E4E.wanted}") from None
     return {
-        "e4e_encoder.latent_avg": mean.float(),
+        "e4e_encoder.latent_avg": mean.contiguous(),
         **_section(folder, E4E, e4e, "encoder", prior.e4e_encoder.encoder, "e4e_encoder.encoder."),
         **_section(folder, HFGI, hfgi, "aligner", prior.hfgi_aligner, "hfgi_aligner."),
         **_section(folder, HFGI, hfgi, "encoder", prior.hfgi_encoder, "hfgi_encoder."),
@@ -265,13 +309,19 @@ def released_styleheat(folder: Path) -> State:
     """The tensors of a `StyleHEAT` of full size: the prior's files, then StyleHEAT_visual.pt, which wins.
 
     That file must have all of the warper and the calibrator. What else of the model it has is not the same in every
-    release; the prior's files are needed in any case, for the mean code.
+    release; the prior's files are needed in any case, for the mean code. What the model doesn't know is left out, as
+    the released code does, and one line says so.
     """
     with torch.device("meta"):
         model = StyleHEAT(NETWORKS["full"])
     state = {f"generator.{name}": tensor for name, tensor in released_prior(folder).items()}
     visual = _sub(folder, VISUAL, read_released(folder, VISUAL), "net_G_ema")
-    state.update({name: tensor for name, tensor in visual.items() if not name.startswith(LOSS_OF_VISUAL)})
+    known = model.state_dict().keys()
+    others = sorted(name for name in visual.keys() - known if not name.startswith(LOSS_OF_VISUAL))
+    if others:
+        told = f"{len(others)} tensors that the model doesn't have are left out ({others[0]} …)"
+        print(f"{folder / VISUAL.name}: {told}", file=sys.stderr)
+    state.update({name: tensor for name, tensor in visual.items() if name in known})
     _check(folder, VISUAL, model, state)
     return state
 
@@ -293,16 +343,16 @@ def released_audio(folder: Path) -> State:
 
 
 def released_warper(folder: Path) -> State:
-    """The tensors of a `VideoWarper` of full size: from video_warper.pth, which the releases may lack, or else those
-    of StyleHEAT_visual.pt, tuned with the calibrator."""
+    """The tensors of a `VideoWarper` of full size: from video_warper.pth, which the releases lack, or else those of
+    StyleHEAT_visual.pt, where it stayed as it was while the calibrator learnt."""
     with torch.device("meta"):
         warper = VideoWarper(NETWORKS["full"])
     if (folder / WARPER.name).is_file():
         return _section(folder, WARPER, read_released(folder, WARPER), "net_G_ema", warper, "")
     visual = _sub(folder, VISUAL, read_released(folder, VISUAL), "net_G_ema")
     prefix = "video_warper."
-    tuned = {name.removeprefix(prefix): tensor for name, tensor in visual.items() if name.startswith(prefix)}
-    return _section(folder, VISUAL, tuned, None, warper, "")
+    own = {name.removeprefix(prefix): tensor for name, tensor in visual.items() if name.startswith(prefix)}
+    return _section(folder, VISUAL, own, None, warper, "")
 
 
 def released_discriminator(folder: Path) -> State:

@@ -13,6 +13,9 @@ from typing import Any
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """The numbers of an OSError that says there is no room left, on the disk or in a user's share of it."""
 
+LONGEST_NAME = 200
+"""Bytes of a file's name without suffixes, at most, where we choose it."""
+
 
 @contextlib.contextmanager
 def atomic(path: str | Path, sync: bool = False) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def atomic(path: str | Path, sync: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{short_name(path.stem)}.{os.getpid()}.tmp{path.suffix}")
     _remove(temporary)
     try:
         yield temporary
@@ -37,6 +40,16 @@ def atomic(path: str | Path, sync: bool = False) -> Iterator[Path]:
             _sync_one(path.parent)
     finally:
         _remove(temporary)
+
+
+def short_name(name: str) -> str:
+    """A name that leaves room for suffixes in the 255 bytes that file systems allow: long ones lose their end, in whose
+    place comes what tells them from others."""
+    if len(name.encode(errors="surrogateescape")) <= LONGEST_NAME:
+        return name
+    mark = "~" + hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
+    kept = name.encode(errors="surrogateescape")[: LONGEST_NAME - len(mark)]
+    return kept.decode(errors="ignore") + mark
 
 
 def write_json(path: str | Path, content: Any) -> None:

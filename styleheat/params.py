@@ -82,6 +82,8 @@ class Youtube(Section):
     """Seconds between requests."""
     rate_limit: Count | None
     """Bytes a second, at most."""
+    retry_lost: bool
+    """Ask for videos again that are known to be lost for good."""
 
 
 class Source(Section):
@@ -436,12 +438,19 @@ class Infer(Section):
 
     face: Amount
     """Which face of the portrait: 0 the largest, 1 the next smaller one."""
+    portrait_time: Weight | None
+    """Of a portrait that is a video, the frame so many seconds after the first; null: the one that makes the best
+    portrait."""
     size: FrameSize
     """Pixels of the frames, at most, of networks that take detail from the portrait: as many as it has of the square
     around the face, but no fewer than twice what the generator paints. Others paint frames of their own size."""
     result: Literal["aligned", "pasted", "beside"]
     """What the film shows: the animated square, that square back in the portrait's own photograph, or the portrait, the
     driver (if it is a video) and the square beside each other."""
+
+    longest: Annotated[int, Field(ge=64)] | None
+    """Pixels of the longer side of a `pasted` film, at most; null: as many as the photograph has, which few players
+    show above 4096."""
 
     models: PathText
     """Model folder that animates: `models/styleheat`, `models/official`, or any other."""

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from styleheat import files
 
@@ -124,11 +125,12 @@ class MlflowTracker(Tracker):
                 job()
             except Exception as error:
                 self._retry_at = time.monotonic() + RETRY_S
-                self._complain(f"not working ({' '.join(str(error).split())[:200]})")
+                said = without_password(" ".join(str(error).split()), store_uri(self.root))
+                self._complain(f"not working ({said[:200]})")
 
     def _complain(self, fault: str) -> None:
         if not self._complained:
-            print(f"tracking: MLflow at {store_uri(self.root)} is {fault}; going on without it", file=sys.stderr)
+            print(f"tracking: MLflow at {shown_uri(self.root)} is {fault}; going on without it", file=sys.stderr)
         self._complained = True
 
     def _open(self) -> None:
@@ -165,7 +167,7 @@ class MlflowTracker(Tracker):
             for key, value in tags.items():
                 self._client.set_tag(child, key, value)
         if self.note:
-            files.write_json(self.note, {"run": child, "store": store_uri(self.root)})
+            files.write_json(self.note, {"run": child, "store": shown_uri(self.root)})
         self._child = child
 
     def _left_run(self) -> Any:
@@ -178,7 +180,7 @@ class MlflowTracker(Tracker):
         if not self.note.exists():
             return None
         left = json.loads(self.note.read_text())
-        if left["store"] != store_uri(self.root):
+        if left["store"] != shown_uri(self.root):
             return None
         try:
             run = self._client.get_run(left["run"])
@@ -242,6 +244,20 @@ def store_uri(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / STORE / 'mlflow.db'}"
 
 
+def shown_uri(root: Path) -> str:
+    """`store_uri` without the password that it may hold, for messages and files."""
+    uri = store_uri(root)
+    return without_password(uri, uri)
+
+
+def without_password(text: str, uri: str) -> str:
+    """A text in which the password of an address is hidden, as it stands there and as it is meant."""
+    secret = urlsplit(uri).password
+    for form in (secret, unquote(secret)) if secret else ():
+        text = text.replace(form, "***")
+    return text
+
+
 def connect(root: Path) -> tuple[Any, str]:
     """An MLflow client of the store and the id of this project's experiment, both made when absent.
 
@@ -265,7 +281,23 @@ def connect(root: Path) -> tuple[Any, str]:
                 experiment = client.get_experiment_by_name(EXPERIMENT)
                 if experiment is None:
                     raise
+        if experiment.lifecycle_stage == "deleted":
+            return client, _anew(client, experiment)
         return client, experiment.experiment_id
+
+
+def _anew(client: Any, deleted: Any) -> str:
+    """The id of an experiment in place of a deleted one: itself, restored, or where that may not be, another one."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.restore_experiment(deleted.experiment_id)
+    except MlflowException:
+        name = f"{EXPERIMENT} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        print(f"tracking: MLflow's experiment {EXPERIMENT} has been deleted; runs go to '{name}'", file=sys.stderr)
+        return client.create_experiment(name, artifact_location=deleted.artifact_location, tags=KIND)
+    print(f"tracking: MLflow's experiment {EXPERIMENT} had been deleted; it is restored", file=sys.stderr)
+    return deleted.experiment_id
 
 
 def execution_of_process() -> tuple[str, str]:

@@ -133,6 +133,34 @@ class TestReleasedFiles:
         name = "generator.hfgi_encoder.conv_layer1.0.weight"
         assert torch.equal(state[name], other.state_dict()[name])
 
+    @pytest.mark.parametrize("shape", [(1, -1), (-1,), (1, None, -1)])
+    def test_mean_codes_of_any_shape_that_broadcasts(
+        self, tmp_path: Path, tiny: NetworkConfig, shape: tuple[int | None, ...]
+    ) -> None:
+        write_released(tmp_path, StyleHEAT(tiny), ())
+        file = torch.load(tmp_path / "Encoder_e4e.pth")
+        full = file["latent_avg"]
+        mean = torch.randn_like(full[0])
+        file["latent_avg"] = full[None] if None in shape else mean.reshape(shape)
+        torch.save(file, tmp_path / "Encoder_e4e.pth")
+        made = checkpoints.released_prior(tmp_path)["e4e_encoder.latent_avg"]
+        assert torch.equal(made, full if None in shape else mean.expand_as(full))
+        file["latent_avg"] = torch.zeros(3, 5, 7)
+        torch.save(file, tmp_path / "Encoder_e4e.pth")
+        with pytest.raises(InputError, match=r"`latent_avg` is \(3, 5, 7\), not"):
+            checkpoints.released_prior(tmp_path)
+
+    def test_what_the_model_does_not_know_is_left_out(
+        self, tmp_path: Path, tiny: NetworkConfig, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_released(tmp_path, StyleHEAT(tiny), ())
+        file = torch.load(tmp_path / "StyleHEAT_visual.pt")
+        file["net_G_ema"]["calibrator.extra"] = torch.zeros(1)
+        torch.save(file, tmp_path / "StyleHEAT_visual.pt")
+        assert "calibrator.extra" not in checkpoints.released_styleheat(tmp_path)
+        said = capsys.readouterr().err
+        assert "1 tensors that the model doesn't have are left out (calibrator.extra" in said and said.count("\n") == 1
+
     def test_sadtalker_in_one_file_and_in_two(self, tmp_path: Path, tiny: NetworkConfig) -> None:
         model = Audio2Motion(tiny)
         extra = {"model": model.audio2exp.state_dict(), "optimizer": {"state": {}}, "epoch": 300}

@@ -30,6 +30,40 @@ def test_without_git_there_is_one_line(folder: Path):
     assert not (folder / ".venv").exists()
 
 
+def test_what_git_says_of_another_users_checkout_is_shown(folder: Path, tmp_path: Path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").write_text('#!/bin/sh\necho "fatal: detected dubious ownership" >&2\nexit 128\n')
+    (programs / "git").chmod(0o755)
+    done = make(folder, "repro", f"{programs}:/usr/local/bin:/usr/bin:/bin")
+    assert done.returncode != 0
+    assert "detected dubious ownership" in done.stderr and "git init" not in done.stderr
+
+
+def test_an_environment_that_was_moved_is_made_anew(folder: Path):
+    """That of another place, whose programs begin with its path, is not used."""
+    programs = folder / ".venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(shutil.which("python3") or "")
+    (programs / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
+    (folder / ".venv/installed").write_text("/elsewhere\n")
+    (folder / "requirements.lock").write_text("")
+    done = make(folder, "setup", "/usr/local/bin:/usr/bin:/bin")
+    assert done.returncode == 0, done.stderr
+    assert (folder / ".venv/installed").read_text().strip() == str(folder)
+    assert str(folder) in (programs / "pip").read_text().splitlines()[0]
+    assert "installing" not in make(folder, "setup", "/usr/local/bin:/usr/bin:/bin").stdout
+
+
+def test_pages_of_a_remote_server_are_named_without_the_password(folder: Path):
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/installed").write_text(f"{folder}\n")
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "MLFLOW_TRACKING_URI": "https://me:hush@runs.example.org"}
+    done = subprocess.run(["make", "ui"], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "https://runs.example.org" in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+
+
 def test_without_python_there_is_one_line(folder: Path, tmp_path: Path):
     programs = tmp_path / "bin"
     programs.mkdir()

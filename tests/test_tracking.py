@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from styleheat.tracking import EXPERIMENT, MlflowTracker, connect
+from styleheat.tracking import EXPERIMENT, MlflowTracker, connect, shown_uri
 
 ROOT = Path(__file__).parent.parent
 
@@ -251,6 +251,47 @@ def test_without_a_server_the_work_goes_on_and_says_so_once(
     assert said.count("tracking: MLflow at") == 1 and "going on without it" in said and address in said
     assert said.count("\n") == 1
     assert logged < 10
+
+
+def test_a_deleted_experiment_is_restored(store: Path, capsys: pytest.CaptureFixture[str]):
+    client, experiment = connect(store)
+    client.delete_experiment(experiment)
+    tracker = MlflowTracker(store, "train", {}, {})
+    tracker.log_metrics({"loss": 1.0})
+    finish(tracker)
+    assert set(runs(store)) == {"", "train"}
+    assert capsys.readouterr().err == "tracking: MLflow's experiment styleheat had been deleted; it is restored\n"
+
+
+def test_where_a_deleted_experiment_may_not_be_restored_there_is_another(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def refused(*_: object) -> None:
+        raise MlflowException("no")
+
+    client, experiment = connect(store)
+    client.delete_experiment(experiment)
+    monkeypatch.setattr(MlflowClient, "restore_experiment", refused)
+    client, other = connect(store)
+    assert other != experiment and client.get_experiment(other).name.startswith(f"{EXPERIMENT} 2")
+    assert "has been deleted; runs go to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("password", ["hush", "h%40sh"])
+def test_a_password_is_neither_said_nor_kept(
+    password: str, store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{password}@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracker = MlflowTracker(store, "train", {}, {})
+    tracker.reuse(store / "note.json")
+    finish(tracker)
+    said = "".join(capfd.readouterr())
+    assert "me:***@127.0.0.1:9" in said and password not in said and "h@sh" not in said
+    assert shown_uri(store) == "http://me:***@127.0.0.1:9"
 
 
 def test_a_hanging_server_costs_no_more_than_the_closing_time(

@@ -18,9 +18,7 @@ import importlib
 import json
 import os
 import re
-import signal
 import sys
-import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -28,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from styleheat.clock import EXIT_TOO_LONG, TookTooLong, time_limit
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL, atomic, digest
 
@@ -36,6 +35,9 @@ JOURNAL = ".journal.jsonl"
 
 UNEXPECTED = "unexpected"
 """How the reason of a clip begins that failed by an exception nobody planned for: a bug, to be looked at."""
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What `flock` says on file systems without it."""
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # the names `files.atomic` writes under
 
@@ -180,6 +182,7 @@ def process(
     backend: str = "loky",
     timeout_s: float = 600.0,
     desc: str = "",
+    retry_lost: bool = False,
 ) -> Account:
     """Bring `folder` up to date with `tasks`, and return how every clip fared.
 
@@ -187,8 +190,10 @@ def process(
     that would only repeat. Files of clips no longer asked for, or made from other inputs, are removed.
 
     workers: processes; 1 works in this process. backend: of joblib: "loky", "dask", "ray", "threading".
-    timeout_s: what one clip may take; a clip that hangs in native code costs its worker process, not the run.
+    timeout_s: what one clip may take without progress (`styleheat.clock`); a clip that hangs in native code costs its
+        worker process, not the run.
     desc: for the progress bar.
+    retry_lost: try lost clips again whatever the reason.
 
     Raises InputError when another process works on the folder, the disk is full, or the back end is not installed.
     """
@@ -199,7 +204,9 @@ def process(
         entries = read(folder)
         _replay_journal(folder, entries)
         there = {name for name, item in listing(folder) if item.is_file()}
-        todo = {clip: task for clip, task in tasks.items() if not _is_current(there, entries.get(clip), task)}
+        todo = {
+            clip: task for clip, task in tasks.items() if not _is_current(there, entries.get(clip), task, retry_lost)
+        }
         outdated = {clip: entries.pop(clip) for clip in list(entries) if clip in todo or clip not in tasks}
 
         run = _Runner(folder, _importable(work), workers, backend, timeout_s)
@@ -231,16 +238,25 @@ def process(
 def sole_owner(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system frees when the process ends, however it ends.
 
-    Raises InputError when another process holds it.
+    A file system without locks is told of in one line. Raises InputError when another process holds it.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle, folder)
         yield
-    except BlockingIOError as error:
-        raise InputError(f"{folder}: another process is working on it; wait for it to end") from error
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"{folder}: another process is working on it; wait for it to end") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        print(f"{folder}: its file system knows no locks; let no other process work on it", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -287,8 +303,8 @@ def _remove_files(folder: Path, entry: Entry) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _is_current(there: Set[str], entry: Entry | None, task: Task) -> bool:
-    if entry is None or entry.fingerprint != task.fingerprint or entry.transient:
+def _is_current(there: Set[str], entry: Entry | None, task: Task, retry_lost: bool) -> bool:
+    if entry is None or entry.fingerprint != task.fingerprint or entry.transient or (retry_lost and not entry.ok):
         return False
     return entry.files.keys() <= there
 
@@ -356,10 +372,6 @@ def _importable(work: Work) -> Work:
     return getattr(importlib.import_module(spec.name), work.__name__)
 
 
-class _TookTooLong(BaseException):
-    """Not an Exception, so that a work function's own handlers let it pass."""
-
-
 @dataclass
 class _Runner:
     """Runs tasks on joblib workers and yields (clip, entry) as they end, whatever befalls the workers."""
@@ -401,7 +413,7 @@ class _Runner:
         except TimeoutError:
             reason = "took too long"
         except TerminatedWorkerError as error:
-            if f"EXIT({_EXIT_TOO_LONG})" in str(error):
+            if f"EXIT({EXIT_TOO_LONG})" in str(error):
                 reason = "took too long"
         return clip, Entry(task.fingerprint, reason=reason, transient=True)
 
@@ -459,16 +471,13 @@ def _backend(name: str, workers: int) -> Iterator[None]:
         yield
 
 
-_EXIT_TOO_LONG = 75
-
-
 def _attempt(
     folder: Path, work: Work, clip: str, task: Task, timeout_s: float, may_exit: bool
 ) -> tuple[str, Entry | None]:
     """Run the work function in a worker; every failure becomes an entry. None stands for a full disk: the run ends."""
     lost: dict[str, Any]
     try:
-        with _time_limit(timeout_s, may_exit):
+        with time_limit(timeout_s, may_exit):
             made = work(clip, *task.args)
             names = sorted(os.path.relpath(name, folder) for name in made.files)
             contents = {name: digest(folder / name)[:32] for name in names}
@@ -478,7 +487,7 @@ def _attempt(
         # "<file>: what is wrong (how); what would be right": what is wrong is the reason to count by.
         what = re.sub(r" \(.*?\)", "", str(error).split(": ", 1)[-1].split(";")[0])
         lost = {"reason": what, "detail": str(error)}
-    except _TookTooLong:
+    except TookTooLong:
         lost = {"reason": "took too long", "transient": True}
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -495,30 +504,3 @@ def _deepest_own_line(error: BaseException) -> str:
     while trace.tb_next is not None:
         trace = trace.tb_next
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-
-
-@contextlib.contextmanager
-def _time_limit(seconds: float, may_exit: bool) -> Iterator[None]:
-    """Raise _TookTooLong in the block after `seconds`; exit after twice that if native code never came back to Python.
-
-    Signals reach only the main thread, which is where loky runs its tasks; elsewhere there is no limit here.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise _TookTooLong
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    last_resort = threading.Timer(2 * seconds, os._exit, [_EXIT_TOO_LONG])
-    last_resort.daemon = True
-    if may_exit:
-        last_resort.start()
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        last_resort.cancel()
-        signal.signal(signal.SIGALRM, before)

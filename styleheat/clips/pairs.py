@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from styleheat.clips.store import ClipStore, person_of
+from styleheat.clips.store import ClipStore
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.media.augment import FORMANTS, SPEEDS, augment, played, stretched
@@ -181,7 +181,7 @@ class SpeechClips(Dataset):
             "descriptors": torch.from_numpy(self._seen(descriptors, start, speed)),
             "reference": torch.from_numpy(descriptors[rng.integers(length), DESCRIPTOR_EXPRESSION].copy()),
             "blink": torch.from_numpy(self._seen(_blink_track(self.store, clip), start, speed)),
-            "person": self._numbers[person_of(clip)],
+            "person": self._numbers[self.store.person(clip)],
             "clip": clip,
             "draw": int(rng.integers(DRAWS)),
         }
@@ -233,7 +233,7 @@ class _ClipDraw:
     def __init__(self, store: ClipStore, split: str, clips: dict[str, int]) -> None:
         self._clips: dict[str, list[str]] = {}
         for clip in sorted(clips):
-            self._clips.setdefault(person_of(clip), []).append(clip)
+            self._clips.setdefault(store.person(clip), []).append(clip)
         self.persons = sorted(self._clips)
         if not self.persons:
             raise InputError(f"{store.folder}: no usable clip in {split}_list.txt; more or longer videos are needed")

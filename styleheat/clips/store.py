@@ -10,6 +10,7 @@ Keys and values are those of PIRenderer's and StyleHEAT's data sets, which read 
 | `<clip>-keypoint` | float32 (T, 68, 2), landmarks in pixels of the frame scaled to 256 |
 | `<clip>-length` | T, seven ASCII digits |
 | `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's sound (`media.voice`); absent without sound (ours) |
+| `<clip>-person` | who is seen, UTF-8 (ours) |
 | `<clip>-source` | fingerprint of what the clip was packed from (ours) |
 | `length` | number of clips, seven ASCII digits |
 
@@ -60,13 +61,6 @@ def frame_key(clip: str, frame: int, aligned: bool = False) -> str:
     return f"{clip}-align-{frame:07d}" if aligned else f"{clip}-{frame:07d}"
 
 
-def person_of(clip: str) -> str:
-    """Who is seen in a clip: the name before the first "#", and before a last "_<number>" in that."""
-    person = clip.partition("#")[0]
-    name, underscore, number = person.rpartition("_")
-    return name if underscore and number.isdigit() else person
-
-
 def encode_image(image: np.ndarray) -> bytes:
     """uint8 RGB (H, W, 3) → JPEG."""
     done, data = cv2.imencode(".jpg", image[..., ::-1], _ENCODING)
@@ -107,14 +101,18 @@ class ShardWriter:
         self._put(frame_key(self._clip, self._frames, aligned=True), encode_image(aligned))
         self._frames += 1
 
-    def finish(self, coefficients: np.ndarray, landmarks: np.ndarray, sound: np.ndarray | None, source: str) -> None:
-        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; sound (N,) or None; fingerprint."""
+    def finish(
+        self, coefficients: np.ndarray, landmarks: np.ndarray, sound: np.ndarray | None, person: str, source: str
+    ) -> None:
+        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; sound (N,) or None; who is seen; the
+        fingerprint of what all that was made from."""
         length = self._frames
         assert coefficients.shape == (length, PACKED_COEFFICIENTS), (coefficients.shape, length)
         assert landmarks.shape == (length, LANDMARKS, 2), (landmarks.shape, length)
         self._put(f"{self._clip}-coeff_3dmm", np.ascontiguousarray(coefficients, np.float32).tobytes())
         self._put(f"{self._clip}-keypoint", np.ascontiguousarray(landmarks, np.float32).tobytes())
         self._put(f"{self._clip}-length", f"{length:07d}".encode())
+        self._put(f"{self._clip}-person", person.encode())
         self._put(f"{self._clip}-source", source.encode())
         if sound is not None:
             assert sound.ndim == 1, sound.shape
@@ -270,9 +268,10 @@ def _clip_items(transaction: lmdb.Transaction, clip: str) -> Iterator[tuple[byte
     """Everything an LMDB holds of one clip."""
     for key in [*_clip_keys(clip, int(bytes(_get(transaction, f"{clip}-length")))), f"{clip}-source"]:
         yield key.encode(), bytes(_get(transaction, key))
-    sound = transaction.get(f"{clip}-sound".encode())
-    if sound is not None:
-        yield f"{clip}-sound".encode(), bytes(sound)
+    for key in (f"{clip}-sound", f"{clip}-person"):
+        value = transaction.get(key.encode())
+        if value is not None:
+            yield key.encode(), bytes(value)
 
 
 def _clip_keys(clip: str, length: int) -> Iterator[str]:
@@ -344,6 +343,16 @@ class ClipStore:
     def length(self, clip: str) -> int:
         """Frames of a clip."""
         return int(bytes(self._value(f"{clip}-length")))
+
+    def person(self, clip: str) -> str:
+        """Who is seen in a clip. In the LMDBs of others, which don't say, the clip's name up to a "#" or a last "_"
+        with a number, as PIRenderer's are named."""
+        told = _transaction(self._path).get(f"{clip}-person".encode())
+        if told is not None:
+            return bytes(told).decode()
+        person = clip.partition("#")[0]
+        name, underscore, number = person.rpartition("_")
+        return name if underscore and number.isdigit() else person
 
     def frame(self, clip: str, frame: int) -> np.ndarray:
         """uint8 RGB (size, size, 3), in the clip's own crop."""

@@ -15,7 +15,7 @@ from itertools import zip_longest
 import numpy as np
 from tqdm import tqdm
 
-from styleheat.clips.store import ClipStore, person_of
+from styleheat.clips.store import ClipStore
 from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.evaluation import metrics, speech
@@ -31,6 +31,12 @@ from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRES
 from styleheat.morphable.model import mouth_opening, mouth_width
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
+
+NEEDS = {
+    "cross_identity": "needs held-out clips of two people; raise test_people",
+    "speech": "needs held-out clips with sound",
+}
+"""What a protocol needs that not every set has."""
 
 EMBED_EVERY = 12
 """Of so many frames one is embedded for identity, which costs more than painting it."""
@@ -131,7 +137,7 @@ def read_clips(
     """
     by_person: dict[str, list[str]] = {}
     for name in sorted(store.clips("test")):
-        by_person.setdefault(person_of(name), []).append(name)
+        by_person.setdefault(store.person(name), []).append(name)
     turns = [name for turn in zip_longest(*by_person.values()) for name in turn if name is not None]
     if not turns:
         raise InputError(f"{store.folder}/test_list.txt: no clip is held out; give the set test_people")
@@ -150,7 +156,7 @@ def _read_clip(store: ClipStore, name: str, frames: int, aligned: bool) -> Clip:
     first = store.aligned(name, 0) if aligned else None
     coefficients = store.coefficients(name)[:length]
     landmarks = store.landmarks(name, slice(1))[0]
-    return Clip(name, person_of(name), images, coefficients, landmarks, sound, first)
+    return Clip(name, store.person(name), images, coefficients, landmarks, sound, first)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 
 from styleheat.constants import LANDMARKS
 from styleheat.errors import InputError
+from styleheat.face.cuts import CutFinder
 from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
 from styleheat.face.eyes import EyeNetwork
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
@@ -146,7 +147,10 @@ class MediaPipe(Landmarker):
     def _follow(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Each frame with its mesh."""
         found: tuple[np.ndarray, _Region] | None = None
+        cuts = CutFinder()
         for frame in frames:
+            if cuts.begins(frame):
+                found = None  # where the face was tells nothing of where it is
             if found is not None:
                 found = self._look(frame, found[1])
             if found is None:

@@ -17,10 +17,11 @@ from styleheat.errors import InputError
 from styleheat.face.landmarks import Landmarker
 from styleheat.inference.compose import composer
 from styleheat.inference.detail import DetailComposer
-from styleheat.inference.drive import SOUND_RATE, Motion
+from styleheat.inference.drive import Motion
 from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
+from styleheat.media.sound import Mixed
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
@@ -63,7 +64,7 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
             f"params.yaml: infer.coefficients: {infer.coefficients}, but {infer.models} starts from the geometry of "
             "this project's own face model; fit"
         )
-    return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size)
+    return read_portrait(path, model, reader, inverter(infer, model), infer.face, infer.size, infer.portrait_time)
 
 
 def animate(
@@ -174,20 +175,22 @@ def write_film(
     motion: Motion,
     result: str = "aligned",
     driver: Iterable[np.ndarray] | None = None,
+    longest: int | None = None,
 ) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver: see `composer`.
+    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver, longest: see
+    `composer`.
 
     A bar shows frames a second and the time that is left. Ctrl-C ends the film early: it is then a whole file of the
     frames painted so far, and the KeyboardInterrupt goes on.
     """
     frames = animate(model, portrait, motion.descriptors)
     total = len(motion.descriptors)
-    size, show = composer(result, portrait, driver)
-    sound = None if motion.sound is None else motion.sound.pieces(SOUND_RATE)
+    size, show = composer(result, portrait, driver, longest)
+    sound = None if motion.sound is None else motion.sound.mixed()
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
     with (
-        VideoWriter(path, size, motion.fps, sound, SOUND_RATE, preset="veryfast", threads=ENCODING) as writer,
+        _writer(path, size, motion.fps, sound) as writer,
         ThreadPoolExecutor(1) as encoder,
     ):
         try:
@@ -204,6 +207,21 @@ def write_film(
     if interrupt is not None:
         tqdm.write(f"{path}: stopped after {writer.frames} of {total} frames")
         raise interrupt
+
+
+def _writer(path: str | Path, size: tuple[int, int], fps: float, sound: Mixed | None) -> VideoWriter:
+    if sound is None:
+        return VideoWriter(path, size, fps, preset="veryfast", threads=ENCODING)
+    return VideoWriter(
+        path,
+        size,
+        fps,
+        sound.pieces(),
+        sound.rate,
+        channels=sound.channels,
+        preset="veryfast",
+        threads=ENCODING,
+    )
 
 
 def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:

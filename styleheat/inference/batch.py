@@ -12,6 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from styleheat.errors import InputError
+from styleheat.files import short_name
 from styleheat.inference.drive import Driver
 from styleheat.inference.speech import is_text
 from styleheat.inference.studio import Studio
@@ -22,8 +23,8 @@ T = TypeVar("T")
 def films(
     studio: Studio, portraits: Sequence[Path], drivers: Sequence[Path], folder: Path, again: bool = False
 ) -> Counter[str]:
-    """Make `<portrait>--<driver>.mp4` in a folder of each portrait and each driver. How many were `made`, were `there`
-    already and, unless `again`, left alone, or `failed`.
+    """Make `<portrait>--<driver>.mp4` in a folder of each portrait and each driver, names that are too long shortened.
+    How many were `made`, were `there` already and, unless `again`, left alone, or `failed`.
 
     Each file is opened once, before the first film is made; a text is first spoken to a sound file in the folder,
     words.txt to words.txt.wav. One that can't be used costs its own films only, and is one line on stderr. A film that
@@ -32,9 +33,13 @@ def films(
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: not a folder; name one for the films")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made ({error.strerror}); name a folder that can be written to") from error
     paths: dict[tuple[Path, Path], Path] = {}
     for pair in itertools.product(portraits, drivers):
-        path = folder / f"{pair[0].stem}--{pair[1].stem}.mp4"
+        path = folder / f"{short_name(f'{pair[0].stem}--{pair[1].stem}')}.mp4"
         if path in paths.values():
             raise InputError(f"{path}: two films would have this name; rename a portrait or a driver")
         paths[pair] = path
@@ -45,7 +50,7 @@ def films(
     for (portrait, driver), path in wanted.items():
         if portrait in faces and driver in motions:
             unfinished = path.with_suffix(".part.mp4")
-            with _one_line():
+            with _one_line(path):
                 studio.film(unfinished, faces[portrait], motions[driver])
                 unfinished.replace(path)
                 made += 1
@@ -66,15 +71,17 @@ def _open(how: Callable[[Path], T], paths: Iterable[Path]) -> dict[Path, T]:
     """What could be opened."""
     found = {}
     for path in dict.fromkeys(paths):
-        with _one_line():
+        with _one_line(path):
             found[path] = how(path)
     return found
 
 
 @contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    """An InputError ends the block, and is told."""
+def _one_line(path: Path) -> Iterator[None]:
+    """What can't be done with a file ends the block, and is told; also what nobody has foreseen, with its kind."""
     try:
         yield
     except InputError as error:
         tqdm.write(f"animate: {error}", file=sys.stderr)
+    except Exception as error:
+        tqdm.write(f"animate: {path}: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -11,7 +11,7 @@ import numpy as np
 
 from styleheat.constants import FPS
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import Sound
+from styleheat.media.sound import Sound
 from styleheat.media.video import is_steady, probe, read_frames
 from styleheat.morphable.coefficients import (
     DESCRIPTOR_CROP,
@@ -21,9 +21,6 @@ from styleheat.morphable.coefficients import (
     read_mat,
 )
 from styleheat.params import Drive
-
-SOUND_RATE = 44_100
-"""Samples a second of the sound that goes with a result; 16 kHz, which the networks hear, sounds dull."""
 
 
 @dataclass(frozen=True)

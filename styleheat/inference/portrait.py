@@ -18,7 +18,7 @@ from styleheat.errors import InputError
 from styleheat.face.align import ffhq_alignment, ffhq_framing, ffhq_quad, resizing
 from styleheat.inference.edit import edit
 from styleheat.inference.reader import FaceReader
-from styleheat.media.image import read_image
+from styleheat.inference.still import read_still
 from styleheat.morphable.coefficients import FRAME_SIZE, descriptor
 from styleheat.morphable.geometry import Geometry
 from styleheat.networks.config import NetworkConfig
@@ -80,14 +80,16 @@ def read_portrait(
     invert: Invert | None = None,
     which: int = 0,
     largest: int = 512,
+    moment: float | None = None,
 ) -> Portrait:
-    """Find a face of a picture file, align it unless it is, and invert it: by the encoder, or by `invert`.
+    """Find a face of a picture file, or of a frame of a video, align it unless it is, and invert it: by the encoder, or
+    by `invert`.
 
-    which: the largest face, or so many smaller ones on. largest: pixels of the frames to come, at most, of networks
+    moment: which frame of a video, see `still.read_still`. which: the largest face, or so many smaller ones on. largest: pixels of the frames to come, at most, of networks
     that take detail from the picture; others paint frames of their own size. Raises InputError when the file is no
     picture or shows no such face.
     """
-    photo = read_image(path)
+    photo = read_still(path, reader, moment)
     landmarks = reader.find(photo, path, which)
     size = frame_size(model.config, landmarks, largest)
     aligned, to_photo = frame_face(photo, landmarks, size, model.config.released)

@@ -1,6 +1,6 @@
 """Faces read as those of the training clips were: found, followed, and told in coefficients."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from styleheat.errors import InputError
 from styleheat.face.align import ffhq_box
 from styleheat.face.crop import cut_out, median_square, to_cut
 from styleheat.face.landmarks import NO_FACE, Landmarker, has_face, landmarker, smooth, stack
+from styleheat.face.shots import shots, watched
 from styleheat.media import video
 from styleheat.media.image import read_image
 from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, pack_coefficients
@@ -70,7 +71,11 @@ class FaceReader:
         Raises InputError when the file is no picture or shows no face.
         """
         image = read_image(path)
-        return self._framed([image], self.find(image, path)[None])[0]
+        return self.still(image, self.find(image, path))
+
+    def still(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """The descriptor (73,) of a face with landmarks (68,2) in a picture (H,W,3) uint8."""
+        return self._framed([image], landmarks[None])[0]
 
     def video(self, path: str | Path, fps: float | None = None) -> np.ndarray:
         """The descriptors (T,73) of the face that a video file shows in T frames, `fps` a second or each as it comes.
@@ -78,29 +83,39 @@ class FaceReader:
         It is read once to follow the face and, if the coefficients come from pictures, once more to look at it: no
         more than a few frames are in memory. Raises InputError when the file is no video, or no frame shows a face.
         """
-        return self._framed(_frames(path, fps, "driver's coefficients"), self._follow(path, fps))
+        return self._framed(_frames(path, fps, "driver's coefficients"), *self._follow(path, fps))
 
     def blinks(self, path: str | Path, fps: float) -> np.ndarray:
         """How far the eyes in a video file are closed in each of T frames, `fps` a second: (T,) from 0 to 1, frames
         without a face as between their neighbours. Raises InputError as `video`."""
-        landmarks = self._follow(path, fps)
+        landmarks, _ = self._follow(path, fps)
         here = np.flatnonzero(has_face(landmarks))
         return np.interp(np.arange(len(landmarks)), here, blink_track(landmarks[here]))
 
-    def _follow(self, path: str | Path, fps: float | None) -> np.ndarray:
-        """The landmarks (T,68,2) of the face that a video file shows, steadied; at least one frame has it."""
-        landmarks = smooth(stack(self.landmarker.track(_frames(path, fps, "driver"))), STEADY)
+    def _follow(self, path: str | Path, fps: float | None) -> tuple[np.ndarray, list[slice]]:
+        """The landmarks (T,68,2) of the face that a video file shows, steadied, and its shots; each has the face in one
+        frame at least."""
+        cuts: list[int] = []
+        landmarks = stack(self.landmarker.track(watched(_frames(path, fps, "driver"), cuts)))
         if not has_face(landmarks).any():
             raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
-        return landmarks
+        found = shots(landmarks, cuts)
+        return np.concatenate([smooth(landmarks[shot], STEADY) for shot in found]), found
 
-    def _framed(self, frames: Iterable[np.ndarray], landmarks: np.ndarray) -> np.ndarray:
-        """`clip` of any frames of one size, cut as a training clip is in FFHQ's framing: one upright square for all,
-        the median of those of the frames with a face."""
+    def _framed(
+        self, frames: Iterable[np.ndarray], landmarks: np.ndarray, shots: Sequence[slice] = (slice(None),)
+    ) -> np.ndarray:
+        """`clip` of any frames of one size, cut as a training clip is in FFHQ's framing: one upright square for each
+        shot, the median of those of its frames with a face."""
         here = has_face(landmarks)
-        box = median_square(np.stack([ffhq_box(points) for points in landmarks[here]]))
-        points = np.where(here[:, None, None], to_cut(landmarks, box, FRAME_SIZE), NO_FACE)
-        return self.clip((cut_out(frame, box, FRAME_SIZE) for frame in frames), points, FRAME_SIZE)
+        squares = np.empty((len(landmarks), 4))
+        points = np.full_like(landmarks, NO_FACE)
+        for shot in shots:
+            box = median_square(np.stack([ffhq_box(face) for face in landmarks[shot][here[shot]]]))
+            squares[shot] = box
+            points[shot] = np.where(here[shot, None, None], to_cut(landmarks[shot], box, FRAME_SIZE), NO_FACE)
+        cut = (cut_out(frame, box, FRAME_SIZE) for frame, box in zip(frames, squares, strict=True))
+        return self.clip(cut, points, FRAME_SIZE)
 
 
 def face_reader(infer: Infer, device: str) -> FaceReader:

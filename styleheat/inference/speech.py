@@ -14,8 +14,8 @@ from styleheat.errors import InputError
 from styleheat.inference.adjust import POSE
 from styleheat.inference.drive import Driver, Motion
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import Sound
 from styleheat.media.mel import LIMIT, WINDOW, mel_spectrogram, mel_windows
+from styleheat.media.sound import Sound
 from styleheat.media.voice import NEAR_SILENCE, loudness, read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP
 from styleheat.networks.audio2motion import WINDOWS_AT_ONCE, Audio2Motion, blink_track, follow_poses, smooth_poses

@@ -13,7 +13,7 @@ from styleheat.inference.portrait import Portrait
 from styleheat.inference.reader import face_reader
 from styleheat.media.audio import write_wav
 from styleheat.media.container import opened, video_stream
-from styleheat.media.image import is_picture
+from styleheat.media.image import is_animation, is_picture
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import NO_FILE, Params
@@ -78,6 +78,8 @@ class Studio:
             return drive.from_coefficients(path)
         if is_picture(path):
             return self.image(path)
+        if is_animation(path):
+            return self.video(path)
         with opened(path) as container:
             moves = video_stream(container) is not None
         return self.video(path) if moves else self.audio(path)
@@ -87,7 +89,7 @@ class Studio:
         infer, start = self.params.infer, portrait.descriptor
         motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
         shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
-        write_film(path, self.model, portrait, motion, infer.result, shown)
+        write_film(path, self.model, portrait, motion, infer.result, shown, infer.longest)
 
     def inspect(self, path: str | Path) -> dict[str, float | int]:
         """`animate.inspect` of a film."""

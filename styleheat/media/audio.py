@@ -2,7 +2,6 @@
 
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -15,25 +14,7 @@ from av.container import InputContainer
 from styleheat import files
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.media.container import opened, video_stream
-
-
-@dataclass(frozen=True)
-class Sound:
-    """The sound of a file from `start` seconds to `end`, or to its own end; read when it is wanted, in pieces."""
-
-    path: Path
-    start: float = 0.0
-    end: float | None = None
-
-    def part(self, start: float, end: float) -> "Sound":
-        """What is heard from `start` to `end` seconds after this sound's own start."""
-        last = self.start + end
-        return Sound(self.path, self.start + start, last if self.end is None else min(last, self.end))
-
-    def pieces(self, sample_rate: int) -> Iterator[np.ndarray]:
-        """`stream_audio` of it."""
-        return stream_audio(self.path, sample_rate, self.start, self.end)
+from styleheat.media.container import decoded, opened, sound_stream, video_stream
 
 
 def read_audio(
@@ -67,6 +48,12 @@ def channel_names(path: str | Path) -> tuple[str, ...]:
     the lowest tones, …, as FFmpeg has them. Raises InputError as `read_audio`."""
     with opened(path) as container:
         return tuple(channel.name for channel in _sound(container, path).layout.channels)
+
+
+def own_rate(path: str | Path) -> int:
+    """Samples a second of a file's sound. Raises InputError as `read_audio`."""
+    with opened(path) as container:
+        return _sound(container, path).rate
 
 
 def stream_channels(
@@ -106,30 +93,52 @@ def stream_channels(
 
 
 def _sound(container: InputContainer, path: str | Path) -> AudioStream:
-    if not container.streams.audio:
+    stream = sound_stream(container)
+    if stream is None:
         raise InputError(f"{path}: has no sound; give a file with an audio track")
-    return container.streams.audio[0]
+    return stream
 
 
 def _resampled(
     container: InputContainer, stream: AudioStream, sample_rate: int
 ) -> Iterator[tuple[list[np.ndarray], float | None]]:
     """Pieces (C,n) float32 of the sound from where the container stands, and when the frame they came of begins, in
-    seconds."""
-    # To mono it would add channels up, 3 dB too loud. PyAV ends the process over planes of eight channels: packed.
-    resampler = AudioResampler(format="flt", rate=sample_rate)
+    seconds. Silence stands in for frames that can't be decoded, by the stamps of those after them."""
+    count = len(stream.layout.channels)
+    resampler: AudioResampler | None = None
+    form: tuple[str, str, int] | None = None
+    due: float | None = None  # when the frame begins that follows the last one
+    lost = False
 
-    def channels(frame: AudioFrame | None) -> list[np.ndarray]:
+    def resampled(frame: AudioFrame | None) -> list[np.ndarray]:
+        assert resampler is not None
         parts = resampler.resample(frame)
-        return [part.to_ndarray().reshape(-1, len(part.layout.channels)).T for part in parts]
+        return [_of_channels(part.to_ndarray().reshape(-1, len(part.layout.channels)).T, count) for part in parts]
 
-    decoded = False
-    for frame in container.decode(stream):
-        decoded, moment = True, frame.time
+    for frame in decoded(container, stream):
+        if frame is None:
+            lost = True
+            continue
+        pieces, moment = [], frame.time
+        if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # it may change on the way
+            pieces = [] if resampler is None else resampled(None)
+            # To mono it would add channels up, 3 dB too loud. PyAV ends the process over planes of eight channels:
+            # packed.
+            resampler = AudioResampler(format="flt", rate=sample_rate)
+            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if lost and due is not None and moment is not None and moment > due:
+            pieces.append(np.zeros((count, round((moment - due) * sample_rate)), np.float32))
+        lost = False
+        due = (moment if moment is not None else due or 0.0) + frame.samples / frame.sample_rate
         frame.pts = None  # the resampler would take gaps of rounded timestamps for errors
-        yield channels(frame), moment
-    if decoded:
-        yield channels(None), None
+        yield pieces + resampled(frame), moment
+    if resampler is not None:
+        yield resampled(None), None
+
+
+def _of_channels(piece: np.ndarray, count: int) -> np.ndarray:
+    """Samples (C,n) of a file whose sound has `count` channels elsewhere."""
+    return piece if len(piece) == count else np.repeat(piece.mean(axis=0, keepdims=True), count, axis=0)
 
 
 def write_wav(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:

@@ -1,17 +1,28 @@
 """Opening media files: one place where a file that can't be read becomes one clear line."""
 
 import contextlib
+import functools
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, overload
 
 import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from tqdm import tqdm
 
+from styleheat.clock import progress
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL
+
+HOPELESS = 500
+"""Packets in a row, from the first on, after which a stream is given up."""
 
 # Demuxers of FFmpeg that turn a text file or a still picture into a "video" of one frame.
 _NOT_MEDIA = ("tty", "image2", "ico", "_pipe")
@@ -50,6 +61,69 @@ def video_stream(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     return None
+
+
+def sound_stream(container: InputContainer) -> AudioStream | None:
+    """The sound of a file that players play: the track marked as default, else the first; None when it has none that
+    can be decoded, of which one line tells."""
+    found = [stream for stream in container.streams.audio if _decodes(stream)]
+    if container.streams.audio and not found:
+        warn_once(f"{container.name}: FFmpeg can't decode its sound; it is taken as a file without")
+    marked = [stream for stream in found if stream.disposition & Disposition.default]
+    return next(iter([*marked, *found]), None)
+
+
+def _decodes(stream: Stream) -> bool:
+    try:
+        return stream.codec_context is not None
+    except av.error.FFmpegError:
+        return False
+
+
+@overload
+def decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame | None]: ...
+@overload
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]: ...
+def decoded(container: InputContainer, stream: Any) -> Iterator[Any]:
+    """The frames of a stream, from where the container stands; None for each packet that can't be decoded.
+
+    One line tells of lost packets. Raises FFmpegError when nothing at all can be decoded.
+    """
+    lost, any_frame = 0, False
+    fault: av.error.FFmpegError | None = None
+    packets = container.demux(stream)
+    try:
+        while True:
+            try:
+                packet = next(packets)
+                frames = packet.decode()
+            except StopIteration:
+                break
+            except (EOFError, MemoryError):
+                raise
+            except av.error.FFmpegError as error:
+                lost, fault = lost + 1, fault or error
+                if not any_frame and lost >= HOPELESS:
+                    break
+                packets = container.demux(stream)
+                yield None
+                continue
+            progress()
+            for frame in frames:
+                any_frame = True
+                yield frame
+        if fault is not None and not any_frame:
+            raise fault
+    finally:
+        if lost and any_frame:
+            kind, instead = ("sound", "silence") if stream.type == "audio" else ("picture", "the frame before")
+            warn_once(f"{container.name}: its {kind} is damaged; {instead} stands in for what can't be decoded")
+
+
+@functools.cache
+def warn_once(line: str) -> None:
+    """Tell of a file what is told once, however often it is read."""
+    tqdm.write(line, file=sys.stderr)
 
 
 def check_complete(container: InputContainer) -> None:

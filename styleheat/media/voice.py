@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from styleheat.constants import SAMPLE_RATE
-from styleheat.media.audio import channel_names, stream_channels
+from styleheat.media.audio import stream_channels
+from styleheat.media.sound import voice_mix
 
 LOUDNESS = -18.0
 """LUFS (ITU-R BS.1770-4) that a voice is brought to: the synthesised speech of the rendered people has -18.3 ± 1.3."""
@@ -20,15 +21,6 @@ NEAR_SILENCE = -60.0
 
 BLOCK = 0.4
 """Seconds over which BS.1770 measures; shorter sound is repeated to that length."""
-
-DOWNMIX = {"FL": 0.7071, "FR": 0.7071, "FC": 1.0, "LFE": 0.0, "LFE2": 0.0}
-"""Weights of channels of more than two (ITU-R BS.775); of those not named here SURROUND."""
-
-SURROUND = 0.5
-"""Weight of the channels beside and behind the listener."""
-
-CANCELLED = 0.1
-"""Power of the mix over that of the loudest channel's part in it, below which channels cancel each other."""
 
 MEASURED = 600
 """Seconds, from the start, of which the loudness is taken: a voice keeps its own, and the filters take memory."""
@@ -40,24 +32,9 @@ def read_voice(path: str | Path, start: float | None = None, end: float | None =
     Sound quieter than NEAR_SILENCE stays as it is. Peaks may pass 1. Raises InputError when the file can't be read or
     has no sound.
     """
-    weights = _mix(path, start, end)
+    weights = voice_mix(path, start, end)
     mixed = [weights @ piece for piece in stream_channels(path, SAMPLE_RATE, start, end)]
     return levelled(np.concatenate([np.zeros(0, np.float32), *mixed]))
-
-
-def _mix(path: str | Path, start: float | None, end: float | None) -> np.ndarray:
-    """The weights (C,) float32 of channels in the mix, by what they are for; where they cancel each other, the loudest
-    alone."""
-    names = channel_names(path)
-    weights = np.asarray([1.0] * len(names) if len(names) < 3 else [DOWNMIX.get(name, SURROUND) for name in names])
-    weights = (weights / weights.sum()).astype(np.float32)
-    alone, mixed = np.zeros(len(names)), 0.0
-    for piece in stream_channels(path, SAMPLE_RATE, start, end):
-        alone += np.square(piece).sum(axis=1)
-        mixed += float(np.square(weights @ piece).sum())
-    if mixed < CANCELLED * (weights**2 * alone).max():
-        return np.eye(len(names), dtype=np.float32)[alone.argmax()]
-    return weights
 
 
 def levelled(samples: np.ndarray) -> np.ndarray:

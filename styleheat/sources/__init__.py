@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-from styleheat.files import digest, fingerprint
+from styleheat.code import code_of
 from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
-from styleheat.sources.youtube import check_access
+from styleheat.sources.youtube import begin, check_access
 
 __all__ = ["Item", "Split", "Unavailable", "items", "voice_of"]
 
@@ -17,10 +17,11 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
     Faulty items, known not to be had, come on top of these, to be accounted for.
 
     Lists only: no video is fetched before an item's `fetch` is called. `access` tells how YouTube is reached. `notes`
-    is a file to keep what a look at local videos told, for the next listing; it may be removed at any time.
+    is a file to keep what a look at local videos told, for the next listing; half-fetched videos lie beside it. Either
+    may be removed at any time.
     Raises `InputError` when the source's folder or lists are missing, or hold nothing to use.
     """
-    folder = Path(source.path)
+    folder, parts = Path(source.path), notes.parent / "parts"
     match source.kind:
         case "synthetic":
             found = _synthetic(source, set_name)
@@ -33,13 +34,15 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
             from styleheat.sources import voxceleb
 
             check_access(access)
-            found = voxceleb.items(folder, source.size, access)
+            begin(parts)
+            found = voxceleb.items(folder, source.size, access, parts)
         case "hdtf":
             from styleheat.sources import hdtf
 
             check_access(access)
+            begin(parts)
             assert source.test_people is not None
-            found = hdtf.items(folder, source.size, source.test_people, access)
+            found = hdtf.items(folder, source.size, source.test_people, access, parts)
     assert len({item.id for item in found}) == len(found), "ids must be unique within a set"
     usable = [item for item in found if not item.faulty]
     usable = _of_people(usable, "train", source.people)
@@ -76,14 +79,10 @@ def _limited(found: list[Item], limit: int | None) -> list[Item]:
 def _synthetic(source: Source, set_name: str) -> list[Item]:
     """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
     from styleheat import voices
-    from styleheat.media import video
-    from styleheat.sources import synthetic
 
     voices.require()
     # A change of the renderer, or of what writes its films, must render anew, which no parameter would tell.
-    packages = [Path(str(package.__file__)).parent for package in (synthetic, voices)]
-    modules = [*(module for package in packages for module in sorted(package.glob("*.py"))), Path(video.__file__)]
-    code = fingerprint([digest(module) for module in modules])
+    code = code_of("styleheat.sources.synthetic.clip")
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]
     found = []

@@ -44,7 +44,7 @@ UNNAMED = "Radio"
 """The videos of RD are called Radio1, Radio2…: nobody says which show the same host, so none of them is held out."""
 
 
-def items(folder: Path, lines: int, test_people: int, access: Youtube) -> list[Item]:
+def items(folder: Path, lines: int, test_people: int, access: Youtube, scratch: Path) -> list[Item]:
     """One item a video, whose id is YouTube's; `test_people` people are held out, the same ones for every subset.
 
     lines: the most lines a fetched picture may have.
@@ -70,7 +70,7 @@ def items(folder: Path, lines: int, test_people: int, access: Youtube) -> list[I
             fault = Unavailable("not in the crop lists", f"{video}: HDTF lists no range with a window for it")
             found.append(faulty(video, people[video], key, fault, clips=0))
             continue
-        fetch = partial(_fetch, video, segments, lines, access)
+        fetch = partial(_fetch, video, segments, lines, access, scratch)
         found.append(Item(video, people[video], split, key, fetch, clips=len(segments)))
     return found
 
@@ -136,6 +136,6 @@ def _person(name: str) -> str:
     return re.sub(r"\d+$", "", name)
 
 
-def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, path: Path) -> list[Path]:
-    youtube.fetch(video, lines, access, path)
+def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, scratch: Path, path: Path) -> list[Path]:
+    youtube.fetch(video, lines, access, path, scratch)
     return [path, write_segments(path, segments)]

@@ -11,7 +11,7 @@ from av.stream import Stream
 
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL, atomic
-from styleheat.media.container import opened, video_stream
+from styleheat.media.container import opened, sound_stream, video_stream
 from styleheat.media.video import probe
 
 
@@ -25,7 +25,7 @@ def repack(picture: Path, sound: Path, path: Path) -> None:
     with atomic(path) as temporary:
         try:
             with opened(picture) as film, opened(sound) as tape, av.open(str(temporary), "w", format="mp4") as output:
-                tracks = [(film, video_stream(film)), (tape, next(iter(tape.streams.audio), None))]
+                tracks = [(film, video_stream(film)), (tape, sound_stream(tape))]
                 copies = [
                     _packets(container, stream, output.add_stream_from_template(stream))
                     for container, stream in tracks

@@ -45,7 +45,7 @@ LINES = 360
 _UTTERANCE = re.compile(r"(?:.*/)?(?P<person>[^/]+)/(?P<video>[A-Za-z0-9_-]{11})/(?P<utterance>\d+)\.txt")
 
 
-def items(folder: Path, lines: int, access: Youtube) -> list[Item]:
+def items(folder: Path, lines: int, access: Youtube, scratch: Path) -> list[Item]:
     """One item a video, whose id is YouTube's.
 
     lines: the most lines a fetched picture may have.
@@ -53,15 +53,15 @@ def items(folder: Path, lines: int, access: Youtube) -> list[Item]:
     """
     archives = [path for path in sorted(folder.glob("vox[12]_*_txt*")) if path.is_dir() or path.suffix == ".zip"]
     if archives:
-        return _from_archives(archives, lines, access)
+        return _from_archives(archives, lines, access, scratch)
     table = obtain(folder / METADATA, METADATA_URL, METADATA_SHA256)
-    return _from_table(table, lines, access)
+    return _from_table(table, lines, access, scratch)
 
 
 # --- the clip table
 
 
-def _from_table(table: Path, lines: int, access: Youtube) -> list[Item]:
+def _from_table(table: Path, lines: int, access: Youtube, scratch: Path) -> list[Item]:
     videos = read_table(table)
     # The table calls a few clips of its test people "train", and lists some of them twice.
     listed = [(segment.person, partition) for clips in videos.values() for segment, partition in clips]
@@ -71,7 +71,7 @@ def _from_table(table: Path, lines: int, access: Youtube) -> list[Item]:
         segments = sorted({segment for segment, _ in clips}, key=lambda segment: (segment.start, segment.clip))
         split: Split = "test" if any(segment.person in test_people for segment in segments) else "train"
         key = ["voxceleb", video, lines, [list(vars(segment).values()) for segment in segments]]
-        fetch = partial(_fetch, video, segments, lines, access)
+        fetch = partial(_fetch, video, segments, lines, access, scratch)
         found.append(Item(video, segments[0].person, split, key, fetch, clips=len(segments)))
     return found
 
@@ -107,15 +107,15 @@ def read_table(path: Path) -> dict[str, list[tuple[Segment, str]]]:
     return videos
 
 
-def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, path: Path) -> list[Path]:
-    youtube.fetch(video, lines, access, path)
+def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, scratch: Path, path: Path) -> list[Path]:
+    youtube.fetch(video, lines, access, path, scratch)
     return [path, write_segments(path, segments)]
 
 
 # --- the official archives
 
 
-def _from_archives(archives: list[Path], lines: int, access: Youtube) -> list[Item]:
+def _from_archives(archives: list[Path], lines: int, access: Youtube, scratch: Path) -> list[Item]:
     """Only names and checksums are read here, as there are a million files; `_fetch_utterances` reads a video's own."""
     utterances: dict[tuple[str, str], list[tuple[Path, str, int]]] = defaultdict(list)
     splits: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -137,7 +137,7 @@ def _from_archives(archives: list[Path], lines: int, access: Youtube) -> list[It
         files = [file for where in wheres for file in sorted(utterances[where], key=lambda file: file[1])]
         key = ["voxceleb", video, lines, [[name, checksum] for _, name, checksum in files]]
         places = [(archive, name) for archive, name, _ in files]
-        fetch = partial(_fetch_utterances, video, places, lines, access)
+        fetch = partial(_fetch_utterances, video, places, lines, access, scratch)
         found.append(Item(video, wheres[0][0], split, key, fetch, clips=len(files)))
     return found
 
@@ -162,7 +162,7 @@ def _zip(archive: Path) -> zipfile.ZipFile:
 
 
 def _fetch_utterances(
-    video: str, places: list[tuple[Path, str]], lines: int, access: Youtube, path: Path
+    video: str, places: list[tuple[Path, str]], lines: int, access: Youtube, scratch: Path, path: Path
 ) -> list[Path]:
     segments = []
     for archive, name in places:
@@ -177,7 +177,7 @@ def _fetch_utterances(
             segments.append(segment)
     if not segments:
         raise Unavailable("no frames listed", f"{video}: no line of FRAME X Y W H in its {len(places)} files")
-    return _fetch(video, segments, lines, access, path)
+    return _fetch(video, segments, lines, access, scratch, path)
 
 
 def read_utterance(text: str, person: str, video: str, utterance: str) -> Segment | None:

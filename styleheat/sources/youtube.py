@@ -9,7 +9,6 @@ video itself.
 """
 
 import io
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from styleheat.clock import progress
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL
 from styleheat.params import Youtube
@@ -29,6 +29,9 @@ VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 STALLED_S = 30.0
 """Seconds without a byte after which a connection counts as lost."""
 
+REFUSALS = 4
+"""Requests that are refused one after the other, by whichever process, after which no more are made in a run."""
+
 LONGEST_WAIT_S = 120.0
 """Between two attempts at one video; each waits twice as long as the one before."""
 
@@ -38,28 +41,35 @@ class Reason(NamedTuple):
 
     transient: another run may fare better: by itself, or with cookies or a proxy. The rest is gone for everyone.
     at_once: so may another attempt a little later.
+    refused: YouTube refuses whoever asks, not this video.
     """
 
     name: str
     pattern: str
     transient: bool = True
     at_once: bool = False
+    refused: bool = False
 
 
 REASONS = (  # the first that fits counts
-    Reason("bot check", r"not a bot|captcha|unusual traffic"),
-    Reason("rate limited", r"http error 429|too many requests|rate.?limited|try again later", at_once=True),
+    Reason("bot check", r"not a bot|captcha|unusual traffic", refused=True),
+    Reason("rate limited", r"http error 429|too many requests|rate.?limited|try again later", refused=True),
     Reason("age restricted", r"confirm your age|age.restricted|inappropriate for some users"),
     Reason("geo-blocked", r"in your country|your location|geo.?restrict|http error 451"),
     Reason("private", r"private video|video is private|granted access to this video", transient=False),
     Reason("members only", r"members.only|join this channel|requires payment|\brent|purchase", transient=False),
     Reason("protected", r"\bdrm\b", transient=False),
     Reason("not a video", r"unsupported url|no video formats|requested format|only images"),
+    # Only what names an act of the owner's or of YouTube's is final: "unavailable" is said of videos that can be had.
     Reason(
         "removed",
-        r"removed|terminated|no longer available|video unavailable|(isn't|is not) available|does not exist|deleted|"
-        r"closed their|http error (404|410)",
+        r"(been|was) (removed|deleted|terminated)|removed (by|for|because)|account .*terminated|closed their|"
+        r"no longer available (because|due)",
         transient=False,
+    ),
+    Reason(
+        "unavailable",
+        r"(?<!service )unavailable|no longer available|(isn't|is not) available|does not exist|http error (404|410)",
     ),
     Reason("not yet shown", r"premieres in|will begin in|is offline|live event"),
     Reason("no JavaScript runtime", r"javascript runtime|challenge solving failed"),
@@ -94,33 +104,85 @@ class _Messages:
 
 
 def check_access(access: Youtube) -> None:
-    """Raise `InputError` when the cookies file is missing, before any work starts."""
-    if access.cookies is not None and not Path(access.cookies).is_file():
+    """Raise `InputError` when the cookies file can't be used, before any work starts."""
+    if access.cookies is None:
+        return
+    if not Path(access.cookies).is_file():
         raise InputError(f"youtube.cookies: {access.cookies}: no such file; export one from the browser, or set null")
+    _cookies(access.cookies)
 
 
-def fetch(video: str, lines: int, access: Youtube, path: Path) -> None:
+def _cookies(path: str) -> str:
+    """The content of a cookies file: lines of seven fields, divided by tabs, as Netscape's browser kept them."""
+    wrong = f"youtube.cookies: {path}: {{}}; expected a cookies.txt in Netscape's format, as browser add-ons export it"
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(wrong.format("not UTF-8 text")) from error
+    if text.lstrip().startswith(("[", "{")):
+        raise InputError(wrong.format("JSON"))
+    lines = [line.removeprefix("#HttpOnly_") for line in text.splitlines()]
+    cookies = [line for line in lines if line.strip() and not line.startswith("#")]
+    if not cookies:
+        raise InputError(wrong.format("no cookie in it"))
+    odd = next((line for line in cookies if len(line.split("\t")) != 7), None)
+    if odd is not None:
+        raise InputError(
+            wrong.format(f"line {lines.index(odd) + 1} has {len(odd.split(chr(9)))} fields between tabs, not 7")
+        )
+    return text if text.startswith(("# Netscape", "# HTTP")) else f"# Netscape HTTP Cookie File\n{text}"
+
+
+def fetch(video: str, lines: int, access: Youtube, path: Path, scratch: Path) -> None:
     """Fetch a video into the mp4 `path`, atomically, in the best picture of at most `lines` lines.
 
-    A video that comes in larger pictures only is fetched in the smallest of them.
-    Raises `Unavailable`, and `OSError` when the disk is full.
+    A video that comes in larger pictures only is fetched in the smallest of them. scratch: a folder for what is half
+    fetched, which another run goes on with, and for what processes tell each other: after some refusals no more is
+    asked for. Raises `Unavailable`, and `OSError` when the disk is full.
     """
     if not VIDEO_ID.fullmatch(video):
         raise Unavailable("not a video id", f"{video!r}: expected 11 letters, digits, - or _")
+    scratch.mkdir(parents=True, exist_ok=True)
     attempt = 0
-    try:
-        while True:
-            try:
-                return _attempt(video, lines, access, path)
-            except _Failed as failure:
-                reason = classify(str(failure), failure.warnings)
-                if not reason.at_once or attempt == access.retries:
-                    raise Unavailable(reason.name, str(failure), reason.transient) from failure
-            time.sleep(min(LONGEST_WAIT_S, access.pause * 2**attempt))
-            attempt += 1
-    finally:
-        for part in path.parent.glob(_temporary(path) + "*"):
-            part.unlink()
+    while True:
+        if _refusals(scratch) >= REFUSALS:
+            raise Unavailable("not asked for", f"the {REFUSALS} requests before were refused", transient=True)
+        try:
+            _attempt(video, lines, access, path, scratch)
+        except _Failed as failure:
+            reason = classify(str(failure), failure.warnings)
+            if reason.refused:
+                with _refusal_file(scratch).open("ab") as refused:
+                    refused.write(b"x")
+            if not reason.at_once or attempt == access.retries:
+                if not reason.transient:
+                    _forget(video, scratch)
+                raise Unavailable(reason.name, str(failure), reason.transient) from failure
+        else:
+            _refusal_file(scratch).unlink(missing_ok=True)
+            return _forget(video, scratch)
+        time.sleep(min(LONGEST_WAIT_S, access.pause * 2**attempt))
+        attempt += 1
+
+
+def begin(scratch: Path) -> None:
+    """To be called once before videos are fetched: refusals of an earlier run are forgotten."""
+    _refusal_file(scratch).unlink(missing_ok=True)
+
+
+def _refusals(scratch: Path) -> int:
+    file = _refusal_file(scratch)
+    return file.stat().st_size if file.exists() else 0
+
+
+def _refusal_file(scratch: Path) -> Path:
+    """As many bytes as there were refusals one after the other."""
+    return scratch / "refused"
+
+
+def _forget(video: str, scratch: Path) -> None:
+    for part in scratch.glob(f"{video}.*"):
+        part.unlink(missing_ok=True)
 
 
 def classify(message: str, warnings: list[str]) -> Reason:
@@ -141,12 +203,12 @@ class _Failed(Exception):
         self.warnings = warnings
 
 
-def _attempt(video: str, lines: int, access: Youtube, path: Path) -> None:
+def _attempt(video: str, lines: int, access: Youtube, path: Path, scratch: Path) -> None:
     import yt_dlp
 
     messages = _Messages()
     try:
-        with yt_dlp.YoutubeDL(_options(lines, access, path, messages)) as downloader:
+        with yt_dlp.YoutubeDL(_options(lines, access, scratch / video, messages)) as downloader:
             info = downloader.extract_info(f"{access.base_url.rstrip('/')}/watch?v={video}")
     except yt_dlp.utils.YoutubeDLError as error:
         _raise_disk_full(error)
@@ -159,18 +221,19 @@ def _attempt(video: str, lines: int, access: Youtube, path: Path) -> None:
     try:
         repack(parts[0], parts[-1], path)
     except InputError as error:
+        _forget(video, scratch)
         detail = f"{video}: {str(error).partition(': ')[2]}"  # without the name of a temporary file
         raise Unavailable("not a video", detail, transient=True) from error
 
 
-def _options(lines: int, access: Youtube, path: Path, messages: _Messages) -> dict[str, Any]:
+def _options(lines: int, access: Youtube, part: Path, messages: _Messages) -> dict[str, Any]:
     youtube = (urlsplit(access.base_url).hostname or "").endswith("youtube.com")
-    cookies = None if access.cookies is None else io.StringIO(Path(access.cookies).read_text())
+    cookies = None if access.cookies is None else io.StringIO(_cookies(access.cookies))
     return {
         "allowed_extractors": ["youtube$" if youtube else "generic"],
         "format": _choose,
         "format_sort": [f"res:{lines}", "vcodec:h264", "acodec:aac"],
-        "outtmpl": str(path.parent / _temporary(path)).replace("%", "%%") + ".%(format_id)s.%(ext)s",
+        "outtmpl": str(part).replace("%", "%%") + ".%(format_id)s.%(ext)s",
         "noplaylist": True,
         "overwrites": False,
         "continuedl": True,
@@ -192,6 +255,7 @@ def _options(lines: int, access: Youtube, path: Path, messages: _Messages) -> di
         "quiet": True,
         "noprogress": True,
         "logger": messages,
+        "progress_hooks": [lambda _: progress()],
     }
 
 
@@ -205,11 +269,6 @@ def _choose(context: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if pictures[-1].get("acodec") == "none":
         sounds = [entry for entry in formats if entry.get("vcodec") == "none" and entry.get("acodec") != "none"]
         yield from sounds[-1:]
-
-
-def _temporary(path: Path) -> str:
-    """How the names of half-fetched files begin: as those of `files.atomic`, so that they are swept like them."""
-    return f".{path.stem}.{os.getpid()}.tmp"
 
 
 def _raise_disk_full(error: BaseException) -> None:

@@ -25,8 +25,9 @@ def make_shard(path: Path, clip: str, length: int, sound: bool = True) -> Path:
         coefficients = 1000.0 * np.arange(length)[:, None] + np.arange(260)
         landmarks = np.arange(length)[:, None, None] + np.arange(136.0).reshape(68, 2)
         samples = 0.1 * np.sin(np.arange(length * 640) / 20) if sound else None
-        shard.finish(coefficients, landmarks, samples, source=f"made of {clip}")
+        shard.finish(coefficients, landmarks, samples, PERSONS.get(clip, clip), source=f"made of {clip}")
     return path
 
 
+PERSONS = {"ann#a": "ann", "ann#b": "ann", "bob#a": "bob", "bob": "bob"}
 CLIPS = {"ann#a": 30, "ann#b": 12, "bob#a": 20, "bob": 40, "cy_1": 25, "cy_2": 1}

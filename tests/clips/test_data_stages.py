@@ -68,7 +68,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         for folder, suffix, work in (("clips", ".mp4", write_clip), ("landmarks", ".txt", write_points)):
             path = Path("data/vox") / folder
             split = {name: ("test" if "test" in name else "train") if folder == "clips" else "" for name in names}
-            index.process(path, {n: Task(n, (path / split[n] / f"{n}{suffix}",)) for n in names}, work)
+            index.process(path, {n: Task(n, (path / split[n] / f"{n}{suffix}",), {"person": n}) for n in names}, work)
         coefficients.body(Stage("coefficients", params, "vox"))
         pack.body(Stage("pack", params, "vox"))
         return tuple(json.loads(Path(f"metrics/vox/{name}.json").read_text()) for name in ("coefficients", "pack"))

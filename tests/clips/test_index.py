@@ -203,6 +203,36 @@ def slowly(clip: str, folder: Path, text: str) -> Outcome:
     return write_text(clip, folder, text)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(*_: object) -> None:
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(index.fcntl, "flock", without)
+    with index.sole_owner(tmp_path):
+        pass
+    assert capsys.readouterr().err.count("knows no locks") == 1
+    with pytest.raises(BlockingIOError), index.sole_owner(tmp_path):
+        raise BlockingIOError  # of the work itself
+
+
+def test_lost_clips_are_tried_again_when_that_is_wanted(tmp_path: Path) -> None:
+    tasks = {"a": Task("1")}
+    process(tmp_path, tasks, _lost)
+    assert not process(tmp_path, tasks, _found).ok
+    assert process(tmp_path, tasks, _found, retry_lost=True).ok
+
+
+def _lost(clip: str) -> Outcome:
+    return Outcome(reason="removed")
+
+
+def _found(clip: str) -> Outcome:
+    return Outcome()
+
+
 def test_a_kill_loses_only_the_clips_in_hand(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     run = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], stderr=subprocess.DEVNULL)

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from styleheat.clips.pairs import DRAWS, ITEMS, FramePairs, SpeechClips, sounding
-from styleheat.clips.store import ClipStore, ShardWriter, person_of, write_lmdb
+from styleheat.clips.store import ClipStore, ShardWriter, write_lmdb
 from styleheat.errors import InputError
 from styleheat.media.mel import mel_spectrogram, mel_windows
 from styleheat.morphable import coefficients as layout
@@ -101,7 +101,7 @@ def test_persons_are_drawn_alike(store: ClipStore) -> None:
     pairs = pairs_of(store, reads=[])
     drawn = Counter(pairs[index]["clip"] for index in range(400))
     persons = Counter(
-        {person: sum(n for clip, n in drawn.items() if person_of(clip) == person) for person in ("ann", "bob")}
+        {person: sum(n for clip, n in drawn.items() if store.person(clip) == person) for person in ("ann", "bob")}
     )
     assert set(drawn) == {"ann#a", "ann#b", "bob#a", "bob"}
     assert 150 < persons["ann"] < 250
@@ -147,7 +147,7 @@ def test_speech_comes_with_its_mel_windows(store: ClipStore) -> None:
         sample = clips[index]
         assert sample["clip"] in {"ann#a", "bob#a", "bob"}  # ann#b has no sound
         assert sample["mel"].shape == (15, 1, 80, 16) and sample["descriptors"].shape == (15, 73)
-        assert clips.persons[sample["person"]] == person_of(sample["clip"])
+        assert clips.persons[sample["person"]] == store.person(sample["clip"])
         frames = (sample["descriptors"][:, 0] - 80) / 1000
         np.testing.assert_array_equal(np.diff(frames), 1)
         assert sample["blink"].min() >= 0 and sample["blink"].max() <= 1
@@ -160,7 +160,7 @@ def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> Non
         for frame in range(length):
             shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
         coefficients, landmarks = rng.normal(size=(length, 260)), rng.normal(size=(length, 68, 2))
-        shard.finish(coefficients, landmarks, 0.1 * rng.normal(size=length * 640), source="made up")
+        shard.finish(coefficients, landmarks, 0.1 * rng.normal(size=length * 640), "ann", source="made up")
     write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
     store = ClipStore(tmp_path / "lmdb", SIZE)
     mel = mel_spectrogram(store.sound("ann#a"))

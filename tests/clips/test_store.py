@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from styleheat.clips import store
-from styleheat.clips.store import ClipStore, packed_sources, person_of, write_lmdb
+from styleheat.clips.store import ClipStore, ShardWriter, packed_sources, write_lmdb
 from styleheat.errors import InputError
 from tests.clips.samples import ALIGNED, CLIPS, SIZE, make_shard, picture
 
@@ -149,7 +149,15 @@ def test_store_survives_pickling_and_forks(lmdb_folder: Path) -> None:
     np.testing.assert_array_equal(clips.frame("bob", 1), expected)
 
 
-def test_persons() -> None:
+def test_persons_are_those_that_were_packed(tmp_path: Path) -> None:
+    """Cameras name two people's videos as if they were one's."""
+    shards = {clip: make_shard(tmp_path / f"{clip}.zip", clip, 2) for clip in ("IMG_0001", "IMG_0002")}
+    write_lmdb(tmp_path / "lmdb", SIZE, dict.fromkeys(shards, "train"), shards)
+    store = ClipStore(tmp_path / "lmdb", SIZE)
+    assert [store.person(clip) for clip in shards] == ["IMG_0001", "IMG_0002"]
+
+
+def test_persons_of_an_lmdb_that_does_not_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {
         "id1#video#1#000": "id1",
         "Radio34_12": "Radio34",
@@ -157,4 +165,9 @@ def test_persons() -> None:
         "me": "me",
         "me_too": "me_too",
     }
-    assert {clip: person_of(clip) for clip in names} == names
+    put = ShardWriter._put
+    monkeypatch.setattr(ShardWriter, "_put", lambda self, key, value: key.endswith("-person") or put(self, key, value))
+    shards = {clip: make_shard(tmp_path / f"{number}.zip", clip, 1) for number, clip in enumerate(names)}
+    write_lmdb(tmp_path / "lmdb", SIZE, dict.fromkeys(names, "train"), shards)
+    store = ClipStore(tmp_path / "lmdb", SIZE)
+    assert {clip: store.person(clip) for clip in names} == names

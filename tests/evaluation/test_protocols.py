@@ -159,7 +159,7 @@ def test_clips_are_read_person_by_person(tmp_path: Path) -> None:
                 frame = np.full((32, 32, 3), 40 * value, np.uint8)
                 shard.add_frame(frame, frame)
             sound = np.zeros(1000) if name == "bob#1" else None
-            shard.finish(np.arange(5 * 260).reshape(5, 260), np.zeros((5, 68, 2)), sound, "")
+            shard.finish(np.arange(5 * 260).reshape(5, 260), np.zeros((5, 68, 2)), sound, name[:3], "")
         shards[name] = tmp_path / f"{name}.zip"
     write_lmdb(tmp_path / "lmdb", 32, dict.fromkeys(names, "test"), shards)
     voices = {"bob": "en-us"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from styleheat.errors import InputError
 from styleheat.inference.adjust import adjust, part_of, relative
 from styleheat.inference.drive import Motion
-from styleheat.media.audio import Sound
+from styleheat.media.sound import Sound
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
 from styleheat.morphable.model import face_model, rotation
 from styleheat.params import Drive, load_params

@@ -11,10 +11,11 @@ from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import animate as film
 from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_film
-from styleheat.inference.drive import SOUND_RATE, Motion
+from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import Sound, read_audio, write_wav
+from styleheat.media.audio import read_audio, write_wav
+from styleheat.media.sound import Sound
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT
@@ -73,7 +74,7 @@ def test_frames_come_as_they_are_asked_for(model: StyleHEAT, portrait: Portrait)
 def test_a_film_has_the_drivers_frames_rate_and_sound(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
-    write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(SOUND_RATE) / 30), SOUND_RATE)
+    write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(44_100) / 30), 44_100)
     write_film(tmp_path / "film.mp4", model, portrait, Motion(descriptors, 30.0, Sound(tmp_path / "tone.wav")))
     info = probe(tmp_path / "film.mp4")
     assert (info.frames, info.width, info.height, info.fps, info.has_audio) == (7, SIZE, SIZE, 30.0, True)
@@ -116,7 +117,7 @@ def test_ctrl_c_leaves_a_film_of_what_was_painted(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(film, "animate", interrupted)
-    write_wav(tmp_path / "tone.wav", np.zeros(SOUND_RATE), SOUND_RATE)
+    write_wav(tmp_path / "tone.wav", np.zeros(44_100), 44_100)
     with pytest.raises(KeyboardInterrupt):
         write_film(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, Sound(tmp_path / "tone.wav")))
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == (["f.mp4"] if painted else [])

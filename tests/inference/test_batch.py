@@ -121,6 +121,38 @@ def test_a_film_that_fails_does_not_end_the_rest(
     assert "infer.drive.seconds" in capsys.readouterr().err
 
 
+def test_what_nobody_foresaw_is_one_line_too(
+    told: Told,
+    short: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = Studio.portrait
+
+    def portrait(studio: Studio, path: Path) -> object:
+        if path == short["smile.jpg"]:
+            raise TypeError("no such\nnumber")
+        return usual(studio, path)
+
+    monkeypatch.setattr(Studio, "portrait", portrait)
+    faces = [short["smile.jpg"], short["face.png"]]
+    counts = films(Studio(told(), "cpu"), faces, [short["numbers.mat"]], tmp_path)
+    assert counts == {"made": 1, "there": 0, "failed": 1}
+    assert f"animate: {short['smile.jpg']}: TypeError: no such number\n" in capsys.readouterr().err
+
+
+def test_names_of_any_length(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
+    """Long ones are cut, and what tells them apart is kept; the same command finds the films again."""
+    drivers = [tmp_path / f"{'ü' * 110}{end}.mat" for end in "ab"]
+    for driver in drivers:
+        shutil.copy(short["numbers.mat"], driver)
+    studio, out = Studio(told(), "cpu"), tmp_path / "films"
+    assert films(studio, [short["face.png"]], drivers, out) == {"made": 2, "there": 0, "failed": 0}
+    assert all(len(path.name.encode()) < 250 for path in out.iterdir())
+    assert films(studio, [short["face.png"]], drivers, out) == {"made": 0, "there": 2, "failed": 0}
+
+
 def test_ctrl_c_leaves_a_film_that_does_not_count(
     told: Told, short: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,8 @@ from scipy.io import savemat
 from styleheat.errors import InputError
 from styleheat.inference import drive
 from styleheat.inference.reader import FaceReader
-from styleheat.media.audio import Sound
 from styleheat.media.image import write_image
+from styleheat.media.sound import Sound
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import write_mat
 

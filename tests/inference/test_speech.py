@@ -11,7 +11,8 @@ from styleheat.inference import speech as module
 from styleheat.inference.adjust import POSE
 from styleheat.inference.reader import FaceReader
 from styleheat.inference.speech import Manner, blinks_of, forth_and_back, from_audio, poses_of, read_aloud
-from styleheat.media.audio import Sound, read_audio, write_wav
+from styleheat.media.audio import read_audio, write_wav
+from styleheat.media.sound import Sound
 from styleheat.media.video import VideoWriter
 from styleheat.networks import audio2motion
 from styleheat.networks.audio2motion import Audio2Motion

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from styleheat.errors import InputError
-from styleheat.media.audio import Sound, read_audio, stream_audio, write_wav
+from styleheat.media.audio import read_audio, stream_audio, write_wav
+from styleheat.media.sound import Sound
 from styleheat.media.video import VideoWriter, probe, read_frames
 
 RATE = 16_000
@@ -317,9 +318,9 @@ def test_parts_of_a_sound_are_in_its_own_seconds(tmp_path: Path) -> None:
     path = write_numbers(tmp_path / "clip.mp4", 125, samples=beeps(5))
     part = Sound(path, 1.0, 4.0).part(0.5, 2.0)
     assert part == Sound(path, 1.5, 3.0)
-    assert np.array_equal(np.concatenate(list(part.pieces(RATE))), read_audio(path, RATE, 1.5, 3.0))
+    assert np.array_equal(np.concatenate(list(part.mixed().pieces()), axis=1)[0], read_audio(path, RATE, 1.5, 3.0))
     assert Sound(path, 1.0, 4.0).part(2.0, 9.0) == Sound(path, 3.0, 4.0)
-    assert list(Sound(path).part(7.0, 9.0).pieces(RATE)) == []
+    assert list(Sound(path).part(7.0, 9.0).mixed().pieces()) == []
 
 
 def test_a_range_of_sound_is_cut_exactly(tmp_path: Path) -> None:

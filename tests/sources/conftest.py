@@ -56,9 +56,11 @@ class Server:
     requests: Counter = field(default_factory=Counter)
     cookies: set[str] = field(default_factory=set)
     url: str = ""
+    starts: list[int] = field(default_factory=list)
 
     def access(self, **changes) -> Youtube:
-        options = {"base_url": self.url, "cookies": None, "proxy": None, "retries": 2, "pause": 0.0, "rate_limit": None}
+        options = {"base_url": self.url, "cookies": None, "proxy": None, "retries": 2, "pause": 0.0}
+        options |= {"rate_limit": None, "retry_lost": False}
         return Youtube(**(options | changes))
 
 
@@ -105,6 +107,7 @@ def server(video: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
                 return self.say(200, "application/dash+xml", MANIFEST.encode())
             content = state.content
             start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
+            state.starts.append(start)
             self.send_response(206 if "Range" in self.headers else 200)
             self.send_header("Content-Type", "video/mp4")
             self.send_header("Content-Length", str(len(content) - start))
@@ -122,6 +125,11 @@ def server(video: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
                 self.wfile.flush()
                 time.sleep(3)
                 self.close_connection = True
+                return None
+            if behaviour == "slow":
+                for at in range(start, len(content), 2000):
+                    self.wfile.write(content[at : at + 2000])
+                    time.sleep(0.1)
                 return None
             self.wfile.write(content[start:])
 

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_videos_people_and_splits(folder, server):
-    found = {item.id: item for item in hdtf.items(folder, 1080, 1, server.access())}
+    found = {item.id: item for item in hdtf.items(folder, 1080, 1, server.access(), Path("parts"))}
     assert {name: item.person for name, item in found.items()} == {
         "aaaaaaaaaaa": "Radio",
         "bbbbbbbbbbb": "Radio",
@@ -49,13 +49,15 @@ def test_videos_people_and_splits(folder, server):
         "fffffffffff": "CleoBaz",
     }
     for test_people in (1, 2):
-        split = {item.person: item.split for item in hdtf.items(folder, 1080, test_people, server.access())}
+        split = {
+            item.person: item.split for item in hdtf.items(folder, 1080, test_people, server.access(), Path("parts"))
+        }
         assert list(split.values()).count("test") == test_people
         assert split["Radio"] == "train"
 
 
 def test_clips_of_a_video(folder, server, tmp_path):
-    found = {item.id: item for item in hdtf.items(folder, 1080, 1, server.access())}
+    found = {item.id: item for item in hdtf.items(folder, 1080, 1, server.access(), Path("parts"))}
     files = found["ccccccccccc"].fetch(tmp_path / "out" / "ccccccccccc.mp4")
     (clip,) = json.loads(files[1].read_text())["segments"]  # AnnaFoo0_0 has no window: HDTF rejected it
     assert clip == {
@@ -74,7 +76,7 @@ def test_clips_of_a_video(folder, server, tmp_path):
 
 
 def test_a_video_without_clips_is_not_fetched(folder, server, tmp_path):
-    found = {item.id: item for item in hdtf.items(folder, 1080, 1, server.access())}
+    found = {item.id: item for item in hdtf.items(folder, 1080, 1, server.access(), Path("parts"))}
     assert [name for name, item in found.items() if item.faulty] == ["bbbbbbbbbbb"]
     with pytest.raises(Unavailable, match="not in the crop lists"):
         found["bbbbbbbbbbb"].fetch(tmp_path / "out.mp4")
@@ -95,10 +97,10 @@ def test_a_bad_line_is_named(name, line, folder, server):
     number = len(path.read_text().splitlines()) + 1
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(InputError, match=rf"{name}\.txt: line {number} is not understood: '{line}'"):
-        hdtf.items(folder, 1080, 1, server.access())
+        hdtf.items(folder, 1080, 1, server.access(), Path("parts"))
 
 
 def test_an_address_elsewhere_is_refused(folder, server):
     (folder / "WRA_video_url.txt").write_text("CleoBaz https://example.com/watch?v=../../../../x\n")
     with pytest.raises(InputError, match=r"CleoBaz: .* is not the address of a YouTube video"):
-        hdtf.items(folder, 1080, 1, server.access())
+        hdtf.items(folder, 1080, 1, server.access(), Path("parts"))

@@ -13,7 +13,9 @@ from styleheat.sources import Unavailable, items
 from styleheat.sources.item import LONGEST_ID, safe_name, shuffled
 
 NOTES = Path("not-written.json")
-ACCESS = Youtube(base_url="http://127.0.0.1:9", cookies=None, proxy=None, retries=0, pause=0.0, rate_limit=None)
+ACCESS = Youtube(
+    base_url="http://127.0.0.1:9", cookies=None, proxy=None, retries=0, pause=0.0, rate_limit=None, retry_lost=False
+)
 
 
 def source(**changes) -> Source:

@@ -71,21 +71,21 @@ def test_a_rerun_asks_only_for_what_may_succeed(run, server, capsys):
     Path("lists/vox-metadata.csv").write_text(header + "\n".join(rows) + "\n")
     server.behaviour = {"gone-------": "404", "busy-------": "429"}
     metrics = run(server.access(retries=0), kind="voxceleb", path="lists", people=None, test_people=None, size=720)
-    assert metrics["lost_by_reason"] == {"rate limited": 1, "removed": 1}
+    assert metrics["lost_by_reason"] == {"rate limited": 1, "unavailable": 1}
     assert files() == ["index.json", "train/good-------.json", "train/good-------.mp4"]
-    assert "1 videos failed for now" in capsys.readouterr().out
+    assert "2 videos failed for now" in capsys.readouterr().out
 
     server.requests.clear()
     server.behaviour["busy-------"] = "ok"
     metrics = run()
-    assert set(server.requests) == {"busy-------"}
-    assert (metrics["ok"], metrics["lost_by_reason"]) == (2, {"removed": 1})
+    assert set(server.requests) == {"busy-------", "gone-------"}
+    assert (metrics["ok"], metrics["lost_by_reason"]) == (2, {"unavailable": 1})
 
     server.requests.clear()
     with Path("lists/vox-metadata.csv").open("a") as table:
         table.write("more-------,0,20,0-0-40-40,25,64,48,train,idtrain\n")
     assert run()["ok"] == 3
-    assert set(server.requests) == {"more-------"}
+    assert set(server.requests) == {"more-------", "gone-------"}
 
 
 def test_nothing_to_be_had_is_one_clear_line(run, server):
@@ -93,5 +93,5 @@ def test_nothing_to_be_had_is_one_clear_line(run, server):
     table = "video_id,start,end,bbox,fps,width,height,partition,person_id\nx----------,0,9,0-0-9-9,25,64,48,train,id1\n"
     Path("lists/vox-metadata.csv").write_text(table)
     server.behaviour["x----------"] = "404"
-    with pytest.raises(InputError, match=r"^download@vox: none of 1 clips can be used: removed \(1\)$"):
+    with pytest.raises(InputError, match=r"^download@vox: none of 1 clips can be used: unavailable \(1\)$"):
         run(server.access(retries=0), kind="voxceleb", path="lists", people=None, test_people=None, size=720)

@@ -32,7 +32,7 @@ def utterance(rows: str) -> str:
 
 def test_clip_table(server, tmp_path):
     (tmp_path / "vox-metadata.csv").write_text("\ufeff" + TABLE)
-    found = {item.id: item for item in voxceleb.items(tmp_path, 720, server.access())}
+    found = {item.id: item for item in voxceleb.items(tmp_path, 720, server.access(), Path("parts"))}
     assert {name: item.split for name, item in found.items()} == {
         "aaaaaaaaaaa": "train",
         "-bbbbbbbb_b": "test",  # an official test person, whatever a line says
@@ -106,7 +106,7 @@ def write_archives(folder: Path) -> None:
 
 def test_archives_are_read_packed_and_unpacked(server, tmp_path):
     write_archives(tmp_path)
-    found = {item.id: item for item in voxceleb.items(tmp_path, 720, server.access())}
+    found = {item.id: item for item in voxceleb.items(tmp_path, 720, server.access(), Path("parts"))}
     assert {name: (item.person, item.split) for name, item in found.items()} == {
         "aaaaaaaaaaa": ("id00012", "train"),
         "bbbbbbbbbbb": ("id00012", "train"),
@@ -124,17 +124,17 @@ def test_archives_are_read_packed_and_unpacked(server, tmp_path):
 
 def test_a_changed_utterance_changes_its_video_alone(server, tmp_path):
     write_archives(tmp_path)
-    before = {item.id: item.key for item in voxceleb.items(tmp_path, 720, server.access())}
+    before = {item.id: item.key for item in voxceleb.items(tmp_path, 720, server.access(), Path("parts"))}
     (path,) = (tmp_path / "vox2_test_txt").rglob("00001.txt")
     path.write_text(utterance("1 \t0.1 \t0.1 \t0.2 \t0.2\n"))
-    after = {item.id: item.key for item in voxceleb.items(tmp_path, 720, server.access())}
+    after = {item.id: item.key for item in voxceleb.items(tmp_path, 720, server.access(), Path("parts"))}
     assert {name for name in before if before[name] != after[name]} == {"ccccccccccc"}
 
 
 def test_a_broken_archive_is_named(server, tmp_path):
     (tmp_path / "vox1_dev_txt.zip").write_bytes(b"PK\x03\x04 half of it")
     with pytest.raises(InputError, match=r"vox1_dev_txt\.zip: not a whole zip file"):
-        voxceleb.items(tmp_path, 720, server.access())
+        voxceleb.items(tmp_path, 720, server.access(), Path("parts"))
 
 
 def test_the_table_is_fetched_when_it_is_not_there(server, tmp_path, monkeypatch):
@@ -144,13 +144,13 @@ def test_the_table_is_fetched_when_it_is_not_there(server, tmp_path, monkeypatch
     monkeypatch.setattr(voxceleb, "METADATA_URL", f"{server.url}/watch?v=table")
     monkeypatch.setattr(voxceleb, "METADATA_SHA256", "0" * 64)
     with pytest.raises(InputError, match=r"vox-metadata\.csv: .* holds another file than expected"):
-        voxceleb.items(tmp_path, 720, server.access())
+        voxceleb.items(tmp_path, 720, server.access(), Path("parts"))
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(voxceleb, "METADATA_SHA256", hashlib.sha256(TABLE.encode()).hexdigest())
-    assert len(voxceleb.items(tmp_path, 720, server.access())) == 4
+    assert len(voxceleb.items(tmp_path, 720, server.access(), Path("parts"))) == 4
     assert (tmp_path / "vox-metadata.csv").read_text() == TABLE
     server.behaviour["table"] = "404"
-    assert len(voxceleb.items(tmp_path, 720, server.access())) == 4
+    assert len(voxceleb.items(tmp_path, 720, server.access(), Path("parts"))) == 4
     (tmp_path / "vox-metadata.csv").unlink()
     with pytest.raises(InputError, match=r"vox-metadata\.csv: not there, .* put it there by hand"):
-        voxceleb.items(tmp_path, 720, server.access())
+        voxceleb.items(tmp_path, 720, server.access(), Path("parts"))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from styleheat.clock import time_limit
 from styleheat.errors import InputError
 from styleheat.media.audio import read_audio
 from styleheat.media.video import probe
@@ -16,11 +17,15 @@ from styleheat.sources.item import Unavailable
 ID = "abcdefghij-"
 
 
-@pytest.mark.parametrize("behaviour", ["ok", "redirect", "busy once", "cut once"])
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("behaviour", ["ok", "redirect", "cut once"])
 def test_fetches_the_whole_video_with_its_sound(behaviour, server, tmp_path):
     server.behaviour[ID] = behaviour
-    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4")
-    assert [path.name for path in tmp_path.iterdir()] == ["it.mp4"]
+    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
+    assert files(tmp_path) == ["it.mp4"]
     info = probe(tmp_path / "it.mp4")
     assert (info.width, info.height, info.frames, info.has_audio) == (64, 48, 25, True)
     assert abs(read_audio(tmp_path / "it.mp4")).max() > 0.05
@@ -29,10 +34,10 @@ def test_fetches_the_whole_video_with_its_sound(behaviour, server, tmp_path):
 @pytest.mark.parametrize(
     "behaviour, reason, transient, requests",
     [  # an answer that is media is asked for twice: to see what it is, and to fetch it
-        ("404", "removed", False, 1),
-        ("410", "removed", False, 1),
+        ("404", "unavailable", True, 1),
+        ("410", "unavailable", True, 1),
         ("403", "forbidden", True, 2),
-        ("429", "rate limited", True, 2),
+        ("429", "rate limited", True, 1),
         ("503", "network", True, 2),
         ("cut", "network", True, 4),
         ("stall", "network", True, 4),
@@ -44,36 +49,73 @@ def test_failures_have_reasons(behaviour, reason, transient, requests, server, t
     monkeypatch.setattr(youtube, "STALLED_S", 0.4)
     server.behaviour[ID] = behaviour
     with pytest.raises(Unavailable) as lost:
-        youtube.fetch(ID, 720, server.access(retries=1), tmp_path / "it.mp4")
+        youtube.fetch(ID, 720, server.access(retries=1), tmp_path / "it.mp4", tmp_path / "parts")
     assert (lost.value.reason, lost.value.transient) == (reason, transient)
     assert "tmp" not in lost.value.detail
     assert server.requests[ID] == requests
-    assert not list(tmp_path.iterdir())
+    assert all(name.startswith("parts/") for name in files(tmp_path))
 
 
 def test_joins_picture_and_sound_within_the_lines_asked_for(server, tmp_path):
     server.behaviour[ID] = "manifest"
-    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4")
+    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
     assert set(server.requests) == {ID, "small------", "sound------"}
     info = probe(tmp_path / "it.mp4")
     assert (info.frames, info.has_audio) == (25, True)
-    assert [path.name for path in tmp_path.iterdir()] == ["it.mp4"]
+    assert files(tmp_path) == ["it.mp4"]
 
 
 def test_retries_are_counted_and_wait_longer_each_time(server, tmp_path, monkeypatch):
     waits = []
     monkeypatch.setattr(youtube.time, "sleep", waits.append)
-    server.behaviour[ID] = "429"
+    server.behaviour[ID] = "503"
     with pytest.raises(Unavailable):
-        youtube.fetch(ID, 720, server.access(retries=3, pause=0.01), tmp_path / "it.mp4")
+        youtube.fetch(ID, 720, server.access(retries=3, pause=0.01), tmp_path / "it.mp4", tmp_path / "parts")
     assert server.requests[ID] == 4
     assert [wait for wait in waits if wait >= 0.01][-3:] == [0.01, 0.02, 0.04]
+
+
+def test_refusals_end_the_requests(server, tmp_path):
+    """YouTube refuses whoever asks: a dozen videos don't cost a dozen requests, and the next run begins anew."""
+    names = [f"video-----{k:x}" for k in range(12)]
+    server.behaviour = dict.fromkeys(names, "429")
+    reasons = []
+    for name in names:
+        with pytest.raises(Unavailable) as lost:
+            youtube.fetch(name, 720, server.access(), tmp_path / f"{name}.mp4", tmp_path / "parts")
+        reasons.append(lost.value.reason)
+        assert lost.value.transient
+    assert reasons == ["rate limited"] * 4 + ["not asked for"] * 8
+    assert sum(server.requests.values()) == 4
+    youtube.begin(tmp_path / "parts")
+    server.behaviour.clear()
+    youtube.fetch(names[0], 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
+
+
+def test_what_was_fetched_before_is_not_fetched_again(server, tmp_path, monkeypatch):
+    """Of a run that was killed, or a connection that broke off."""
+    server.behaviour[ID] = "cut"
+    with pytest.raises(Unavailable):
+        youtube.fetch(ID, 720, server.access(retries=0), tmp_path / "it.mp4", tmp_path / "parts")
+    assert [name for name in files(tmp_path) if name.endswith(".part")]
+    server.behaviour[ID] = "ok"
+    server.starts.clear()
+    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
+    assert files(tmp_path) == ["it.mp4"] and probe(tmp_path / "it.mp4").frames == 25
+    assert server.starts[-1] > 0  # near where the connection broke off
+
+
+def test_a_slow_video_takes_longer_than_the_limit_without_progress(server, tmp_path):
+    server.behaviour[ID] = "slow"
+    with time_limit(0.3, may_exit=False):
+        youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
+    assert probe(tmp_path / "it.mp4").frames == 25
 
 
 def test_nobody_listening_is_the_network(server, tmp_path):
     access = server.access(base_url="http://127.0.0.1:9", retries=0)
     with pytest.raises(Unavailable) as lost:
-        youtube.fetch(ID, 720, access, tmp_path / "it.mp4")
+        youtube.fetch(ID, 720, access, tmp_path / "it.mp4", tmp_path / "parts")
     assert (lost.value.reason, lost.value.transient) == ("network", True)
 
 
@@ -81,7 +123,7 @@ def test_cookies_are_sent_and_left_as_they_are(server, tmp_path):
     cookies = tmp_path / "cookies.txt"
     text = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t4102444800\ttoken\tabc\n"
     cookies.write_text(text)
-    youtube.fetch(ID, 720, server.access(cookies=str(cookies)), tmp_path / "it.mp4")
+    youtube.fetch(ID, 720, server.access(cookies=str(cookies)), tmp_path / "it.mp4", tmp_path / "parts")
     assert server.cookies == {"token=abc"}
     assert cookies.read_text() == text
 
@@ -91,13 +133,39 @@ def test_missing_cookies_are_told_before_any_work(server):
         youtube.check_access(server.access(cookies="nowhere.txt"))
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b'[{"domain": ".youtube.com"}]', "JSON"),
+        ("# Netscape\n.youtube.com\tTRUE".encode("utf-16"), "not UTF-8"),
+        (b"", "no cookie in it"),
+        (b"# Netscape HTTP Cookie File\n", "no cookie in it"),
+        (b"# Netscape HTTP Cookie File\n.youtube.com TRUE / FALSE 0 a b\n", "line 2 has 1 fields"),
+    ],
+)
+def test_cookies_in_another_form_are_told_before_any_work(content, line, server, tmp_path):
+    (tmp_path / "cookies.txt").write_bytes(content)
+    with pytest.raises(InputError, match=rf"youtube\.cookies: .*cookies\.txt: {line}.*Netscape's format"):
+        youtube.check_access(server.access(cookies=str(tmp_path / "cookies.txt")))
+
+
+def test_a_byte_order_mark_is_no_fault_of_cookies(server, tmp_path):
+    cookies = tmp_path / "cookies.txt"
+    text = "\ufeff# Netscape HTTP Cookie File\n#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t4102444800\ttoken\tabc\n"
+    cookies.write_text(text, encoding="utf-8")
+    access = server.access(cookies=str(cookies))
+    youtube.check_access(access)
+    youtube.fetch(ID, 720, access, tmp_path / "it.mp4", tmp_path / "parts")
+    assert server.cookies == {"token=abc"}
+
+
 def test_user_configuration_is_ignored(server, tmp_path, monkeypatch):
     """The format "worst", or a download archive, of the user's own must not touch a data set."""
     (tmp_path / "home/.config/yt-dlp").mkdir(parents=True)
     (tmp_path / "home/.config/yt-dlp/config").write_text("--simulate\n--exec 'touch ran'\n")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home/.config"))
-    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4")
+    youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
     assert (tmp_path / "it.mp4").exists()
     assert not Path("ran").exists()
 
@@ -111,14 +179,14 @@ def test_a_full_disk_ends_the_run(server, tmp_path, monkeypatch):
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", full)
     with pytest.raises(OSError) as caught:
-        youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4")
+        youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
     assert caught.value.errno == errno.ENOSPC
 
 
 @given(st.text(max_size=14).filter(lambda text: not youtube.VIDEO_ID.fullmatch(text)))
 def test_only_video_ids_are_asked_for(text):
     with pytest.raises(Unavailable) as lost:
-        youtube.fetch(text, 720, None, Path("nowhere"))  # type: ignore[arg-type]  # never looked at
+        youtube.fetch(text, 720, None, Path("nowhere"), Path("nowhere"))  # type: ignore[arg-type]  # never looked at
     assert (lost.value.reason, lost.value.transient) == ("not a video id", False)
 
 
@@ -131,7 +199,8 @@ def test_only_video_ids_are_asked_for(text):
         ("Private video. Sign in if you've been granted access to this video", "private"),
         ("This video has been removed by the uploader", "removed"),
         ("Video unavailable. The account associated with this video has been terminated.", "removed"),
-        ("Video unavailable", "removed"),
+        ("Video unavailable", "unavailable"),
+        ("This video is no longer available", "unavailable"),
         ("Sign in to confirm your age. This video may be inappropriate for some users.", "age restricted"),
         ("This content isn't available, try again later. The session has been rate-limited", "rate limited"),
         ("Join this channel to get access to members-only content", "members only"),

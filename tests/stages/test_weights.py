@@ -116,6 +116,7 @@ def test_the_authors_release(released: Path, address: str, monkeypatch: pytest.M
         download(f"{address}/{asked.rpartition('/')[2]}", path)
 
     monkeypatch.setattr(fetch, "download", redirected)
+    monkeypatch.setattr(checkpoints, "PUBLISHED", {})  # of the real files
     monkeypatch.setitem(checkpoints.RELEASED, "editing", lambda folder: {  # type: ignore[attr-defined]
         "age": checkpoints.read_released(folder, checkpoints.AGE)[checkpoints.BARE]})  # fmt: skip
     for file in (checkpoints.GANSPACE, checkpoints.PULSE):
@@ -132,6 +133,40 @@ def test_an_archive(released: Path, address: str, served: bool) -> None:
         Path(pack).replace(released / "pack.zip")
     run(f"{address}/pack.zip" if served else pack)
     assert config_of("styleheat") == TINY
+
+
+def test_files_are_held_to_what_was_published_of_them(
+    released: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a file fetched from its address, others are refused; a user's own may be another, and one line says so."""
+    name = checkpoints.EXPRESSION.name
+    path = released / name
+    size, content = path.stat().st_size, weights.sha256(path)
+    for known, fault in (
+        (checkpoints.Published(size, content, True), None),
+        (checkpoints.Published(9, content, True), f"{size} bytes, not 9"),
+        (checkpoints.Published(size, "00", True), "sha256 .*, not 00"),
+    ):
+        monkeypatch.setattr(checkpoints, "PUBLISHED", {name: known})
+        if fault is None:
+            weights.check_published(name, path, refuse=True)
+            assert not capsys.readouterr().err
+            continue
+        with pytest.raises(InputError, match=f"not the released file: {fault}; remove it"):
+            weights.check_published(name, path, refuse=True)
+        weights.check_published(name, path, refuse=False)
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and "going on with it" in said
+    monkeypatch.setattr(checkpoints, "PUBLISHED", {name: checkpoints.Published(9, "00", False)})
+    weights.check_published(name, path, refuse=True)  # not certain
+
+
+def test_a_file_that_is_not_at_its_first_address_is_looked_for_at_the_next(released: Path, address: str) -> None:
+    weights.fetched([f"{address}/gone.pth", f"{address}/hfgi.pth"], released / "copy.pth")
+    assert (released / "copy.pth").read_bytes() == (released / "hfgi.pth").read_bytes()
+    with pytest.raises(InputError, match=r"gone\.pth: the server answers 404"):
+        weights.fetched([f"{address}/gone.pth", f"{address}/lost.pth"], released / "other.pth")
+    assert checkpoints.POSE.addresses[1].startswith("https://huggingface.co/vinthony/SadTalker/resolve/")
 
 
 def test_files_are_held_to_their_first_use(released: Path, address: str) -> None:
