@@ -18,12 +18,12 @@ LONGEST_NAME = 200
 
 
 @contextlib.contextmanager
-def atomic(path: str | Path, sync: bool = False) -> Iterator[Path]:
+def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends, remove it when the block raises.
 
     The temporary name keeps the suffix (writers choose formats by it) and never writes through a hard link, which
-    would change the file inside DVC's cache too. A file or a whole folder may be written under the temporary name.
-    sync: what was written, and its name, are on the disk when this returns.
+    would change the file inside DVC's cache too. A file or a whole folder may be written under the temporary name. It
+    reaches the disk before it is renamed, and its new name before this returns: a power cut leaves the old or the new.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,13 +31,11 @@ def atomic(path: str | Path, sync: bool = False) -> Iterator[Path]:
     _remove(temporary)
     try:
         yield temporary
-        if sync:
-            _sync(temporary)
+        _sync(temporary)
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
-        if sync:
-            _sync_one(path.parent)
+        _sync_one(path.parent)
     finally:
         _remove(temporary)
 

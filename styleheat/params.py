@@ -438,6 +438,8 @@ class Infer(Section):
 
     face: Amount
     """Which face of the portrait: 0 the largest, 1 the next smaller one."""
+    driver_face: Amount
+    """Which face of a video or picture that drives, where it is first seen; as `face`."""
     portrait_time: Weight | None
     """Of a portrait that is a video, the frame so many seconds after the first; null: the one that makes the best
     portrait."""
@@ -458,7 +460,9 @@ class Infer(Section):
     """Model folder that turns speech into coefficients."""
     landmarks: Literal["mediapipe", "face_alignment"]
     coefficients: Literal["fit", "deep3d"]
-    """Back ends for portrait and driver: those that the models were trained with."""
+    smooth: Weight
+    """Back ends for portrait and driver, and the smoothing of a driver's landmarks: those that the models were trained
+    with."""
     coefficients_weights: PathText
     """Folder of the regressor, as in `Coefficients.weights`."""
     inversion: Inversion

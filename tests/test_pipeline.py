@@ -219,16 +219,17 @@ def test_flatten():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of open files are read from /proc")
 @pytest.mark.parametrize("folder", [False, True])
-def test_synced_files_and_their_names_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool):
-    synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").readlink().name))
-    with files.atomic(tmp_path / "state", sync=True) as temporary:
+def test_what_is_written_reaches_the_disk_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+):
+    done: list[str] = []
+    replace = Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(Path(f"/proc/self/fd/{number}").readlink().name))
+    monkeypatch.setattr(Path, "replace", lambda self, target: (done.append("renamed"), replace(self, target))[1])
+    with files.atomic(tmp_path / "state") as temporary:
         if folder:
             temporary.mkdir()
             (temporary / "a").write_text("a")
         else:
             temporary.write_text("a")
-    assert synced == [*(["a"] if folder else []), temporary.name, tmp_path.name]
-    with files.atomic(tmp_path / "metrics.json") as temporary:
-        temporary.write_text("{}")
-    assert len(synced) == 2 + folder
+    assert done == [*(["a"] if folder else []), temporary.name, "renamed", tmp_path.name]

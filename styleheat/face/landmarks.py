@@ -54,8 +54,9 @@ class Landmarker(ABC):
         where there are not so many."""
 
     @abstractmethod
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
-        """For each frame of one video, as `landmarks` but following the same face from frame to frame."""
+    def track(self, frames: Iterable[np.ndarray], which: int = 0) -> Iterator[np.ndarray | None]:
+        """For each frame of one video, as `landmarks` where a face is first seen, and then following it from frame to
+        frame."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -133,8 +134,8 @@ class MediaPipe(Landmarker):
         found = self._begin(image, [face])
         return None if found is None else self._eyes.refine(image, mesh_landmarks(found[0]))
 
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
-        for frame, mesh in self._follow(frames):
+    def track(self, frames: Iterable[np.ndarray], which: int = 0) -> Iterator[np.ndarray | None]:
+        for frame, mesh in self._follow(frames, which):
             yield None if mesh is None else self._eyes.refine(frame, mesh_landmarks(mesh))
 
     def track_meshes(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
@@ -142,9 +143,9 @@ class MediaPipe(Landmarker):
 
         z is the network's estimate of depth, negative towards the camera; its zero is the middle of the head.
         """
-        yield from (mesh for _, mesh in self._follow(frames))
+        yield from (mesh for _, mesh in self._follow(frames, 0))
 
-    def _follow(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def _follow(self, frames: Iterable[np.ndarray], which: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Each frame with its mesh."""
         found: tuple[np.ndarray, _Region] | None = None
         cuts = CutFinder()
@@ -154,15 +155,16 @@ class MediaPipe(Landmarker):
             if found is not None:
                 found = self._look(frame, found[1])
             if found is None:
-                found = self._begin(frame, self.detect_all(frame))
+                found = self._begin(frame, self.detect_all(frame), which)
             yield frame, None if found is None else found[0]
 
-    def _begin(self, image: np.ndarray, faces: list[Face]) -> tuple[np.ndarray, _Region] | None:
-        """As `_look`, at the largest of some faces detected. The mesh tells the region better than the detector does,
-        so that the first frame of a video agrees with those that follow."""
-        if not faces:
+    def _begin(self, image: np.ndarray, faces: list[Face], which: int = 0) -> tuple[np.ndarray, _Region] | None:
+        """As `_look`, at the largest of some faces detected, or the `which`-th smaller one. The mesh tells the region
+        better than the detector does, so that the first frame of a video agrees with those that follow."""
+        by_size = sorted(faces, key=lambda face: -face.size)
+        if which >= len(by_size):
             return None
-        mesh = self._mesh(image, _Region.of_face(max(faces, key=lambda face: face.size)))
+        mesh = self._mesh(image, _Region.of_face(by_size[which]))
         return None if mesh is None else self._look(image, _Region.of_mesh(mesh))
 
     def _look(self, image: np.ndarray, region: _Region) -> tuple[np.ndarray, _Region] | None:
@@ -247,18 +249,20 @@ class FaceAlignment(Landmarker):
         by_size = sorted(self.detect_all(image), key=lambda face: -face.size)
         return next(self._points([image], [face.box for face in by_size[which : which + 1]] or [None]))
 
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
-        """Each frame by itself: of its faces the one nearest to the last, at first the largest."""
+    def track(self, frames: Iterable[np.ndarray], which: int = 0) -> Iterator[np.ndarray | None]:
+        """Each frame by itself: of its faces the one nearest to the last; at first the largest, or a smaller one."""
         last: np.ndarray | None = None
         stream = iter(frames)
         while batch := list(itertools.islice(stream, self.BATCH)):
             chosen: list[np.ndarray | None] = []
             for faces in self._detect(batch):
-                if not faces:
-                    chosen.append(None)
-                    continue
-                last = max(faces, key=lambda face: face.size if last is None else -_gap(face.box, last)).box
-                chosen.append(last)
+                if last is None:
+                    by_size = sorted(faces, key=lambda face: -face.size)
+                    found = by_size[which : which + 1]
+                else:
+                    found = sorted(faces, key=lambda face: _gap(face.box, last))
+                last = found[0].box if found else last
+                chosen.append(found[0].box if found else None)
             yield from self._points(batch, chosen)
 
     def _detect(self, images: list[np.ndarray]) -> list[list[Face]]:

@@ -85,9 +85,9 @@ def read_portrait(
     """Find a face of a picture file, or of a frame of a video, align it unless it is, and invert it: by the encoder, or
     by `invert`.
 
-    moment: which frame of a video, see `still.read_still`. which: the largest face, or so many smaller ones on. largest: pixels of the frames to come, at most, of networks
-    that take detail from the picture; others paint frames of their own size. Raises InputError when the file is no
-    picture or shows no such face.
+    moment: which frame of a video, see `still.read_still`. which: the largest face, or so many smaller ones on.
+    largest: pixels of the frames to come, at most, of networks that take detail from the picture; others paint frames
+    of their own size. Raises InputError when the file is no picture or shows no such face.
     """
     photo = read_still(path, reader, moment)
     landmarks = reader.find(photo, path, which)

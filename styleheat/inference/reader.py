@@ -19,9 +19,6 @@ from styleheat.morphable.fitting import fit
 from styleheat.morphable.model import blink_track
 from styleheat.params import Infer
 
-STEADY = 1.0
-"""Standard deviation, in frames, of the smoothing of tracked landmarks: that of the data sets in every profile."""
-
 Estimate = Callable[[Iterable[np.ndarray], np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 """A clip's frames (size,size,3) uint8, its landmarks (T,68,2) in their pixels, and size → coefficients (T,257) and
 `transform_params` (T,5). Rows of −1 get what lies between their neighbours. Frames are read only if they are needed."""
@@ -29,10 +26,16 @@ Estimate = Callable[[Iterable[np.ndarray], np.ndarray, int], tuple[np.ndarray, n
 
 @dataclass(frozen=True)
 class FaceReader:
-    """Two back ends at work on whatever a user gives. landmarker: finds faces. estimate: their coefficients."""
+    """Two back ends at work on whatever a user gives. landmarker: finds faces. estimate: their coefficients.
+
+    smooth: standard deviation, in frames, of the smoothing of a video's landmarks, as in the training's data.
+    driver_face: which face of a driver: the largest, or so many smaller ones on.
+    """
 
     landmarker: Landmarker
     estimate: Estimate
+    smooth: float = 1.0
+    driver_face: int = 0
 
     @property
     def own_face_model(self) -> bool:
@@ -51,9 +54,9 @@ class FaceReader:
         """The descriptors (T,73) in `coefficients`."""
         return descriptor(self.coefficients(frames, landmarks, size))
 
-    def find(self, image: np.ndarray, path: str | Path, which: int = 0) -> np.ndarray:
+    def find(self, image: np.ndarray, path: str | Path, which: int = 0, name: str = "infer.face") -> np.ndarray:
         """The landmarks (68,2) of the largest face in a picture file's content (H,W,3) uint8, or of the `which`-th
-        smaller one. Raises InputError when there are not so many."""
+        smaller one. Raises InputError when there are not so many, as the parameter `name` wants them."""
         landmarks = self.landmarker.landmarks(image, which)
         if landmarks is not None:
             return landmarks
@@ -63,15 +66,15 @@ class FaceReader:
                 "twentieth of the picture's longer side"
             )
         count = next(number for number in range(1, which + 1) if self.landmarker.landmarks(image, number) is None)
-        raise InputError(f"{path}: no face {which}, as infer.face wants it; it shows {count}, from 0, the largest, on")
+        raise InputError(f"{path}: no face {which}, as {name} wants it; it shows {count}, from 0, the largest, on")
 
     def picture(self, path: str | Path) -> np.ndarray:
-        """The descriptor (73,) of the largest face in a picture file.
+        """The descriptor (73,) of a driver's face in a picture file.
 
-        Raises InputError when the file is no picture or shows no face.
+        Raises InputError when the file is no picture or shows no such face.
         """
         image = read_image(path)
-        return self.still(image, self.find(image, path))
+        return self.still(image, self.find(image, path, self.driver_face, "infer.driver_face"))
 
     def still(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """The descriptor (73,) of a face with landmarks (68,2) in a picture (H,W,3) uint8."""
@@ -96,11 +99,13 @@ class FaceReader:
         """The landmarks (T,68,2) of the face that a video file shows, steadied, and its shots; each has the face in one
         frame at least."""
         cuts: list[int] = []
-        landmarks = stack(self.landmarker.track(watched(_frames(path, fps, "driver"), cuts)))
+        frames = watched(_frames(path, fps, "driver"), cuts)
+        landmarks = stack(self.landmarker.track(frames, self.driver_face))
         if not has_face(landmarks).any():
-            raise InputError(f"{path}: no face found in any frame; give a video of a face seen from the front")
+            number = f" {self.driver_face}" if self.driver_face else ""
+            raise InputError(f"{path}: no face{number} found in any frame; give a video of a face seen from the front")
         found = shots(landmarks, cuts)
-        return np.concatenate([smooth(landmarks[shot], STEADY) for shot in found]), found
+        return np.concatenate([smooth(landmarks[shot], self.smooth) for shot in found]), found
 
     def _framed(
         self, frames: Iterable[np.ndarray], landmarks: np.ndarray, shots: Sequence[slice] = (slice(None),)
@@ -123,7 +128,7 @@ def face_reader(infer: Infer, device: str) -> FaceReader:
     estimate: Estimate = by_fitting
     if infer.coefficients == "deep3d":
         estimate = by_regressor(infer.coefficients_weights, device)
-    return FaceReader(landmarker(infer.landmarks, device), estimate)
+    return FaceReader(landmarker(infer.landmarks, device), estimate, infer.smooth, infer.driver_face)
 
 
 def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ BEST = "best.pt"
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Write the state after `step` steps, down to the disk, and remove all but the last `KEPT` checkpoints."""
-    with files.atomic(folder / f"step-{step:09d}.pt", sync=True) as temporary:
+    with files.atomic(folder / f"step-{step:09d}.pt") as temporary:
         torch.save(state | {"step": step}, temporary)
     for old in _checkpoints(folder)[KEPT:]:
         old.unlink()
@@ -27,7 +27,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> None:
 
 def save_best(folder: Path, state: dict[str, Any]) -> None:
     """Keep a state beside the checkpoints as the best so far."""
-    with files.atomic(folder / BEST, sync=True) as temporary:
+    with files.atomic(folder / BEST) as temporary:
         torch.save(state, temporary)
 
 

@@ -138,6 +138,9 @@ def test_tracking_follows_one_of_two_and_ends_with_it(astronaut: np.ndarray, fin
     for point in points:
         if point is not None:
             assert point[:, 0].max() < 300
+    smaller = list(finder.track([left, both, both, empty], which=1))
+    assert [point is None for point in smaller] == [True, False, False, True]
+    assert all(point[:, 0].min() > 300 for point in smaller if point is not None)
 
 
 def test_no_face_no_points(finder: MediaPipe) -> None:
@@ -247,6 +250,9 @@ def test_face_alignment_stays_with_one_face() -> None:
     smaller = back_end.landmarks(second, 1)
     assert smaller is not None and smaller[0, 0] < 110
     assert back_end.landmarks(second, 2) is None
+    alone = red_face(20, 40, 90)
+    others = list(back_end.track([alone, first, second], which=1))
+    assert others[0] is None and all(point is not None and (point[:, 0] > 180).all() for point in others[1:])
 
 
 def test_face_alignment_without_weights_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

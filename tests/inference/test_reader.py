@@ -27,8 +27,8 @@ BACK_ENDS = pytest.mark.parametrize("back_end", ["reader", "deep3d"])
 class Blinking(MediaPipe):
     """A landmarker that misses every third frame."""
 
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
-        for number, points in enumerate(super().track(frames)):
+    def track(self, frames: Iterable[np.ndarray], which: int = 0) -> Iterator[np.ndarray | None]:
+        for number, points in enumerate(super().track(frames, which)):
             yield None if number % 3 == 1 else points
 
 
