@@ -210,7 +210,7 @@ def _on_second_record(act: Callable[[int], Any]) -> None:
     calls = iter([_fsync])
 
     def fsync(handle: int) -> None:
-        journal = os.readlink(f"/proc/self/fd/{handle}").endswith(index.JOURNAL)
+        journal = Path(f"/proc/self/fd/{handle}").readlink().name == index.JOURNAL
         (next(calls, act) if journal else _fsync)(handle)
 
     os.fsync = fsync
