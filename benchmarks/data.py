@@ -40,7 +40,7 @@ import numpy as np
 from PIL import Image
 
 from stages import account, coefficients, crop, download, landmarks, pack
-from styleheat.clips import index, store
+from styleheat.clips import index, store, writer
 from styleheat.clips.account import FOLDERS
 from styleheat.clips.index import Entry, Task
 from styleheat.constants import FPS, LANDMARKS, PACKED_COEFFICIENTS, SAMPLE_RATE
@@ -97,7 +97,7 @@ def params(size: int = SIZE, packed: int | None = None) -> Params:
     tree["sets"]["vox"] |= {
         "source": tree["sets"]["vox"]["source"] | {"kind": "local", "path": "in", "people": None, "test_people": 1},
         "crop": tree["sets"]["vox"]["crop"] | {"size": size, "max_frames": 1_000_000},
-        "pack": {"size": packed or size, "align_size": packed or size},
+        "pack": {"size": packed or size, "align_size": packed or size, "shards": 1},
     }
     return check_params(tree)
 
@@ -350,14 +350,14 @@ def speech_clips(frames: int) -> store.ClipStore:
     rng = np.random.default_rng(0)
     names, side = [f"{person}#" for person in range(4)], 16
     for name in names:
-        with store.ShardWriter(Path(f"{name}.zip"), name) as shard:
+        with writer.ClipWriter(Path(f"{name}.zip"), name) as shard:
             image = np.zeros((side, side, 3), np.uint8)
             for _ in range(frames):
                 shard.add_frame(image, image)
             points = some_landmarks(SIZE) + rng.normal(size=(frames, LANDMARKS, 2))
             sound = 0.1 * rng.normal(size=frames * SAMPLE_RATE // FPS)
             shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, sound, name, source="made up")
-    store.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
+    writer.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
     return store.ClipStore("speech", side)
 
 
@@ -599,7 +599,7 @@ def pack_all(folder: Path, tasks: dict[str, Task], told: Params) -> None:
     pixel = store.encode_image(np.zeros((1, 1, 3), np.uint8))
     path = folder / str(told.sets.vox.pack.size) / store.DATABASE
     path.parent.mkdir()
-    with store._Writer(path) as writer:
+    with writer._Writer(path) as database:
         for clip, task in tasks.items():
             values = {
                 store.frame_key(clip, 0): pixel,
@@ -609,8 +609,8 @@ def pack_all(folder: Path, tasks: dict[str, Task], told: Params) -> None:
                 f"{clip}-length": b"0000001",
                 f"{clip}-source": task.fingerprint.encode(),
             }
-            writer.put((key.encode(), value) for key, value in values.items())
-        writer.put([(b"length", f"{len(tasks):07d}".encode())])
+            database.put((key.encode(), value) for key, value in values.items())
+        database.put([(b"length", f"{len(tasks):07d}".encode())])
     for split in store.SPLITS:
         (folder / f"{split}_list.txt").write_text("".join(f"{clip}\n" for clip in tasks if split == "train"))
 

@@ -1,7 +1,7 @@
-"""Pack a set's frames, landmarks, coefficients and sound into an LMDB: `data/<set>/lmdb`, laid out as PIRenderer's.
+"""Pack a set's frames, landmarks, coefficients and sound into LMDBs: `data/<set>/lmdb`, laid out as PIRenderer's.
 
-Run as `python -m stages.pack --set vox`. Clips that the LMDB holds already, from the same files, are copied as they
-are. Until the LMDB is complete, packed clips wait in the scratch folder, where a killed run finds them again.
+Run as `python -m stages.pack --set vox`. Clips that an LMDB holds already, from the same files, are copied as they are.
+Until the LMDBs are complete, packed clips wait in the scratch folder, where a killed run finds them again.
 """
 
 import shutil
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from styleheat import files
-from styleheat.clips import index, store
+from styleheat.clips import index, store, writer
 from styleheat.clips.index import Outcome, Task
 from styleheat.code import code_of
 from styleheat.errors import InputError
@@ -34,7 +34,7 @@ def body(stage: Stage) -> None:
 
 
 def pack(stage: Stage, folder: Path) -> None:
-    """Bring the LMDB and its index up to date."""
+    """Bring the LMDBs and their index up to date."""
     assert stage.set is not None
     runtime = stage.params.runtime
     settings = stage.params.sets[stage.set].pack
@@ -42,18 +42,18 @@ def pack(stage: Stage, folder: Path) -> None:
         index.outputs(folder.with_name(name), suffix)
         for name, suffix in (("clips", ".mp4"), ("landmarks", ".txt"), ("coefficients", ".mat"))
     )
-    shards = root() / SCRATCH / stage.title
-    tasks = {}
+    waiting = root() / SCRATCH / stage.title
+    code, tasks = code_of("stages.pack"), {}
     for clip in sorted(videos.keys() & points.keys() & coefficients.keys()):
         inputs = [made[clip] for made in (videos, points, coefficients)]
         person = videos[clip].facts["person"]
-        source = fingerprint(code_of("stages.pack"), [made.content for made in inputs], person, settings.model_dump())
-        tasks[clip] = Task(source, (*(made.path for made in inputs), shards, settings, person, source))
+        source = fingerprint(code, [made.content for made in inputs], person, settings.size, settings.align_size)
+        tasks[clip] = Task(source, (*(made.path for made in inputs), waiting, settings, person, source))
 
-    packed = store.packed_sources(folder, settings.size)
+    packed = writer.packed_sources(folder, settings.size)
     new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
     fared = index.process(
-        shards,
+        waiting,
         new,
         pack_clip,
         workers=runtime.workers,
@@ -61,16 +61,16 @@ def pack(stage: Stage, folder: Path) -> None:
         timeout_s=runtime.timeout_s,
         desc=stage.title,
     )
-    worked = index.read(shards)
+    worked = index.read(waiting)
     splits = {clip: videos[clip].path.parent.name for clip in tasks if clip not in new or worked[clip].ok}
     account = index.Account(len(tasks), len(splits), len(tasks) - len(new), fared.lost)
     account.require_some(stage.title)
-    made = {clip: shard.path for clip, shard in index.outputs(shards, ".zip").items()}
-    store.write_lmdb(folder, settings.size, splits, made)
+    made = {clip: packed_clip.path for clip, packed_clip in index.outputs(waiting, ".zip").items()}
+    writer.write_lmdb(folder, settings.size, splits, made, settings.shards, runtime.workers)
     lost = {clip: entry for clip, entry in worked.items() if not entry.ok}
     index.write(folder, {clip: index.Entry(task.fingerprint) for clip, task in tasks.items()} | lost)
-    for shard in made.values():
-        shard.unlink()
+    for path in made.values():
+        path.unlink()
     for other in folder.iterdir():  # of another size
         if other.is_dir() and other.name != str(settings.size):
             shutil.rmtree(other)
@@ -82,27 +82,27 @@ def pack(stage: Stage, folder: Path) -> None:
 
 
 def pack_clip(
-    clip: str, video: Path, points: Path, coefficients: Path, shards: Path, settings: Pack, person: str, source: str
+    clip: str, video: Path, points: Path, coefficients: Path, folder: Path, settings: Pack, person: str, source: str
 ) -> Outcome:
-    """Write all that the LMDB will hold of one clip to a shard."""
+    """Write all that an LMDB will hold of one clip to a file in a folder."""
     info = probe(video)
     landmarks = fill_in(read_landmarks(points))
     packed = pack_coefficients(*read_mat(coefficients))
     sound = read_voice(video) if info.has_audio else None
-    path = shards / f"{clip}.zip"
-    with files.atomic(path) as temporary, store.ShardWriter(temporary, clip) as shard:
+    path = folder / f"{clip}.zip"
+    with files.atomic(path) as temporary, writer.ClipWriter(temporary, clip) as packing:
         length = 0
         for frame in read_frames(video):
             if length < len(landmarks):
                 alignment = ffhq_alignment(landmarks[length], info.width, info.height, settings.align_size)
-                shard.add_frame(_scaled(frame, settings.size), alignment.apply_fast(frame))
+                packing.add_frame(_scaled(frame, settings.size), alignment.apply_fast(frame))
             length += 1
         if not length == len(landmarks) == len(packed):
             raise InputError(
                 f"{video}: its frames, landmarks and coefficients differ in number; "
                 f"{length}, {len(landmarks)} and {len(packed)} should be equal"
             )
-        shard.finish(packed, store.scale_landmarks(landmarks, info.width), sound, person, source)
+        packing.finish(packed, store.scale_landmarks(landmarks, info.width), sound, person, source)
     return Outcome(files=[path], facts={"frames": length, "sound": sound is not None})
 
 

@@ -147,6 +147,8 @@ class Pack(Section):
     """Side of the frames stored, in the clip's own crop."""
     align_size: Pixels
     """Side of the FFHQ-aligned frames stored beside them."""
+    shards: Annotated[int, Field(ge=1, le=999)]
+    """Files that the clips are spread over. A clip more or less costs one of them; the references read 1."""
 
 
 class Set(Section):

@@ -24,7 +24,7 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
-from styleheat.clips.store import write_lmdb
+from styleheat.clips.writer import write_lmdb
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.params import read_yaml
 from tests.clips.samples import SIZE, make_shard
@@ -262,7 +262,7 @@ def torchrun(project: Repository, command: str) -> None:
     for key, value in {"steps": "2", "batch": "4", "validate_samples": "2", "device": "cpu"}.items():
         params = re.sub(rf"\b{key}: (\d+|auto)", f"{key}: {value}", params)
     params = re.sub(
-        r"(?<=    pack:\n)      size: \d+\n      align_size: \d+",
+        r"(?<=    pack:\n)      size: \d+\n      align_size: \d+[^\n]*",
         f"      size: {SIZE}\n      align_size: {SIZE}",
         params,
     )

@@ -257,10 +257,10 @@ class FaceAlignment(Landmarker):
             chosen: list[np.ndarray | None] = []
             for faces in self._detect(batch):
                 if last is None:
-                    by_size = sorted(faces, key=lambda face: -face.size)
-                    found = by_size[which : which + 1]
+                    found = sorted(faces, key=lambda face: -face.size)[which:]
                 else:
-                    found = sorted(faces, key=lambda face: _gap(face.box, last))
+                    gaps = [_gap(face.box, last) for face in faces]
+                    found = [faces[int(np.argmin(gaps))]] if faces else []
                 last = found[0].box if found else last
                 chosen.append(found[0].box if found else None)
             yield from self._points(batch, chosen)

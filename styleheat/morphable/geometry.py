@@ -2,8 +2,8 @@
 
 The surface of the portrait's face is projected twice: as the portrait has it, and with the driver's expression and
 pose. Rasterised in the driven image, its triangles say for each pixel where its skin is in the portrait. Two discs
-behind the lids stand for the eyeballs, which turn with the head and don't follow the lids; the opening of the mouth is
-filled as a surface of its own. Around the face and where the portrait hides what should be seen, a thin-plate spline
+behind the lids stand for the eyeballs, which turn with the head and don't follow the lids, and a plane behind the lips
+for the teeth. Around the face and where the portrait hides what should be seen, a thin-plate spline
 through the surface's visible points goes on smoothly, down to no motion at the image's border.
 
 The result is a field (3,g,g): displacement right and down, in shares of the image's width, from a pixel of the driven
@@ -37,7 +37,7 @@ EYE_WIDTH, EYE_HEIGHT = 1.05, 0.62
 """Of the disc behind the lids, in shares of the distance between the eye's corners."""
 
 EYE_DEPTH, MOUTH_DEPTH = 0.06, 0.10
-"""How far behind the corners, in units of the face model."""
+"""How far behind the corners, in units of the face model, eyeballs and teeth are."""
 
 SAME_DEPTH = 0.09
 """Units of the face model within which two surfaces are the same."""
@@ -48,6 +48,12 @@ portrait does not show it, above the second it does."""
 
 SOFT = 5
 """Cells of the soft edge between the surface and what is around it."""
+
+OPEN, HOLE = 7, 3
+"""Cells across, at least: of an open mouth that shows its teeth, and of what the portrait does not show. Where lips
+touch, landmarks leave gaps between them."""
+
+_AROUND = np.ones((3, 3), np.uint8)
 
 SPLINE_GRID = 32
 """Cells across the field of the spline, which is smooth."""
@@ -67,7 +73,8 @@ LEAST = 0.05
 class Mesh:
     """The triangles to draw, and the points that the spline goes through.
 
-    triangles (F,3): of the surface's vertices, then the eyes' (2·(EDGE+1)), then the mouth's centre.
+    triangles (F,3): of the surface's vertices, then the eyes' (2·(EDGE+1)), then those of the opening of the mouth: its
+    border once more, and its centre.
     kinds (F,): SKIN, MOUTH or EYES. around (K,): skin vertices that the spline goes through.
     """
 
@@ -91,7 +98,8 @@ def face_mesh() -> Mesh:
         ring = centre + 1 + np.arange(EDGE)
         triangles.append(np.stack([np.full(EDGE, centre), ring, np.roll(ring, -1)], 1))
         kinds.append(np.full(EDGE, EYES))
-    ring, centre = surface.mouth, count + 2 * (EDGE + 1)
+    ring = count + 2 * (EDGE + 1) + np.arange(len(surface.mouth))
+    centre = ring[-1] + 1
     fan = np.stack([np.full(len(ring), centre), np.roll(ring, -1), ring], 1)  # the border runs clockwise around a hole
     triangles.append(fan)
     kinds.append(np.full(len(ring), MOUTH))
@@ -114,11 +122,13 @@ def _around(mean: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class View:
     """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
-    (V,): the cosine between surface and line of sight, negative where it is turned away."""
+    (V,): the cosine between surface and line of sight, negative where it is turned away. teeth (4,2): places on the
+    plane of the teeth."""
 
     points: np.ndarray
     depth: np.ndarray
     facing: np.ndarray
+    teeth: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -140,14 +150,16 @@ class Geometry:
         surface = face_surface()
         self._middle = 0.5 / size  # of the first pixel, whose number stays 0 in the scaled image
         self._neutral = surface.neutral(coefficients[layout.IDENTITY].astype(np.float64))
-        self._eyes = _eye_discs(self._neutral)
+        self._eyes, self._teeth = _eye_discs(self._neutral), _teeth(self._neutral)
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
         self._residual = np.zeros((len(surface.mean), 2))
+        self._opening = len(surface.mouth) + 1  # vertices, the last ones
         self._head = self._view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
         self._source = self._view(own)
         self._raster = _rasterise(self._source, np.zeros((len(self._source.depth), 0)))
+        _mark_mouth(self._raster.label)
         # Cells along the outline count as beside the face: they look alike on both sides.
         self._inside = cv2.erode((self._raster.label > 0).astype(np.uint8), np.ones((SOFT, SOFT)))
 
@@ -156,21 +168,29 @@ class Geometry:
         source, target = self._source, self._view(descriptor.astype(np.float64))
         visible = np.ones(len(source.depth))
         visible[: len(source.facing)] = _visibility(source.facing, target.facing)
-        raster = _rasterise(target, np.column_stack([source.points, source.depth, visible]))
-        return _joined(raster, self._raster, self._inside, self._spline(source, target), _mouth_shown(source, target))
+        came = source.points.copy()
+        came[-self._opening :] = _along(target.teeth, source.teeth, target.points[-self._opening :])
+        raster = _rasterise(target, np.column_stack([came, source.depth, visible]))
+        return _joined(raster, self._raster, self._inside, self._spline(source, target))
 
     def _view(self, descriptor: np.ndarray) -> View:
         surface = face_surface()
         expression = descriptor[layout.DESCRIPTOR_EXPRESSION]
         skin = self._neutral + surface.moved(expression)
-        mouth = skin[surface.mouth].mean(0, keepdims=True) - (0, 0, MOUTH_DEPTH)
+        mouth = skin[surface.mouth]
+        mouth = np.concatenate([mouth, mouth.mean(0, keepdims=True) - (0, 0, MOUTH_DEPTH)])
         turn = rotation(descriptor[layout.DESCRIPTOR_ANGLE])
-        placed = np.concatenate([skin, self._eyes, mouth]) @ turn.T + descriptor[layout.DESCRIPTOR_TRANSLATION]
+        placed = np.concatenate([skin, self._eyes, mouth, self._teeth])
+        placed = placed @ turn.T + descriptor[layout.DESCRIPTOR_TRANSLATION]
         params = np.full((1, 5), float(layout.FRAME_SIZE))
         params[0, 2:] = descriptor[layout.DESCRIPTOR_CROP]
         points = layout.from_crop(project(placed)[None], params)[0] / layout.FRAME_SIZE + self._middle
-        points[: len(skin)] += self._residual_of(points[: len(skin)])
-        return View(points, -placed[:, 2], _facing(placed[: len(skin)]))
+        points, teeth = points[: -len(self._teeth)], points[-len(self._teeth) :]
+        residual = self._residual_of(points[: len(skin)])
+        points[: len(skin)] += residual
+        opening = residual[surface.mouth]
+        points[-len(mouth) :] += np.concatenate([opening, opening.mean(0, keepdims=True)])
+        return View(points, -placed[: len(points), 2], _facing(placed[: len(skin)]), teeth + opening.mean(0))
 
     def _residual_of(self, points: np.ndarray) -> np.ndarray:
         """The residual of the portrait's landmarks, spread and turned and scaled with the head (V,2)."""
@@ -212,6 +232,21 @@ def _eye_discs(neutral: np.ndarray) -> np.ndarray:
     return np.concatenate(discs)
 
 
+def _teeth(neutral: np.ndarray) -> np.ndarray:
+    """Four places (4,3) on the plane of the teeth of a face without expression, half a mouth away from its middle."""
+    left, right = (neutral[face_surface().landmarks[corner]] for corner in (60, 64))
+    centre = neutral[face_surface().mouth].mean(0) - (0, 0, MOUTH_DEPTH)
+    across, up = (right - left) / 2, np.array([0, np.linalg.norm(right - left) / 2, 0])
+    return np.stack([centre - across, centre + across, centre - up, centre + up])
+
+
+def _along(ours: np.ndarray, theirs: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (N,2), moved as a plane is of which some points (4,2) are in another place."""
+    known = np.column_stack([ours, np.ones(len(ours))])
+    affine = np.linalg.lstsq(known, theirs, rcond=None)[0]
+    return np.column_stack([points, np.ones(len(points))]) @ affine
+
+
 def mirror_field(field: np.ndarray) -> np.ndarray:
     """The field (3,g,g) of a mirrored portrait in a mirrored image."""
     mirrored = np.ascontiguousarray(field[:, :, ::-1])
@@ -241,29 +276,32 @@ def _visibility(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return slope * slope * (3 - 2 * slope)
 
 
-def _mouth_shown(source: View, target: View) -> float:
-    """The share of the mouth's inside that the portrait shows: its area there over that in the driven image."""
-    mesh = face_mesh()
-    triangles = mesh.triangles[mesh.kinds == MOUTH]
-
-    def area(view: View) -> float:
-        a, b, c = (view.points[triangles[:, k]] for k in range(3))
-        return float(np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]).sum())
-
-    return min(1.0, (area(source) + 1e-5) / (area(target) + 1e-5))
-
-
-def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray, mouth_shown: float) -> np.ndarray:
-    """The surface where the portrait shows it, the spline elsewhere, with a soft edge between."""
+def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray) -> np.ndarray:
+    """The surface where the portrait shows it, the spline elsewhere, with a soft edge between. What is hidden stays so
+    to its edge, as an opening between lips is thin."""
     certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
-    _weigh(target.label, target.attributes, own.label, own.depth, mouth_shown, certain, weight)
+    _weigh(target.label, target.attributes, own.label, own.depth, certain, weight)
     weight = np.minimum(_soft(weight), weight)
     field = np.empty((CHANNELS, GRID, GRID), np.float32)
     for k in (0, 1):
         field[k] = cv2.resize(spline[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
     _blend(target.label, target.attributes, inside, weight, certain, field)
-    field[2] = _soft(certain)
+    certain[_slivers(certain < 0.5, HOLE)] = 1
+    field[2] = np.minimum(_soft(certain), cv2.blur(cv2.erode(certain, _AROUND), (3, 3)))
     return field
+
+
+def _mark_mouth(label: np.ndarray) -> None:
+    """Let the portrait's labels say MOUTH where it shows the teeth: in the opening, or nowhere if lips touch."""
+    label[_slivers(label == MOUTH, OPEN)] = SKIN
+
+
+def _slivers(mask: np.ndarray, cells: int) -> np.ndarray:
+    """The connected parts of a mask (g,g) bool in which no square of so many cells fits."""
+    count, part = cv2.connectedComponents(mask.astype(np.uint8))
+    wide = np.zeros(count, bool)
+    wide[part[cv2.erode(mask.astype(np.uint8), np.ones((cells, cells), np.uint8)) > 0]] = True
+    return mask & ~wide[part]
 
 
 def _soft(image: np.ndarray) -> np.ndarray:
@@ -301,7 +339,6 @@ def _weigh(
     attributes: np.ndarray,
     own_label: np.ndarray,
     own_depth: np.ndarray,
-    mouth_shown: float,
     certain: np.ndarray,
     weight: np.ndarray,
 ) -> None:
@@ -315,9 +352,6 @@ def _weigh(
             if kind == 0:
                 continue
             weight[y, x] = 1
-            if kind == MOUTH:
-                certain[y, x] = mouth_shown
-                continue
             column = min(max(int(attributes[y, x, 0] * size), 0), size - 1)
             row = min(max(int(attributes[y, x, 1] * size), 0), size - 1)
             there = own_label[row, column]
@@ -326,7 +360,7 @@ def _weigh(
                 hidden = there == SKIN and attributes[y, x, 2] - own_depth[row, column] > SAME_DEPTH
                 certain[y, x] = 0 if hidden else weight[y, x]
             else:
-                certain[y, x] = there == EYES
+                certain[y, x] = there == kind
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset, default_collate
 from tqdm import tqdm
 
 from styleheat import checkpoints, files
-from styleheat.clips.store import ClipStore, packed_sources
+from styleheat.clips.store import ClipStore
+from styleheat.clips.writer import packed_sources
 from styleheat.errors import InputError
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.stylegan2 import Discriminator

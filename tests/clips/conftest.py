@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from styleheat.clips.store import write_lmdb
+from styleheat.clips.writer import write_lmdb
 from tests.clips.samples import CLIPS, SIZE, make_shard
 
 

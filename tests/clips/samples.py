@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from styleheat.clips.store import ShardWriter
+from styleheat.clips.writer import ClipWriter
 
 SIZE, ALIGNED = 48, 32
 
@@ -19,7 +19,7 @@ def picture(number: int, size: int) -> np.ndarray:
 def make_shard(path: Path, clip: str, length: int, sound: bool = True) -> Path:
     """A clip whose numbers say where they come from: coefficient k of frame t is 1000 t + k."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with ShardWriter(path, clip) as shard:
+    with ClipWriter(path, clip) as shard:
         for frame in range(length):
             shard.add_frame(picture(frame, SIZE), picture(frame + 100, ALIGNED))
         coefficients = 1000.0 * np.arange(length)[:, None] + np.arange(260)

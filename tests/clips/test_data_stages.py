@@ -122,7 +122,7 @@ def test_one_more_clip_costs_one_clip_and_the_bytes_are_those_of_a_fresh_run(
 
 def test_a_kill_before_the_lmdb_is_complete_keeps_the_packed_clips(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(pack.store, "write_lmdb", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(pack.writer, "write_lmdb", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(["a#1", "b#1"])
     monkeypatch.setattr(pack, "pack_clip", lambda clip, *_: Outcome(reason="packed a second time"))

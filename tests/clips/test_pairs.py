@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from styleheat.clips.pairs import DRAWS, ITEMS, FramePairs, SpeechClips, sounding
-from styleheat.clips.store import ClipStore, ShardWriter, write_lmdb
+from styleheat.clips.store import ClipStore
+from styleheat.clips.writer import ClipWriter, write_lmdb
 from styleheat.errors import InputError
 from styleheat.media.mel import mel_spectrogram, mel_windows
 from styleheat.morphable import coefficients as layout
@@ -156,7 +157,7 @@ def test_speech_comes_with_its_mel_windows(store: ClipStore) -> None:
 def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> None:
     """The whole clip decides how far the eyes usually open, and what is beyond the ends of a stretch is not cut off."""
     rng, length = np.random.default_rng(0), 40
-    with ShardWriter(tmp_path / "shard.zip", "ann#a") as shard:
+    with ClipWriter(tmp_path / "shard.zip", "ann#a") as shard:
         for frame in range(length):
             shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
         coefficients, landmarks = rng.normal(size=(length, 260)), rng.normal(size=(length, 68, 2))
@@ -182,14 +183,14 @@ def test_a_varied_stretch_keeps_its_time(tmp_path: Path) -> None:
     """Sound and coefficients of a stretch that is played at another speed belong together still."""
     length = 60
     level = np.sin(np.arange(length) / 4) ** 2  # of each frame
-    with ShardWriter(tmp_path / "shard.zip", "ann#a") as shard:
+    with ClipWriter(tmp_path / "shard.zip", "ann#a") as shard:
         for frame in range(length):
             shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
         coefficients = np.repeat(level[:, None], 260, axis=1)
         loud = np.interp(np.arange(length * 640) / 640, np.arange(length) + 0.5, level)
         sound = 0.2 * loud * np.random.default_rng(0).normal(size=len(loud))
         landmarks = np.random.default_rng(1).normal(size=(length, 68, 2))
-        shard.finish(coefficients, landmarks, sound, source="made up")
+        shard.finish(coefficients, landmarks, sound, "ann", source="made up")
     write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
     clips = SpeechClips(ClipStore(tmp_path / "lmdb", SIZE), "train", frames=33, seed=0, augment=True)
     scores, speeds = [], set()

@@ -9,8 +9,9 @@ import lmdb
 import numpy as np
 import pytest
 
-from styleheat.clips import store
-from styleheat.clips.store import ClipStore, ShardWriter, packed_sources, write_lmdb
+from styleheat.clips import store, writer
+from styleheat.clips.store import ClipStore
+from styleheat.clips.writer import ClipWriter, packed_sources, write_lmdb
 from styleheat.errors import InputError
 from tests.clips.samples import ALIGNED, CLIPS, SIZE, make_shard, picture
 
@@ -70,7 +71,7 @@ def _shard(folder: Path, clip: str) -> Path:
 
 
 def test_the_map_grows_as_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_FIRST_MAP", 1 << 16)
+    monkeypatch.setattr(writer, "_FIRST_MAP", 1 << 16)
     write_lmdb(tmp_path, SIZE, {"long": "train"}, {"long": make_shard(tmp_path / "long.zip", "long", 60)})
     assert (tmp_path / str(SIZE) / "data.mdb").stat().st_size > 1 << 18
     assert ClipStore(tmp_path, SIZE).frame("long", 59).shape == (SIZE, SIZE, 3)
@@ -108,8 +109,8 @@ def test_a_disk_that_forgets_is_found_out(
             transaction.put(key.encode(), value[:-1] + b"?" if key.endswith("3") else value[:-4])
         verify(path, *args)
 
-    verify = store._verify
-    monkeypatch.setattr(store, "_verify", forgetful)
+    verify = writer._verify
+    monkeypatch.setattr(writer, "_verify", forgetful)
     with pytest.raises(InputError, match=rf"data\.mdb: .*{fault}.*; check the disk, and pack again$"):
         write_lmdb(tmp_path, SIZE, splits, shards)
     assert (tmp_path / str(SIZE) / "data.mdb").read_bytes() == before
@@ -117,7 +118,7 @@ def test_a_disk_that_forgets_is_found_out(
 
 
 def test_a_frame_that_cannot_be_decoded_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "encode_image", lambda image: b"no picture")
+    monkeypatch.setattr(writer, "encode_image", lambda image: b"no picture")
     with pytest.raises(InputError, match=r"x: x-0000000 is no picture when read back"):
         write_lmdb(tmp_path, SIZE, {"x": "train"}, {"x": _shard(tmp_path, "x")})
 
@@ -165,8 +166,8 @@ def test_persons_of_an_lmdb_that_does_not_say(tmp_path: Path, monkeypatch: pytes
         "me": "me",
         "me_too": "me_too",
     }
-    put = ShardWriter._put
-    monkeypatch.setattr(ShardWriter, "_put", lambda self, key, value: key.endswith("-person") or put(self, key, value))
+    put = ClipWriter._put
+    monkeypatch.setattr(ClipWriter, "_put", lambda self, key, value: key.endswith("-person") or put(self, key, value))
     shards = {clip: make_shard(tmp_path / f"{number}.zip", clip, 1) for number, clip in enumerate(names)}
     write_lmdb(tmp_path / "lmdb", SIZE, dict.fromkeys(names, "train"), shards)
     store = ClipStore(tmp_path / "lmdb", SIZE)

@@ -118,7 +118,7 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ("evaluate.clips", "(?<=^evaluate:\n  clips: )\\d+", "1", {"evaluate"}),
         (
             "sets.hdtf.pack.align_size",
-            "align_size: (\\d+)(?=\n\n)",
+            "align_size: (\\d+)(?=\n      shards: 1\n\n)",
             "align_size: 64",
             {"pack@hdtf", "account@hdtf", "train_prior", "train", "train_audio", "evaluate", *INFER},
         ),

@@ -11,7 +11,8 @@ import pytest
 import torch
 from skimage import data
 
-from styleheat.clips.store import ClipStore, ShardWriter, write_lmdb
+from styleheat.clips.store import ClipStore
+from styleheat.clips.writer import ClipWriter, write_lmdb
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.evaluation import protocols, report
@@ -154,7 +155,7 @@ def test_clips_are_read_person_by_person(tmp_path: Path) -> None:
     names = ["ann#1", "ann#2", "bob#1", "cid#1"]
     shards = {}
     for name in names:
-        with ShardWriter(tmp_path / f"{name}.zip", name) as shard:
+        with ClipWriter(tmp_path / f"{name}.zip", name) as shard:
             for value in range(5):
                 frame = np.full((32, 32, 3), 40 * value, np.uint8)
                 shard.add_frame(frame, frame)

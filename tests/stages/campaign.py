@@ -23,7 +23,7 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 
 from stages import account, coefficients, crop, download, landmarks, pack
-from styleheat.clips import index, store
+from styleheat.clips import index, store, writer
 from styleheat.clips.account import FOLDERS
 from styleheat.errors import InputError
 from styleheat.media.video import VideoWriter
@@ -48,7 +48,7 @@ def params(workers: int = 1, backend: str = "loky") -> Params:
     tree["sets"]["vox"] |= {
         "source": tree["sets"]["vox"]["source"] | {"kind": "local", "path": "in", "people": None, "test_people": 1},
         "crop": tree["sets"]["vox"]["crop"] | {"size": 64},
-        "pack": {"size": 64, "align_size": 32},
+        "pack": {"size": 64, "align_size": 32, "shards": 1},
     }
     return check_params(tree)
 
@@ -249,8 +249,8 @@ POINTS: dict[str, Callable[[], None]] = {
 """Name → what arms it in the process to be killed."""
 
 PACK_POINTS: dict[str, Callable[[], None]] = {
-    "a clip is in the LMDB": _at(store._Writer, "put", after=True),
-    "the LMDB is written but not read back": _at(store, "_verify", after=False),
+    "a clip is in the LMDB": _at(writer._Writer, "put", after=True),
+    "the LMDB is written but not read back": _at(writer, "_verify", after=False),
     "the LMDB is read back but has no name": _at(Path, "replace", after=False, when=_is_database),
     "the LMDB has its name, its lists are old": _at(Path, "replace", after=True, when=_is_database),
     "the LMDB has its name, a list is written but has none": _at(Path, "replace", after=False, when=_is_list),

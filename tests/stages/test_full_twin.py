@@ -17,7 +17,7 @@ import torch
 
 from stages import profile, train, train_audio, train_prior, train_warper
 from styleheat import checkpoints
-from styleheat.clips.store import ShardWriter, write_lmdb
+from styleheat.clips.writer import ClipWriter, write_lmdb
 from styleheat.media.image import read_image
 from styleheat.networks import perceptual
 from styleheat.networks.config import NETWORKS
@@ -97,7 +97,7 @@ def pack(folder: Path, size: int) -> None:
     for clip in ("ann#a", "bob#a", "cy#a"):
         shards[clip] = folder.parent / f"{clip}.shard"
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with ShardWriter(shards[clip], clip) as shard:
+        with ClipWriter(shards[clip], clip) as shard:
             for frame in range(FRAMES):
                 moved = np.roll(face, frame % 5, axis=1)
                 shard.add_frame(moved, np.roll(moved, 2, axis=0))
@@ -106,7 +106,7 @@ def pack(folder: Path, size: int) -> None:
             points = 64 + 128 * rng.random((68, 2)) + rng.normal(size=(FRAMES, 68, 2))
             sound = 0.1 * rng.normal(size=FRAMES * 640)
             shard.finish(coefficients, points, sound, person=clip.partition("#")[0], source=clip)
-    write_lmdb(folder, size, {"ann#a": "train", "bob#a": "train", "cy#a": "test"}, shards)
+    write_lmdb(folder, size, {"ann#a": "train", "bob#a": "train", "cy#a": "test"}, shards, shards=2)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def params() -> Params:
     merge(tree, read_yaml(profile.PROFILES / "full.yaml"))
     for name, size in SIZES.items():
         tree["sets"][name]["crop"]["size"] = size
-        tree["sets"][name]["pack"] = {"size": size, "align_size": size}
+        tree["sets"][name]["pack"] = {"size": size, "align_size": size, "shards": 2}
     for name, changes in SMALL.items():
         tree[name] |= changes
     return check_params(tree)
