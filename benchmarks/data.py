@@ -42,7 +42,7 @@ from PIL import Image
 from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store, writer
 from styleheat.clips.account import FOLDERS
-from styleheat.clips.index import Entry, Task
+from styleheat.clips.workers import Entry, Task
 from styleheat.constants import FPS, LANDMARKS, PACKED_COEFFICIENTS, SAMPLE_RATE
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter

@@ -12,7 +12,7 @@ import numpy as np
 
 from styleheat.clips import index
 from styleheat.clips.account import pose_histogram
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task, gpu_of_worker
 from styleheat.code import code_of
 from styleheat.files import digest, fingerprint
 from styleheat.media.video import probe, read_frames
@@ -31,8 +31,8 @@ def body(stage: Stage) -> None:
     if settings.backend == "deep3d":
         from styleheat.morphable.deep3d import open_deep3d
 
-        work, weights = regress_clip, (settings.weights, stage.device())
-        open_deep3d(*weights)  # what is wrong with it stops the stage here, not each clip
+        work, weights = regress_clip, (settings.weights, stage.worker_device())
+        open_deep3d(settings.weights, stage.device())  # what is wrong with it stops the stage here, not each clip
 
     clips = index.outputs(folder.with_name("clips"), ".mp4")
     # When the weights of a back end change, every clip is done anew, so that a set never has coefficients of two kinds.
@@ -89,7 +89,8 @@ def regress_clip(clip: str, video: Path, points: Path, folder: Path, weights: st
     if info.frames != len(landmarks):
         return Outcome(reason=f"{info.frames} frames, but landmarks of {len(landmarks)}")
     path = folder / f"{clip}.mat"
-    coefficients, transform_params = regress(open_deep3d(weights, device), read_frames(video), landmarks, info.width)
+    network = open_deep3d(weights, gpu_of_worker(device))
+    coefficients, transform_params = regress(network, read_frames(video), landmarks, info.width)
     write_mat(path, coefficients, transform_params)
     facts = {
         "frames": len(landmarks),

@@ -7,7 +7,7 @@ gives no clip is recorded in the index with its reason.
 from pathlib import Path
 
 from styleheat.clips import index
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task
 from styleheat.code import code_of
 from styleheat.face.crop import crop_video
 from styleheat.face.landmarks import mediapipe

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from styleheat import sources
 from styleheat.clips import index
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task
 from styleheat.files import fingerprint
 from styleheat.pipeline import SCRATCH, Stage, main, root
+from styleheat.sources.item import Lesser
 
 VERSION = 1
 """To be raised when the same item would be stored otherwise. Other code alone is no reason to fetch videos again."""
@@ -45,7 +46,10 @@ def body(stage: Stage) -> None:
             "hours later, or with youtube.cookies or youtube.proxy"
         )
     account.require_some(stage.title)
-    later = sum(entry.transient for entry in entries)
+    lesser = sum(entry.ok and entry.transient for entry in entries)
+    if lesser:
+        print(f"{lesser} videos came in smaller pictures than their list has; they are asked for again with the others")
+    later = sum(entry.transient for entry in entries) - lesser
     if later:
         print(f"{later} videos failed for now; try them again by `dvc repro --force --single-item {stage.title}`")
     stage.write_metrics(account.metrics())
@@ -57,6 +61,8 @@ def fetch(clip: str, item: sources.Item, folder: Path) -> Outcome:
         files = item.fetch(folder / item.split / f"{clip}.mp4")
     except sources.Unavailable as lost:
         return Outcome(reason=lost.reason, detail=lost.detail, transient=lost.transient)
+    if isinstance(files, Lesser):
+        return Outcome(files=files, facts={"lines": files.lines}, transient=True)
     return Outcome(files=files)
 
 

@@ -7,7 +7,7 @@ frames without a face.
 from pathlib import Path
 
 from styleheat.clips import index
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task, gpu_of_worker
 from styleheat.code import code_of
 from styleheat.face.landmarks import has_face, landmarker, smooth, stack
 from styleheat.files import fingerprint
@@ -22,7 +22,7 @@ def body(stage: Stage) -> None:
     runtime = stage.params.runtime
     folder = Path("data") / stage.set / "landmarks"
     settings = getattr(stage.params.sets, stage.set).landmarks
-    device = stage.device() if settings.backend == "face_alignment" else "cpu"
+    device = stage.worker_device() if settings.backend == "face_alignment" else "cpu"
     tasks = {}
     for clip, made in index.outputs(folder.with_name("clips"), ".mp4").items():
         facts = fingerprint(code_of("stages.landmarks"), made.content, settings.model_dump())
@@ -44,7 +44,8 @@ def body(stage: Stage) -> None:
 
 def track(clip: str, video: Path, folder: Path, settings: Landmarks, device: str) -> Outcome:
     """Track one clip."""
-    points = smooth(stack(landmarker(settings.backend, device).track(read_frames(video))), settings.smooth)
+    finder = landmarker(settings.backend, gpu_of_worker(device))
+    points = smooth(stack(finder.track(read_frames(video))), settings.smooth)
     facts = {"frames": len(points), "faces": int(has_face(points).sum())}
     if facts["faces"] == 0:
         return Outcome(reason="no face", facts=facts)

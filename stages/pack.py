@@ -12,7 +12,7 @@ import numpy as np
 
 from styleheat import files
 from styleheat.clips import index, store, writer
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task
 from styleheat.code import code_of
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_alignment

@@ -86,6 +86,12 @@ class Stage:
             raise InputError("params.yaml: runtime.device: no mps here; cpu or auto would do")
         return wanted
 
+    def worker_device(self) -> str:
+        """`device`, for the workers of a stage (`clips.workers.gpu_of_worker`): `cuda`, any of the machine's GPUs,
+        unless one is named."""
+        device = self.device()
+        return "cuda" if device.startswith("cuda") and self.params.runtime.device in ("auto", "cuda") else device
+
     def metrics_path(self, name: str | None = None) -> Path:
         """`metrics/train.json`, `metrics/vox/crop.json`; `name` in place of the stage's own."""
         return Path("metrics", self.set or "", f"{name or self.name}.json")

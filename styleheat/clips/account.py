@@ -68,12 +68,14 @@ class Row:
 class Account:
     """Every clip of a set.
 
+    lesser: videos in smaller pictures than their list has, which the next run asks for again.
     backends: what found the landmarks and the coefficients. pose: axis → middle of the bin in degrees → frames.
     bytes: of each folder.
     """
 
     rows: list[Row]
     videos: int
+    lesser: int
     backends: Mapping[str, str]
     pose: Mapping[str, Mapping[int, int]]
     bytes: Mapping[str, int]
@@ -90,6 +92,7 @@ class Account:
         sides = sorted(row.side for row in packed)
         return {
             "videos": self.videos,
+            "lesser_videos": self.lesser,
             "backends": dict(self.backends),
             "clips": {"asked": asked, "packed": len(packed), "lost": asked - len(packed)},
             "lost": self.lost(),
@@ -190,6 +193,7 @@ def read_account(data: Path) -> Account:
     return Account(
         sorted(rows, key=lambda row: (row.video, row.clip)),
         len(entries["download"]),
+        sum(entry.ok and entry.transient for entry in entries["download"].values()),
         {stage: _backend(data / stage, entries[stage]) for stage in ("landmarks", "coefficients")},
         {axis: dict(sorted(counts.items())) for axis, counts in pose.items()},
         sizes,
@@ -286,7 +290,7 @@ def _with_duplicates(rows: list[Row], cropped: Mapping[str, index.Entry]) -> lis
 def _size(folder: Path, entries: Mapping[str, index.Entry]) -> int:
     there = dict(index.listing(folder))
     listed = [name for entry in entries.values() for name in entry.files]
-    listed += [name for name in there if name.endswith("/data.mdb")]
+    listed += [name for name in there if name.endswith(".mdb")]
     return sum(there[name].stat().st_size for name in listed)
 
 

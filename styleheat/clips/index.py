@@ -14,89 +14,27 @@ import contextlib
 import errno
 import fcntl
 import gc
-import importlib
 import json
 import os
 import re
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from styleheat.clock import EXIT_TOO_LONG, TookTooLong, time_limit
+from styleheat.clips.workers import UNEXPECTED, Entry, Runner, Task, Work
 from styleheat.errors import InputError
-from styleheat.files import DISK_FULL, atomic, digest
+from styleheat.files import DISK_FULL, atomic
 
 INDEX = "index.json"
 JOURNAL = ".journal.jsonl"
-
-UNEXPECTED = "unexpected"
-"""How the reason of a clip begins that failed by an exception nobody planned for: a bug, to be looked at."""
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What `flock` says on file systems without it."""
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # the names `files.atomic` writes under
-
-
-@dataclass(frozen=True)
-class Task:
-    """One clip to process.
-
-    fingerprint: stands for all that the result depends on: the content of the inputs and the parameters (see
-        `styleheat.files.fingerprint`). Equal fingerprints mean that the clip needs no work.
-    args: picklable arguments for the work function, after the clip's name.
-    facts: small JSON-able numbers and words, recorded whatever becomes of the clip.
-    """
-
-    fingerprint: str
-    args: tuple[Any, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one clip: some files, or a reason.
-
-    files: paths of what was made, all inside the folder. A clip may be well and have none.
-    reason: why the clip is lost, as a short category to count by ("no face"); None means it is well.
-    detail: the reason in full, for whoever looks into this one clip.
-    transient: the same clip may succeed another time (network, time-out); the next run tries it again.
-    facts: small JSON-able numbers and words about the clip (frames, seconds), the same in every run.
-    """
-
-    files: Sequence[str | Path] = ()
-    reason: str | None = None
-    detail: str = ""
-    transient: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-Work = Callable[..., Outcome]
-"""`work(clip, *task.args)`, a picklable function that writes its files by `styleheat.files.atomic`."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One clip of an index. `files` maps paths relative to the folder (with "/") to 32 hex digits of their sha256."""
-
-    fingerprint: str
-    files: Mapping[str, str] = field(default_factory=dict)
-    reason: str | None = None
-    detail: str = ""
-    transient: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        return self.reason is None
-
-    def to_json(self) -> dict[str, Any]:
-        """Only what is there: an index of a hundred thousand clips stays readable and small."""
-        return {key: value for key, value in vars(self).items() if value or key == "fingerprint"}
 
 
 @dataclass(frozen=True)
@@ -187,7 +125,8 @@ def process(
     """Bring `folder` up to date with `tasks`, and return how every clip fared.
 
     A clip is left alone when its fingerprint is the recorded one and its files exist, or when it failed for a reason
-    that would only repeat. Files of clips no longer asked for, or made from other inputs, are removed.
+    that would only repeat. One that is well for now is tried again, and stays as it is if that fails. Files of clips no
+    longer asked for, or made from other inputs, are removed.
 
     workers: processes; 1 works in this process. backend: of joblib: "loky", "dask", "ray", "threading".
     timeout_s: what one clip may take without progress (`styleheat.clock`); a clip that hangs in native code costs its
@@ -207,17 +146,20 @@ def process(
         todo = {
             clip: task for clip, task in tasks.items() if not _is_current(there, entries.get(clip), task, retry_lost)
         }
-        outdated = {clip: entries.pop(clip) for clip in list(entries) if clip in todo or clip not in tasks}
+        for_now = {clip for clip, task in todo.items() if _is_well(there, entries.get(clip), task)}
+        current = (tasks.keys() - todo.keys()) | for_now
+        outdated = {clip: entries.pop(clip) for clip in list(entries) if clip not in current}
 
-        run = _Runner(folder, _importable(work), workers, backend, timeout_s)
+        run = Runner(folder, work, workers, backend, timeout_s)
         with _journal(folder) as record:
             # Forgotten before removed: a kill in between must not leave an entry that vouches for other content.
             record((clip, None) for clip in outdated)
             for entry in outdated.values():
                 _remove_files(folder, entry)
             for clip, entry in _with_progress(run(todo), len(todo), desc):
-                record([(clip, entry)])
-                entries[clip] = entry
+                if clip not in for_now or entry.ok:
+                    record([(clip, entry)])
+                    entries[clip] = entry
 
         _remove_unlisted(folder, entries)
         for clip, task in tasks.items():
@@ -309,6 +251,11 @@ def _is_current(there: Set[str], entry: Entry | None, task: Task, retry_lost: bo
     return entry.files.keys() <= there
 
 
+def _is_well(there: Set[str], entry: Entry | None, task: Task) -> bool:
+    """Whether a clip's files are there and were made from what it is to be made from."""
+    return entry is not None and entry.fingerprint == task.fingerprint and entry.ok and entry.files.keys() <= there
+
+
 @cycles_left_alone()
 def _replay_journal(folder: Path, entries: dict[str, Entry]) -> None:
     """Bring `entries` up to what a killed run had done. Its last line may be torn; that clip is done again."""
@@ -356,151 +303,3 @@ def _with_progress(results: Iterator[tuple[str, Entry]], total: int, desc: str) 
                 told.add(entry.reason)
                 bar.write(f"{clip}: {entry.reason}: {entry.detail}")
             yield clip, entry
-
-
-# --- the work
-
-
-def _importable(work: Work) -> Work:
-    """The function as its module's own name gives it, when that module was started by `python -m`.
-
-    Of `__main__`, workers would get a new copy with each task, without what the module keeps (a loaded model).
-    """
-    spec = sys.modules[work.__module__].__spec__
-    if work.__module__ != "__main__" or spec is None:
-        return work
-    return getattr(importlib.import_module(spec.name), work.__name__)
-
-
-@dataclass
-class _Runner:
-    """Runs tasks on joblib workers and yields (clip, entry) as they end, whatever befalls the workers."""
-
-    folder: Path
-    work: Work
-    workers: int
-    backend: str
-    timeout_s: float
-
-    def __call__(self, todo: Mapping[str, Task]) -> Iterator[tuple[str, Entry]]:
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-        waiting = dict(todo)
-        while waiting:
-            taken: dict[str, Task] = {}  # by the workers, and not returned yet
-
-            def take(waiting: dict[str, Task], taken: dict[str, Task]) -> Iterator[tuple[str, Task]]:
-                for clip in list(waiting):
-                    taken[clip] = waiting.pop(clip)
-                    yield clip, taken[clip]
-
-            try:
-                for clip, entry in self._parallel(take(waiting, taken), self.workers):
-                    taken.pop(clip, None)
-                    yield clip, entry
-            except (TerminatedWorkerError, TimeoutError):
-                # A worker died, or no result came. One of the clips in hand did it: each is tried alone.
-                for clip, task in taken.items():
-                    yield self._alone(clip, task)
-
-    def _alone(self, clip: str, task: Task) -> tuple[str, Entry]:
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-        reason = "worker died"
-        try:
-            # Two workers for one task: joblib runs a single worker inside this process, which must live.
-            return next(iter(self._parallel(iter([(clip, task)]), workers=2)))
-        except TimeoutError:
-            reason = "took too long"
-        except TerminatedWorkerError as error:
-            if f"EXIT({EXIT_TOO_LONG})" in str(error):
-                reason = "took too long"
-        return clip, Entry(task.fingerprint, reason=reason, transient=True)
-
-    def _parallel(self, tasks: Iterator[tuple[str, Task]], workers: int) -> Iterator[tuple[str, Entry]]:
-        import joblib
-
-        # On loky, each worker ends a hanging task itself; elsewhere joblib stops waiting for it.
-        own_clock = self.backend == "loky"
-        calls = (
-            joblib.delayed(_attempt)(self.folder, self.work, clip, task, self.timeout_s, own_clock and workers > 1)
-            for clip, task in tasks
-        )
-        options = {"n_jobs": workers, "batch_size": 1, "timeout": None if own_clock else 2 * self.timeout_s}
-        with warnings.catch_warnings(), _backend(self.backend, workers):
-            warnings.filterwarnings("ignore", message=".*worker stopped while some jobs.*")
-            try:
-                results = joblib.Parallel(**options, return_as="generator_unordered")(calls)
-            except ValueError:  # ray returns no generators: a round of tasks at a time
-                results = _in_rounds(joblib.Parallel(**options), calls, 4 * workers)
-            for clip, entry in results:
-                if entry is None:
-                    raise OSError(errno.ENOSPC, "the disk is full")
-                yield clip, entry
-
-
-def _in_rounds(parallel: Any, calls: Iterator[Any], size: int) -> Iterator[tuple[str, Entry | None]]:
-    import itertools
-
-    while batch := list(itertools.islice(calls, size)):
-        yield from parallel(batch)
-
-
-@contextlib.contextmanager
-def _backend(name: str, workers: int) -> Iterator[None]:
-    """joblib's back end by name; dask and ray are the user's to install."""
-    import joblib
-
-    with contextlib.ExitStack() as stack:
-        try:
-            if name == "ray":
-                from ray.util.joblib import register_ray
-
-                register_ray()
-            elif name == "dask":
-                from distributed import Client
-
-                address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-                options = {"address": address} if address else {"n_workers": workers, "threads_per_worker": 1}
-                stack.enter_context(Client(**options))
-        except ImportError as error:
-            raise InputError(
-                f"runtime.backend: {name!r} needs the package {error.name!r}; install it, or use 'loky'"
-            ) from error
-        stack.enter_context(joblib.parallel_config(backend=name))
-        yield
-
-
-def _attempt(
-    folder: Path, work: Work, clip: str, task: Task, timeout_s: float, may_exit: bool
-) -> tuple[str, Entry | None]:
-    """Run the work function in a worker; every failure becomes an entry. None stands for a full disk: the run ends."""
-    lost: dict[str, Any]
-    try:
-        with time_limit(timeout_s, may_exit):
-            made = work(clip, *task.args)
-            names = sorted(os.path.relpath(name, folder) for name in made.files)
-            contents = {name: digest(folder / name)[:32] for name in names}
-            facts = json.loads(json.dumps(dict(made.facts), allow_nan=False))
-        return clip, Entry(task.fingerprint, contents, made.reason, made.detail, made.transient, facts)
-    except InputError as error:
-        # "<file>: what is wrong (how); what would be right": what is wrong is the reason to count by.
-        what = re.sub(r" \(.*?\)", "", str(error).split(": ", 1)[-1].split(";")[0])
-        lost = {"reason": what, "detail": str(error)}
-    except TookTooLong:
-        lost = {"reason": "took too long", "transient": True}
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            return clip, None
-        where = _deepest_own_line(error)
-        lost = {"reason": f"{UNEXPECTED} {type(error).__name__}", "detail": f"{error} ({where})", "transient": True}
-    return clip, Entry(task.fingerprint, **lost)
-
-
-def _deepest_own_line(error: BaseException) -> str:
-    """The last line of the traceback, as module:line, without the path of this machine."""
-    trace = error.__traceback__
-    assert trace is not None
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

@@ -18,7 +18,7 @@ from styleheat.params import Youtube
 from styleheat.sources import youtube
 from styleheat.sources.item import Item, Split, Unavailable, faulty, safe_name, shuffled
 from styleheat.sources.lists import obtain, read_text
-from styleheat.sources.segments import Segment, write_segments
+from styleheat.sources.segments import Segment
 
 LISTS_URL = "https://raw.githubusercontent.com/MRzzm/HDTF/bbde889bbab954c9a9ebcabe9962885c29f2165e/HDTF_dataset/"
 LISTS_SHA256 = {
@@ -137,5 +137,4 @@ def _person(name: str) -> str:
 
 
 def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, scratch: Path, path: Path) -> list[Path]:
-    youtube.fetch(video, lines, access, path, scratch)
-    return [path, write_segments(path, segments)]
+    return youtube.fetch_segments(video, segments, lines, access, path, scratch)

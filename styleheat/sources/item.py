@@ -32,6 +32,15 @@ class Unavailable(Exception):
         self.reason, self.detail, self.transient = reason, detail, transient
 
 
+class Lesser(list[Path]):
+    """Files of a video that came in a smaller picture than there is, of so many lines; another attempt may bring a
+    better one."""
+
+    def __init__(self, files: Iterable[Path], lines: int) -> None:
+        super().__init__(files)
+        self.lines = lines
+
+
 @dataclass(frozen=True)
 class Item:
     """One video of a source, to be fetched into `<split>/<id>.mp4`.
@@ -40,7 +49,8 @@ class Item:
     person: who is seen; all of a person's videos are in one split, unless the source has but one person.
     key: JSON-able facts that the fetched files depend on; equal keys need no fetching again.
     fetch: picklable; `fetch(path)` writes the video to `path`, and perhaps a sidecar beside it, each atomically, and
-        returns the files written. It raises `Unavailable` or `InputError` and then leaves nothing behind.
+        returns the files written, as `Lesser` if they may come better. It raises `Unavailable` or `InputError` and then
+        leaves nothing behind.
     faulty: it is known already that `fetch` will raise; the item is there to be accounted for.
     clips: how many clips the source asks for in it; one in a video that is to be cut as the crop stage sees fit.
     """

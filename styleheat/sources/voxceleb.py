@@ -27,7 +27,7 @@ from styleheat.params import Youtube
 from styleheat.sources import youtube
 from styleheat.sources.item import Item, Split, Unavailable, safe_name
 from styleheat.sources.lists import obtain, read_text
-from styleheat.sources.segments import Segment, write_segments
+from styleheat.sources.segments import Segment
 
 METADATA = "vox-metadata.csv"
 METADATA_URL = (
@@ -108,8 +108,7 @@ def read_table(path: Path) -> dict[str, list[tuple[Segment, str]]]:
 
 
 def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, scratch: Path, path: Path) -> list[Path]:
-    youtube.fetch(video, lines, access, path, scratch)
-    return [path, write_segments(path, segments)]
+    return youtube.fetch_segments(video, segments, lines, access, path, scratch)
 
 
 # --- the official archives

@@ -11,7 +11,7 @@ video itself.
 import io
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +20,11 @@ from urllib.parse import urlsplit
 from styleheat.clock import progress
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL
+from styleheat.media.video import probe
 from styleheat.params import Youtube
-from styleheat.sources.item import Unavailable
+from styleheat.sources.item import Lesser, Unavailable
 from styleheat.sources.repack import repack
+from styleheat.sources.segments import Segment, write_segments
 
 VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
@@ -31,6 +33,9 @@ STALLED_S = 30.0
 
 REFUSALS = 4
 """Requests that are refused one after the other, by whichever process, after which no more are made in a run."""
+
+FAR_FEWER = 0.7
+"""Share of the lines that a list knows a video to have, below which something else came."""
 
 LONGEST_WAIT_S = 120.0
 """Between two attempts at one video; each waits twice as long as the one before."""
@@ -163,6 +168,18 @@ def fetch(video: str, lines: int, access: Youtube, path: Path, scratch: Path) ->
             return _forget(video, scratch)
         time.sleep(min(LONGEST_WAIT_S, access.pause * 2**attempt))
         attempt += 1
+
+
+def fetch_segments(
+    video: str, segments: Sequence[Segment], lines: int, access: Youtube, path: Path, scratch: Path
+) -> list[Path]:
+    """`fetch` a video with its sidecar, and return both; `Lesser` if it has far fewer lines than its list knows it to
+    have: YouTube sometimes offers no others."""
+    fetch(video, lines, access, path, scratch)
+    files = [path, write_segments(path, segments)]
+    known = [segment.size[1] for segment in segments if segment.size is not None and segment.size[1] > 1]
+    had = probe(path).height
+    return Lesser(files, had) if known and had < FAR_FEWER * min(lines, *known) else files
 
 
 def begin(scratch: Path) -> None:

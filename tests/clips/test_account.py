@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stages import account as stage_account
 from styleheat.clips import index
 from styleheat.clips.account import FOLDERS, pose_histogram, read_account
-from styleheat.clips.index import Entry
+from styleheat.clips.workers import Entry
 from styleheat.errors import InputError
 from styleheat.params import check_params, read_yaml
 from styleheat.pipeline import Stage

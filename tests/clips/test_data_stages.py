@@ -11,8 +11,8 @@ import pytest
 
 from stages import coefficients, pack
 from styleheat.clips import index
-from styleheat.clips.index import Outcome, Task
 from styleheat.clips.store import ClipStore
+from styleheat.clips.workers import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.media.video import VideoWriter, read_frames
 from styleheat.morphable import coefficients as layout

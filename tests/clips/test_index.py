@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.clips import index
-from styleheat.clips.index import Account, Outcome, Task, process
+from styleheat.clips.index import Account, process
+from styleheat.clips.workers import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.files import atomic
 
@@ -191,7 +192,8 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from styleheat.clips.index import Task, process
+from styleheat.clips.index import process
+from styleheat.clips.workers import Task
 from tests.clips.test_index import slowly
 folder = Path(sys.argv[1])
 process(folder, {f"clip{k:02d}": Task("same", (folder, f"text {k}")) for k in range(12)}, slowly, workers=2)
@@ -313,7 +315,8 @@ def test_a_broken_index_is_one_clear_line(tmp_path: Path) -> None:
 STARTED_AS_MODULE = """
 import functools
 from pathlib import Path
-from styleheat.clips.index import Outcome, Task, process
+from styleheat.clips.index import process
+from styleheat.clips.workers import Outcome, Task
 
 @functools.cache
 def model():

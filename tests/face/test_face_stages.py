@@ -11,7 +11,7 @@ import pytest
 
 from stages import crop, landmarks
 from styleheat.clips import index
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.media.video import VideoWriter, probe
 from styleheat.morphable.coefficients import read_landmarks

@@ -12,7 +12,7 @@ from scipy.io import savemat
 from stages import coefficients as stage
 from styleheat import checkpoints
 from styleheat.clips import index
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import ANGLE, read_mat, write_landmarks

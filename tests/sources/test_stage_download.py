@@ -11,6 +11,7 @@ from styleheat.clips import index
 from styleheat.errors import InputError
 from styleheat.params import check_params, read_yaml
 from styleheat.pipeline import Stage
+from tests.sources.conftest import write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,3 +96,29 @@ def test_nothing_to_be_had_is_one_clear_line(run, server):
     server.behaviour["x----------"] = "404"
     with pytest.raises(InputError, match=r"^download@vox: none of 1 clips can be used: unavailable \(1\)$"):
         run(server.access(retries=0), kind="voxceleb", path="lists", people=None, test_people=None, size=720)
+
+
+def test_a_smaller_picture_than_the_list_has_stays_until_a_better_one_comes(run, server, tmp_path, capsys):
+    Path("lists").mkdir()
+    header = "video_id,start,end,bbox,fps,width,height,partition,person_id\n"
+    Path("lists/vox-metadata.csv").write_text(f"{header}less-------,0,20,0-0-40-40,25,320,240,train,idx\n")
+    told = {"kind": "voxceleb", "path": "lists", "people": None, "test_people": None, "size": 720}
+    assert run(server.access(retries=0), **told)["ok"] == 1
+    kept = Path("data/vox/videos/train/less-------.mp4")
+    small, entry = kept.read_bytes(), index.read("data/vox/videos")["less-------"]
+    assert entry.transient and entry.facts["lines"] == 48
+    assert "1 videos came in smaller pictures" in capsys.readouterr().out
+
+    server.behaviour["less-------"] = "404"
+    assert run()["ok"] == 1
+    assert kept.read_bytes() == small and index.read("data/vox/videos")["less-------"] == entry
+
+    server.behaviour["less-------"] = "ok"
+    server.content = write_video(tmp_path / "large.mp4", size=(320, 240)).read_bytes()
+    assert run()["ok"] == 1
+    entry = index.read("data/vox/videos")["less-------"]
+    assert kept.read_bytes() != small and not entry.transient and "lines" not in entry.facts
+
+    server.requests.clear()
+    assert run()["ok"] == 1
+    assert not server.requests

@@ -23,7 +23,7 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 
 from stages import account, coefficients, crop, download, landmarks, pack
-from styleheat.clips import index, store, writer
+from styleheat.clips import index, store, workers, writer
 from styleheat.clips.account import FOLDERS
 from styleheat.errors import InputError
 from styleheat.media.video import VideoWriter
@@ -110,10 +110,16 @@ _context.set_forkserver_preload([__name__])  # imports once; each run is a fork 
 
 
 def start(
-    project: Path, *stages: str, point: str | None = None, workers: int = 1, backend: str = "loky"
+    project: Path,
+    *stages: str,
+    point: str | None = None,
+    workers: int = 1,
+    backend: str = "loky",
+    cluster: str | None = None,
 ) -> BaseProcess:
-    """Run stages one after the other in a process of their own, to be killed at a point of `POINTS`."""
-    process = _context.Process(target=_child, args=(project, stages, point, workers, backend))
+    """Run stages one after the other in a process of their own, to be killed at a point of `POINTS`. cluster: address
+    of dask's scheduler."""
+    process = _context.Process(target=_child, args=(project, stages, point, workers, backend, cluster))
     process.start()
     return process
 
@@ -129,8 +135,12 @@ def run(project: Path, *stages: str, **options: Any) -> tuple[int, str]:
     return process.exitcode, line
 
 
-def _child(project: Path, stages: tuple[str, ...], point: str | None, workers: int, backend: str) -> None:
+def _child(
+    project: Path, stages: tuple[str, ...], point: str | None, workers: int, backend: str, cluster: str | None
+) -> None:
     os.chdir(project)
+    if cluster is not None:
+        os.environ["DASK_SCHEDULER_ADDRESS"] = cluster
     if point is not None:
         (_waits if point == "waits" else POINTS[point])()
     try:
@@ -175,7 +185,7 @@ def _at(owner: Any, name: str, *, after: bool, when: Callable[..., bool] = lambd
 
 def _waits() -> None:
     """Not a kill: the first clip takes until the file `waiting` is removed."""
-    original = index._attempt
+    original = workers._attempt
 
     def waiting(*args: Any) -> Any:
         if not Path("waited").exists():
@@ -185,7 +195,7 @@ def _waits() -> None:
                 time.sleep(0.02)
         return original(*args)
 
-    index._attempt = waiting
+    workers._attempt = waiting
 
 
 def _torn_record() -> None:
@@ -239,7 +249,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "what is outdated is forgotten but not removed": _at(index, "_remove_files", after=False),
     "one outdated clip is removed": _at(index, "_remove_files", after=True),
     "a result is written but has no name": _at(Path, "replace", after=False, when=_is_result),
-    "a result has its name but no record": _at(index, "_attempt", after=True),
+    "a result has its name but no record": _at(workers, "_attempt", after=True),
     "a record is torn": _torn_record,
     "a clip is recorded": _recorded,
     "the index is written but has no name": _at(Path, "replace", after=False, when=_is_index),

@@ -13,7 +13,7 @@ import pytest
 
 from styleheat.clips import index
 from styleheat.clips.account import FOLDERS, read_account
-from styleheat.clips.index import Outcome, Task
+from styleheat.clips.workers import Outcome, Task
 from styleheat.clips.writer import write_lmdb
 from styleheat.files import atomic
 from tests.clips.samples import SIZE, make_shard
