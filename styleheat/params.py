@@ -309,6 +309,8 @@ class StyleHeatLosses(Section):
     """Keeps the calibrator from changing what lies outside the mask."""
     adversarial: Weight
     """0 trains no discriminator."""
+    mouth: Weight
+    """As `adversarial`, of a discriminator that sees mouths alone, and learns from scratch (StyleHEAT: 0)."""
     local: Weight
     """L1 on the eyes and the mouth."""
     landmarks: Weight

@@ -54,19 +54,20 @@ def generator_loss(discriminator: Discriminator, size: int, fake: Tensor) -> Ten
 
 class DiscriminatorPhase(nn.Module):
     """The discriminator's side: logistic loss on the images `real` and `fake` of the generator's phase, and R1 on the
-    real ones, in float32, every `R1_EVERY` steps."""
+    real ones, in float32, every `R1_EVERY` steps. part: begins the names of its images, losses and monitors."""
 
-    def __init__(self, discriminator: Discriminator, size: int, r1: float) -> None:
+    def __init__(self, discriminator: Discriminator, size: int, r1: float, part: str = "") -> None:
         super().__init__()
-        self.discriminator, self.size, self.r1, self.step = discriminator, size, r1, 0
+        self.discriminator, self.size, self.r1, self.step, self.part = discriminator, size, r1, 0, part
 
     def forward(self, batch: dict, outputs: dict[str, Tensor]) -> Computed:
-        real, fake = resize(outputs["real"], self.size), resize(outputs["fake"], self.size)
+        part = self.part
+        real, fake = resize(outputs[f"{part}real"], self.size), resize(outputs[f"{part}fake"], self.size)
         on_real, on_fake = self.discriminator(real).float(), self.discriminator(fake).float()
-        losses = {"discriminator": F.softplus(-on_real).mean() + F.softplus(on_fake).mean()}
+        losses = {f"{part}discriminator": F.softplus(-on_real).mean() + F.softplus(on_fake).mean()}
         if self.r1 and self.step % R1_EVERY == 0:
-            losses["r1"] = self.r1 / 2 * R1_EVERY * self.penalty(real)
-        return Computed(losses, monitors={"logit/real": on_real.mean(), "logit/fake": on_fake.mean()})
+            losses[f"{part}r1"] = self.r1 / 2 * R1_EVERY * self.penalty(real)
+        return Computed(losses, monitors={f"logit/{part}real": on_real.mean(), f"logit/{part}fake": on_fake.mean()})
 
     @float32
     def penalty(self, real: Tensor) -> Tensor:

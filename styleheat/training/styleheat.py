@@ -1,8 +1,9 @@
 """Recipe of StyleHEAT's stage two: warper and calibrator, through the prior, against the driving frame.
 
 Each pair is trained in both directions. The loss is the reference's with its faults fixed: the adversarial term has the
-right sign, and the discriminator learns. A term of our own, `landmarks`, holds the flow to the points of the face. The
-prior stays as it is, unless `tune_prior` lets its generator and its path to F learn along, for a prior so small that
+right sign, and the discriminator learns. Terms of our own: `landmarks` holds the flow to the points of the face, and
+`mouth` is the verdict of a discriminator that sees mouths alone, whose inside the other losses leave blurred. The prior
+stays as it is, unless `tune_prior` lets its generator and its path to F learn along, for a prior so small that
 what it paints well depends on how F was moved; its W+ codes stay.
 """
 
@@ -25,8 +26,16 @@ from styleheat.training.images import GRID_COLUMNS, gathered, grid, middle
 from styleheat.training.losses import DiscriminatorPhase, check_discriminator_batch, generator_loss, perceptual_loss
 from styleheat.training.norm import GROUP
 from styleheat.training.recipe import Computed
-from styleheat.training.regions import landmark_loss, local_losses, soft_mask
+from styleheat.training.regions import PARTS, landmark_loss, local_losses, part_image, soft_mask
 from styleheat.training.scores import HIGHER, ImageScores, flow_scores
+
+MOUTH_CHANNELS = (128, 128, 96, 48, 24)
+"""Of the discriminator of mouths, at 4, 8, … 64 pixels."""
+
+MOUTH_SIZE = 64
+"""Pixels of the mouths that it sees."""
+
+MOUTH_R1 = 1.0
 
 
 def reads(config: NetworkConfig, params: Train) -> tuple[str, ...]:
@@ -38,7 +47,8 @@ def reads(config: NetworkConfig, params: Train) -> tuple[str, ...]:
 
 
 class StyleHEATRecipe:
-    """Trains the warper and the calibrator of a `StyleHEAT`; `discriminator` too when losses.adversarial is not 0.
+    """Trains the warper and the calibrator of a `StyleHEAT`; `discriminator` too when losses.adversarial is not 0, and
+    a discriminator of mouths, which is not kept, when losses.mouth is not.
 
     heldout: pairs of people that are not trained on, as the loader collates them. Raises InputError for parameters that
     are impossible together.
@@ -49,7 +59,8 @@ class StyleHEATRecipe:
     def __init__(
         self, config: NetworkConfig, params: Train, model: StyleHEAT, discriminator: Discriminator, heldout: Batch
     ) -> None:
-        check_discriminator_batch("train", params.losses.adversarial, params.batch, self.items)
+        adversarial = params.losses.adversarial + params.losses.mouth
+        check_discriminator_batch("train", adversarial, params.batch, self.items)
         if params.aligned_source and params.losses.landmarks:
             raise InputError(
                 f"params.yaml: train.losses.landmarks: {params.losses.landmarks:g}, but the landmarks of an aligned "
@@ -69,18 +80,25 @@ class StyleHEATRecipe:
         model.generator.requires_grad_(params.tune_prior)
         model.generator.e4e_encoder.requires_grad_(False)
         model.video_warper.requires_grad_(params.lr_warper > 0)
-        self.phase = StyleHEATPhase(model, discriminator, params, config)
-        self.phases: dict[str, nn.Module] = {"styleheat": self.phase}
-        self.discriminator = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
+        self.discriminators: dict[str, DiscriminatorPhase] = {}
         if params.losses.adversarial:
-            self.phases["discriminator"] = self.discriminator
+            phase = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
+            self.discriminators["discriminator"] = phase
+        mouths = None
+        if params.losses.mouth:
+            mouths = Discriminator(dataclasses.replace(config, critic_size=MOUTH_SIZE, critic_channels=MOUTH_CHANNELS))
+            self.discriminators["mouth"] = DiscriminatorPhase(mouths, MOUTH_SIZE, MOUTH_R1, "mouth_")
+        self.phase = StyleHEATPhase(model, discriminator, mouths, params, config)
+        self.phases: dict[str, nn.Module] = {"styleheat": self.phase, **self.discriminators}
         self.fan_in = None
         self._image_scores = ImageScores()
         self.rates = {"styleheat": {"video_warper": params.lr_warper}}
-        self.unit = GROUP // self.items if params.losses.adversarial or params.tune_prior else 1
+        self.unit = GROUP // self.items if adversarial or params.tune_prior else 1
 
     def start_step(self, step: int) -> None:
-        self.discriminator.step = self.phase.step = step
+        self.phase.step = step
+        for discriminator in self.discriminators.values():
+            discriminator.step = step
 
     def validate(self) -> dict[str, float]:
         driven = self._drive()
@@ -120,14 +138,21 @@ class StyleHEATRecipe:
 class StyleHEATPhase(nn.Module):
     """Batch of pairs -> losses of warper and calibrator, and of the prior if it learns along."""
 
-    def __init__(self, model: StyleHEAT, discriminator: Discriminator, params: Train, config: NetworkConfig) -> None:
+    def __init__(
+        self,
+        model: StyleHEAT,
+        discriminator: Discriminator,
+        mouths: Discriminator | None,
+        params: Train,
+        config: NetworkConfig,
+    ) -> None:
         super().__init__()
         self.video_warper, self.calibrator = model.video_warper, model.calibrator  # what this phase trains
         if params.tune_prior:
             self.generator = model.generator
         self.params, self.config, self.step = params, config, 0
         # In tuples: not this phase's to train.
-        self._networks = model, discriminator
+        self._networks = model, discriminator, mouths
         self._losses = perceptual_loss(params), perceptual_loss(params, params.losses.style)
 
     @property
@@ -140,7 +165,7 @@ class StyleHEATPhase(nn.Module):
         return self._losses[1].to(next(self.calibrator.parameters()).device)
 
     def forward(self, batch: Batch, outputs: dict[str, Tensor]) -> Computed:
-        (model, discriminator), params, weights = self._networks, self.params, self.params.losses
+        (model, discriminator, mouths), params, weights = self._networks, self.params, self.params.losses
         perceptual, with_style = self.perceptual, self.perceptual_with_style
         # The running statistics follow a path to F that learns, or train_prior would go on from others than it has.
         model.generator.train(params.tune_prior)
@@ -185,7 +210,12 @@ class StyleHEATPhase(nn.Module):
         if weights.adversarial:
             loss = generator_loss(discriminator, self.config.critic_size, painted)
             losses["adversarial"] = weights.adversarial * loss
-        return Computed(losses, {"real": target, "fake": painted.detach()}, monitors)
+        images = {"real": target, "fake": painted.detach()}
+        if mouths is not None:
+            mouth = part_image(painted, landmarks, PARTS["mouth"])
+            losses["mouth"] = weights.mouth * generator_loss(mouths, MOUTH_SIZE, mouth)
+            images |= {"mouth_real": part_image(target, landmarks, PARTS["mouth"]), "mouth_fake": mouth.detach()}
+        return Computed(losses, images, monitors)
 
     def _outside(self) -> float:
         """The soft mask's value outside the boxes at this step."""

@@ -159,6 +159,7 @@ def losses(**changes: float) -> StyleHeatLosses:
         "style": 250.0,
         "outside": 0.01,
         "adversarial": 0.1,
+        "mouth": 0.0,
         "local": 2.0,
         "landmarks": 0.0,
         "r1": 10.0,

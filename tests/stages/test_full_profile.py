@@ -66,6 +66,7 @@ REFERENCE: dict[str, tuple[Any, str]] = {
     "train.losses.style": (250.0, f"{STYLEHEAT}:43, {STEP}:56-77 (`masked` and `outside`)"),
     "train.losses.outside": (0.01, f"{STYLEHEAT}:30"),
     "train.losses.adversarial": (1.0 * 0.1, f"{STYLEHEAT}:31, SH loss/gan_loss.py:27"),
+    "train.losses.mouth": (0.0, f"{STYLEHEAT}:27-32 (no such loss)"),
     "train.losses.local": (2.0, f"{STYLEHEAT}:32"),
     "train.losses.landmarks": (0.0, f"{STYLEHEAT}:27-32 (no such loss)"),
     "train.losses.painted": (0.0, f"{STYLEHEAT}:27-32 (no such loss)"),

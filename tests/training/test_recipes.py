@@ -22,8 +22,9 @@ from styleheat.training import losses, run
 from styleheat.training.batches import divide, split, to_device
 from styleheat.training.optimizer import PhaseOptimizer
 from styleheat.training.prior import random_motion
-from styleheat.training.regions import local_losses
+from styleheat.training.regions import PARTS, local_losses, part_image
 from styleheat.training.removed import removed_biases
+from styleheat.training.styleheat import MOUTH_SIZE
 from tests.training.tiny import (
     ALONE,
     AUDIO,
@@ -162,6 +163,32 @@ def test_styleheat_trains_warper_and_calibrator_and_leaves_the_prior() -> None:
     assert set(scores) == names | {f"{name}_repeated_source" for name in names} | {"flow"}
 
 
+def test_a_discriminator_of_mouths_learns_beside_the_rest(tmp_path: Path) -> None:
+    told = {"mouth": 0.5, "adversarial": 0.0}
+    params = TRAIN.model_copy(update={"losses": TRAIN.losses.model_copy(update=told)})
+    recipe = build(params)
+    before = copied(recipe.phases["mouth"])
+    computed = recipe.phase(batch := pairs(2), {})
+    assert computed.outputs["mouth_real"].shape == computed.outputs["mouth_fake"].shape
+    mouths = part_image(torch.cat([batch["target"], batch["source"]]), both_landmarks(batch), PARTS["mouth"])
+    torch.testing.assert_close(computed.outputs["mouth_real"], mouths)
+    for _ in range(2):
+        values = play(recipe, pairs())
+    assert {"mouth", "mouth_discriminator", "mouth_r1"} <= set(values) and "adversarial" not in values
+    assert changed(before, recipe.phases["mouth"])
+    painted = computed.outputs["mouth_fake"].clone().requires_grad_()
+    losses.generator_loss(recipe.phases["mouth"].discriminator, MOUTH_SIZE, painted).backward()
+    assert painted.grad is not None and painted.grad.abs().sum() > 0
+    outcome = train(build(params), params.model_copy(update={"steps": 2}), tmp_path)
+    assert {"mouth", "mouth_discriminator"} <= set(outcome.losses)
+    with pytest.raises(InputError, match=r"train\.batch: 7 is not a multiple of 2"):
+        build(params.model_copy(update={"batch": 7}))
+
+
+def both_landmarks(batch: dict) -> torch.Tensor:
+    return torch.cat([batch["target_landmarks"], batch["source_landmarks"]])
+
+
 def test_both_directions_of_a_pair_are_trained() -> None:
     recipe = build(TRAIN)
     batch = pairs(2)
@@ -294,7 +321,7 @@ def test_audio_phases_train_their_own_parts() -> None:
     recipe = build(AUDIO)
     before = copied(recipe.model.audio2pose)
     values = play(recipe, speech())
-    wanted = {"expression", "velocity", "lips", "pose", "divergence", "motion", "motion_discriminator"}
+    wanted = {"expression", "velocity", "lips", "closure", "pose", "divergence", "motion", "motion_discriminator"}
     assert set(values) == wanted
     assert changed(before, recipe.model.audio2pose) == {"audio_encoder", "netG", "netD_motion"}
     with torch.no_grad():

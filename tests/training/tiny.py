@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, default_collate
 
-from styleheat.constants import DESCRIPTOR, WINDOW
+from styleheat.constants import DESCRIPTOR, EXPRESSION, WINDOW
 from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
@@ -96,6 +96,7 @@ TRAIN = Train(
         style=250.0,
         outside=0.01,
         adversarial=0.1,
+        mouth=0.0,
         local=2.0,
         landmarks=0.0,
         painted=0.0,
@@ -108,7 +109,10 @@ TRAIN_DETAIL = TRAIN.model_copy(
 )
 AUDIO = TrainAudio(
     **COMMON | {"score": "expression_l1"},
-    losses=AudioLosses(expression=1.0, velocity=1.0, lips=1.0, reconstruction=1.0, divergence=1.0, motion=0.7),
+    augment=False,
+    losses=AudioLosses(
+        expression=1.0, velocity=1.0, lips=1.0, closure=1.0, reconstruction=1.0, divergence=1.0, motion=0.7
+    ),
 )
 ALONE = World(0, 1, torch.device("cpu"))
 OWN_BASIS = LandmarkBasis(face_model().mean, face_model().expression)
@@ -160,6 +164,7 @@ class Speech(Dataset):
         return {
             "mel": torch.from_numpy(rng.normal(size=(FRAMES, 1, 80, 16)).astype(np.float32)),
             "descriptors": torch.from_numpy(rng.normal(size=(FRAMES, DESCRIPTOR)).astype(np.float32)),
+            "reference": torch.from_numpy(rng.normal(size=EXPRESSION).astype(np.float32)),
             "blink": torch.from_numpy(rng.random(FRAMES, np.float32)),
             "person": index % 3,
             "clip": f"clip {index}",
