@@ -30,11 +30,12 @@ APART = tuple(
         "launch",
         "params",
         "pipeline",
+        "sources",
         "tracking",
     )
 )
-"""Modules that run the work, or say what went wrong, and have no part in what it makes. What params.yaml holds is in a
-clip's fingerprint by itself."""
+"""Modules that run the work, list what there is, or say what went wrong, and have no part in what it makes. What
+params.yaml holds is in a clip's fingerprint by itself. Of a package named here, its own file is meant."""
 
 LIBRARIES = {
     "av": "av", "cv2": "opencv-python", "ai_edge_litert": "ai-edge-litert", "face_alignment": "face-alignment",
