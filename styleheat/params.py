@@ -457,6 +457,8 @@ class Infer(Section):
     longest: Annotated[int, Field(ge=64)] | None
     """Pixels of the longer side of a `pasted` film, at most; null: as many as the photograph has, which few players
     show above 4096."""
+    transparent: bool
+    """Of a `pasted` film of a picture that is transparent somewhere, write a .webm beside it, too, that is as well."""
 
     models: PathText
     """Model folder that animates: `models/styleheat`, `models/official`, or any other."""

@@ -1,5 +1,6 @@
 """Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
 
+import contextlib
 import functools
 import threading
 from collections import deque
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,15 +16,16 @@ from tqdm import tqdm
 
 from styleheat.checkpoints import open_model
 from styleheat.errors import InputError
+from styleheat.face.align import rescaled
 from styleheat.face.landmarks import Landmarker
-from styleheat.inference.compose import composer
+from styleheat.inference.compose import composer, unmixed
 from styleheat.inference.detail import DetailComposer
 from styleheat.inference.drive import Motion
 from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.sound import Mixed
-from styleheat.media.video import VideoWriter, probe, read_frames
+from styleheat.media.video import Codec, VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.layers import channels_last, resize
@@ -68,11 +71,16 @@ def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: st
 
 
 def animate(
-    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, size: int | None = None
+    model: StyleHEAT,
+    portrait: Portrait,
+    descriptors: np.ndarray,
+    size: int | None = None,
+    transparent: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T.
 
     size: S, if not the portrait's, or the generator's own for a network that takes no detail from the portrait.
+    transparent: with a fourth channel, how opaque the portrait is, moved as its detail is.
     """
     config = model.config
     engine = Engine(model, portrait.inversion)
@@ -81,6 +89,7 @@ def animate(
     geometry = portrait.geometry() if config.geometry else None
     workers, batch, threads = _division(config.image_size, device)
     finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
+    cover = _covering(portrait, size, threads) if transparent else None
     if config.detail:
         still = torch.from_numpy(window(portrait.descriptor[None], 0))[None].to(device)
         place = None if geometry is None else torch.from_numpy(geometry(portrait.descriptor))[None].to(device)
@@ -97,7 +106,12 @@ def animate(
             fields = {frame: geometry(descriptors[frame]) for frame in chosen}
             moves = torch.from_numpy(np.stack([fields[frame] for frame in frames])).to(device)
         painted, displacement = engine.paint(windows, moves)
-        return list(finish(painted[: len(chosen)], displacement[: len(chosen)]))
+        painted, displacement = painted[: len(chosen)], displacement[: len(chosen)]
+        finished = list(finish(painted, displacement))
+        if cover is None:
+            return finished
+        moved = displacement.cpu().numpy()
+        return [np.dstack([frame, cover(field)]) for frame, field in zip(finished, moved, strict=True)]
 
     total = len(descriptors)
     batches = (range(start, min(start + batch, total)) for start in range(0, total, batch))
@@ -168,6 +182,18 @@ def _finisher(portrait: Portrait, size: int | None, device: torch.device, thread
     return finish
 
 
+def _covering(portrait: Portrait, size: int | None, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A frame's displacement (2,g,g) → how opaque the portrait is that is moved so, (S,S) uint8."""
+    side = len(portrait.image) if size is None else size
+    opaque = np.full(portrait.photo.shape[:2], 255, np.uint8) if portrait.opaque is None else portrait.opaque
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    to_photo = rescaled(portrait.to_photo, side / len(portrait.image))
+    square = cv2.warpAffine(opaque, to_photo, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    composer = DetailComposer(np.repeat(square[..., None], 3, axis=2).astype(np.float32) / 127.5 - 1, threads)
+    all_of_it = np.ones((2, 2, 4), np.float32)  # a mask that lets the portrait through everywhere
+    return lambda displacement: composer(all_of_it, displacement)[..., 0]
+
+
 def write_film(
     path: str | Path,
     model: StyleHEAT,
@@ -176,28 +202,40 @@ def write_film(
     result: str = "aligned",
     driver: Iterable[np.ndarray] | None = None,
     longest: int | None = None,
+    transparent: bool = False,
 ) -> None:
     """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver, longest: see
-    `composer`.
+    `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the film, too,
+    that is as it is.
 
     A bar shows frames a second and the time that is left. Ctrl-C ends the film early: it is then a whole file of the
     frames painted so far, and the KeyboardInterrupt goes on.
     """
-    frames = animate(model, portrait, motion.descriptors)
+    transparent = transparent and result == "pasted" and portrait.opaque is not None
+    frames = animate(model, portrait, motion.descriptors, transparent=transparent)
     total = len(motion.descriptors)
     size, show = composer(result, portrait, driver, longest)
     sound = None if motion.sound is None else motion.sound.mixed()
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
+    beside = Path(path).with_suffix(".webm")
     with (
         _writer(path, size, motion.fps, sound) as writer,
+        _writer(beside, size, motion.fps, sound, "vp9") if transparent else contextlib.nullcontext() as clear,
         ThreadPoolExecutor(1) as encoder,
     ):
+
+        def write(painted: np.ndarray) -> None:
+            shown = show(painted)
+            writer.write(np.ascontiguousarray(shown[..., :3]))
+            if clear is not None:
+                clear.write(unmixed(shown))
+
         try:
             for frame in tqdm(frames, total=total, desc=Path(path).name, unit="frame", mininterval=1.0):
                 if writing is not None:
                     writing.result()
-                writing = encoder.submit(lambda painted: writer.write(show(painted)), frame)
+                writing = encoder.submit(write, frame)
         except KeyboardInterrupt as stop:
             if writing is None:
                 raise
@@ -209,15 +247,18 @@ def write_film(
         raise interrupt
 
 
-def _writer(path: str | Path, size: tuple[int, int], fps: float, sound: Mixed | None) -> VideoWriter:
+def _writer(
+    path: str | Path, size: tuple[int, int], fps: float, sound: Mixed | None, codec: Codec = "h264"
+) -> VideoWriter:
     if sound is None:
-        return VideoWriter(path, size, fps, preset="veryfast", threads=ENCODING)
+        return VideoWriter(path, size, fps, codec=codec, preset="veryfast", threads=ENCODING)
     return VideoWriter(
         path,
         size,
         fps,
         sound.pieces(),
         sound.rate,
+        codec=codec,
         channels=sound.channels,
         preset="veryfast",
         threads=ENCODING,

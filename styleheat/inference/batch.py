@@ -53,6 +53,8 @@ def films(
             with _one_line(path):
                 studio.film(unfinished, faces[portrait], motions[driver])
                 unfinished.replace(path)
+                if (clear := unfinished.with_suffix(".webm")).exists():
+                    clear.replace(path.with_suffix(".webm"))
                 made += 1
     return Counter(made=made, there=len(paths) - len(wanted), failed=len(wanted) - made)
 

@@ -1,4 +1,7 @@
-"""What a film shows of the painted squares: these alone, back in the photograph, or beside portrait and driver."""
+"""What a film shows of the painted squares: these alone, back in the photograph, or beside portrait and driver.
+
+A square may have a fourth channel, how opaque it is; only back in the photograph is it used.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +13,7 @@ from styleheat.face.paste import Paster
 from styleheat.inference.portrait import Portrait
 
 Show = Callable[[np.ndarray], np.ndarray]
-"""A painted frame (S,S,3) uint8 → a frame of the film (H,W,3) uint8, H and W even."""
+"""A painted frame (S,S,3) uint8 → a frame of the film (H,W,3) uint8, H and W even; or both with a fourth channel."""
 
 
 def composer(
@@ -24,9 +27,21 @@ def composer(
     """
     side = len(portrait.image)
     if result == "pasted":
-        photo, to_photo = _scaled(portrait, longest)
+        photo, to_photo = _scaled(portrait.photo, portrait.to_photo, longest)
         height, width = (length // 2 * 2 for length in photo.shape[:2])
-        return (width, height), Paster(photo[:height, :width], to_photo, side)
+        paste = Paster(photo[:height, :width], to_photo, side)
+        if portrait.opaque is None:
+            return (width, height), paste
+        opaque = _scaled(portrait.opaque, portrait.to_photo, longest)[0][:height, :width]
+        paste_opaque = Paster(np.repeat(opaque[..., None], 3, axis=2), to_photo, side)
+
+        def both(frame: np.ndarray) -> np.ndarray:
+            if frame.shape[2] == 3:
+                return paste(frame)
+            colours, cover = paste(frame[..., :3]), paste_opaque(np.repeat(frame[..., 3:], 3, axis=2))
+            return np.dstack([colours, cover[..., :1]])
+
+        return (width, height), both
     if result == "beside" and driver is not None:
         shown = _kept(driver)
         return (3 * side, side), lambda frame: np.hstack([portrait.image, _square(next(shown), side), frame])
@@ -35,16 +50,23 @@ def composer(
     return (side, side), lambda frame: frame
 
 
-def _scaled(portrait: Portrait, longest: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """The photograph with a longer side of at most `longest` pixels, and where in it the portrait's pixels are."""
-    height, width = portrait.photo.shape[:2]
+def unmixed(frame: np.ndarray) -> np.ndarray:
+    """A frame (H,W,4) uint8 whose colours lie on white, with its own colours instead."""
+    cover = np.maximum(frame[..., 3:].astype(np.float32), 1) / 255
+    colours = 255 - (255 - frame[..., :3].astype(np.float32)) / cover
+    return np.dstack([np.clip(np.rint(colours), 0, 255).astype(np.uint8), frame[..., 3:]])
+
+
+def _scaled(photo: np.ndarray, to_photo: np.ndarray, longest: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """A photograph with a longer side of at most `longest` pixels, and where in it the portrait's pixels are."""
+    height, width = photo.shape[:2]
     if longest is None or max(height, width) <= longest:
-        return portrait.photo, portrait.to_photo
+        return photo, to_photo
     size = np.array([width, height]) * longest // max(height, width)
     scale = size / (width, height)
-    to_photo = portrait.to_photo * scale[:, None]
+    to_photo = to_photo * scale[:, None]
     to_photo[:, 2] += 0.5 * scale - 0.5  # pixels are named by their centres
-    return cv2.resize(portrait.photo, tuple(int(n) for n in size), interpolation=cv2.INTER_AREA), to_photo
+    return cv2.resize(photo, tuple(int(n) for n in size), interpolation=cv2.INTER_AREA), to_photo
 
 
 def _kept(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -51,7 +51,7 @@ class Portrait:
     """One person's picture and all that the frames to come have in common.
 
     image: (S,S,3) uint8 in FFHQ's framing, S the size of the frames to come.
-    photo: (H,W,3) uint8, what it was cut from.
+    photo: (H,W,3) uint8, what it was cut from. opaque: how opaque that is, (H,W) uint8; None: everywhere.
     to_photo: (2,3), where in the photo its pixels are (`align.Alignment.to_image`).
     coefficients: (260,) float32, packed, and landmarks (68,2), in pixels of the image scaled to 256.
     inversion: of batch 1.
@@ -63,6 +63,7 @@ class Portrait:
     coefficients: np.ndarray
     landmarks: np.ndarray
     inversion: Inversion
+    opaque: np.ndarray | None = None
 
     @property
     def descriptor(self) -> np.ndarray:
@@ -89,7 +90,7 @@ def read_portrait(
     largest: pixels of the frames to come, at most, of networks that take detail from the picture; others paint frames
     of their own size. Raises InputError when the file is no picture or shows no such face.
     """
-    photo = read_still(path, reader, moment)
+    photo, opaque = read_still(path, reader, moment)
     landmarks = reader.find(photo, path, which)
     size = frame_size(model.config, landmarks, largest)
     aligned, to_photo = frame_face(photo, landmarks, size, model.config.released)
@@ -101,7 +102,7 @@ def read_portrait(
         found = expected
     coefficients = reader.coefficients([aligned], found[None], size)[0]
     face = prepare(aligned, coefficients, found * np.float32(FRAME_SIZE / size), model, invert)
-    return dataclasses.replace(face, photo=photo, to_photo=to_photo)
+    return dataclasses.replace(face, photo=photo, to_photo=to_photo, opaque=opaque)
 
 
 def frame_size(config: NetworkConfig, landmarks: np.ndarray, largest: int) -> int:

@@ -9,7 +9,7 @@ from styleheat.errors import InputError
 from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.reader import FaceReader
 from styleheat.media.container import opened, video_stream
-from styleheat.media.image import is_animation, is_picture, read_image
+from styleheat.media.image import is_animation, is_picture, read_picture
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE
 from styleheat.morphable.model import eye_opening, interocular_distance, mouth_opening
@@ -22,22 +22,22 @@ TURNED, OPEN, SHUT, BLURRED = 1.0, 1.5, 1.0, 0.3
 eyes less open than they usually are, as a share; octaves of sharpness below the best."""
 
 
-def read_still(path: str | Path, reader: FaceReader, moment: float | None) -> np.ndarray:
+def read_still(path: str | Path, reader: FaceReader, moment: float | None) -> tuple[np.ndarray, np.ndarray | None]:
     """A picture file, or of a video the frame `moment` seconds after its first, or if that is None the one that makes
-    the best portrait: (H,W,3) uint8.
+    the best portrait: (H,W,3) uint8, and how opaque it is (`read_picture`).
 
     Raises InputError when the file is neither, ends before that, or shows no face in any frame looked at.
     """
     if not _moves(path):
-        return read_image(path)
+        return read_picture(path)
     info = probe(path)
     if moment is not None:
         frame = next(read_frames(path, info.fps, moment), None)
         if frame is None:
             raise InputError(f"{path}: ends after {info.seconds:.2f} s; set infer.portrait_time below that")
-        return frame
+        return frame, None
     frames = list(read_frames(path, min(info.fps, LOOKED_AT / max(info.seconds, 1e-3))))
-    return frames[_best(frames, reader, path)]
+    return frames[_best(frames, reader, path)], None
 
 
 def _moves(path: str | Path) -> bool:
@@ -49,7 +49,7 @@ def _moves(path: str | Path) -> bool:
         with opened(path) as container:
             return video_stream(container) is not None
     except InputError:
-        return False  # no media: `read_image` says what is wrong
+        return False  # no media: `read_picture` says what is wrong
 
 
 def _best(frames: list[np.ndarray], reader: FaceReader, path: str | Path) -> int:

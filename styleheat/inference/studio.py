@@ -89,7 +89,7 @@ class Studio:
         infer, start = self.params.infer, portrait.descriptor
         motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
         shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
-        write_film(path, self.model, portrait, motion, infer.result, shown, infer.longest)
+        write_film(path, self.model, portrait, motion, infer.result, shown, infer.longest, infer.transparent)
 
     def inspect(self, path: str | Path) -> dict[str, float | int]:
         """`animate.inspect` of a film."""

@@ -44,7 +44,13 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """A picture as (H, W, 3) uint8 RGB: upright by its EXIF tag, grey spread to RGB, transparency laid on white.
+    """The colours of `read_picture`."""
+    return read_picture(path)[0]
+
+
+def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture as (H, W, 3) uint8 RGB: upright by its EXIF tag, grey spread to RGB, transparency laid on white; and
+    how opaque it is, (H, W) uint8, or None if it is so everywhere.
 
     Of a JPEG without its end, what is missing stays grey, and one line says how much. Raises InputError when the file
     is absent, empty, cut off or no picture.
@@ -102,7 +108,7 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float]]:
             for number in range(getattr(opened, "n_frames", 1)):
                 opened.seek(number)
                 opened.load()  # before the duration is known, in WebP
-                yield _pixels(opened), max(float(opened.info.get("duration") or 0), SHORTEST) / 1000
+                yield _pixels(opened)[0], max(float(opened.info.get("duration") or 0), SHORTEST) / 1000
     except Exception as error:
         raise InputError(f"{path}: the animation is cut off or damaged; export it again") from error
 
@@ -157,17 +163,20 @@ def _with_end(path: Path, data: bytes) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     turn = UPRIGHT.get(_orientation(image))
     if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey
         upright = image if turn is None else image.transpose(turn)
-        return np.repeat((np.asarray(upright) >> 8).astype(np.uint8)[..., None], 3, axis=2)
-    image = _in_srgb(image)
+        return np.repeat((np.asarray(upright) >> 8).astype(np.uint8)[..., None], 3, axis=2), None
+    image, opaque = _in_srgb(image), None
     if image.has_transparency_data:
         image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        opaque = np.array(alpha if turn is None else alpha.transpose(turn))
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image if image.mode == "RGB" else image.convert("RGB")
-    return np.ascontiguousarray(np.asarray(image if turn is None else image.transpose(turn)))
+    colours = np.ascontiguousarray(np.asarray(image if turn is None else image.transpose(turn)))
+    return colours, None if opaque is None or opaque.min() == 255 else opaque
 
 
 def _orientation(image: Image.Image) -> int:

@@ -111,7 +111,7 @@ def to_pixels(image: torch.Tensor) -> np.ndarray:
 def test_ctrl_c_leaves_a_film_of_what_was_painted(
     painted: int, model: StyleHEAT, portrait: Portrait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> Iterator[np.ndarray]:
+    def interrupted(*_: object, **__: object) -> Iterator[np.ndarray]:
         for _number in range(painted):
             yield np.zeros((SIZE, SIZE, 3), np.uint8)
         raise KeyboardInterrupt

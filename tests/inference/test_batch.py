@@ -156,7 +156,7 @@ def test_names_of_any_length(told: Told, short: dict[str, Path], tmp_path: Path)
 def test_ctrl_c_leaves_a_film_that_does_not_count(
     told: Told, short: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> object:
+    def interrupted(*_: object, **__: object) -> object:
         yield np.zeros((512, 512, 3), np.uint8)
         raise KeyboardInterrupt
 

@@ -16,12 +16,18 @@ from styleheat import files
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 
-Codec = Literal["h264", "png"]
+Codec = Literal["h264", "png", "vp9"]
 """What `VideoWriter` encodes pictures by."""
 
 BT601 = 6
 """H.273 code of the SMPTE 170M colours, written into our files: readers that ignore the tag assume it anyway."""
 
+
+VP9 = {"crf": "18", "b:v": "0", "auto-alt-ref": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+"""libvpx's options: constant quality; frames that are never shown are off, as they can't be transparent."""
+
+OPUS_RATE = 48_000
+"""Hz of all sound in WebM."""
 
 BITS = {"mono": 96_000, "stereo": 160_000}
 """Bits a second of sound."""
@@ -43,7 +49,8 @@ class VideoWriter:
         channels: of `samples`, 1 or 2.
         crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
         codec: "h264", or "png": each frame a PNG picture, so that what is read is what was written. FFmpeg's tools and
-            libraries read such an mp4, few players do.
+            libraries read such an mp4, few players do. Or "vp9": a .webm that may be transparent, with Opus sound; its
+            frames have a fourth channel, 0 where nothing is.
         preset: of x264: "veryfast" takes a third of the time of "medium", loses 1.5 dB and writes a tenth more.
         threads: of x264. Another number gives other bytes, so it doesn't follow the machine's.
     """
@@ -76,9 +83,14 @@ class VideoWriter:
     def __enter__(self) -> "VideoWriter":
         with contextlib.ExitStack() as stack:
             temporary = stack.enter_context(files.atomic(self.path))
-            self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+            webm = self.codec == "vp9"
+            options = {} if webm else {"movflags": "+faststart"}
+            self._container = av.open(str(temporary), "w", format="webm" if webm else "mp4", options=options)
             stack.callback(self._container.close)
-            if self.codec == "png":
+            if webm:
+                self._video = self._container.add_stream("libvpx-vp9", rate=self.fps, options=VP9)
+                self._video.pix_fmt = "yuva420p"
+            elif self.codec == "png":
                 self._video = self._container.add_stream("png", rate=self.fps)
                 self._video.pix_fmt = "rgb24"
             else:
@@ -91,23 +103,29 @@ class VideoWriter:
             context = self._video.codec_context
             context.thread_count = self.threads
             context.time_base = 1 / self.fps
-            if self.codec == "h264":
+            if self.codec != "png":
                 context.colorspace = context.color_primaries = context.color_trc = BT601
                 context.color_range = 1  # limited, 16…235
             self._reformatter = VideoReformatter()
             if self._sound is not None:
-                self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout=self.layout)
+                if webm:
+                    self._audio = self._container.add_stream("libopus", rate=OPUS_RATE, layout=self.layout)
+                else:
+                    self._audio = self._container.add_stream("aac", rate=self.sample_rate, layout=self.layout)
                 self._audio.bit_rate = BITS[self.layout]
                 self._sent = 0
             self._stack = stack.pop_all()
         return self
 
     def write(self, frame: np.ndarray) -> None:
-        """Append a frame, (height, width, 3) uint8 RGB."""
-        assert frame.dtype == np.uint8 and frame.shape == (self.size[1], self.size[0], 3), (frame.dtype, frame.shape)
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
-        if self.codec == "h264":
-            picture = self._reformatter.reformat(picture, format="yuv420p", dst_colorspace=Colorspace.ITU601, threads=1)
+        """Append a frame, (height, width, 3) uint8 RGB, or with a fourth channel for "vp9"."""
+        channels = 4 if self.codec == "vp9" else 3
+        shape = (self.size[1], self.size[0], channels)
+        assert frame.dtype == np.uint8 and frame.shape == shape, (frame.dtype, frame.shape)
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgba" if channels == 4 else "rgb24")
+        if self.codec != "png":
+            kept = self._video.pix_fmt
+            picture = self._reformatter.reformat(picture, format=kept, dst_colorspace=Colorspace.ITU601, threads=1)
             picture.color_primaries = picture.color_trc = BT601
         picture.pts, picture.time_base = self.frames, 1 / self.fps
         self.frames += 1
