@@ -1,7 +1,7 @@
 """Track the 68 points of the face in every clip of a set: `data/<set>/clips` to `data/<set>/landmarks/<clip>.txt`.
 
 Run as `python -m stages.landmarks --set vox`. A file has 68 lines "x y" in pixels of the clip for each frame, −1 in
-frames without a face.
+frames without a face. Clips that are not as `quality` wants them are lost here, each for a reason.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from styleheat.clips import index
 from styleheat.clips.workers import Outcome, Task, gpu_of_worker
 from styleheat.code import code_of
 from styleheat.face.landmarks import has_face, landmarker, smooth, stack
+from styleheat.face.quality import fault
 from styleheat.files import fingerprint
 from styleheat.media.video import read_frames
 from styleheat.morphable.coefficients import write_landmarks
@@ -49,6 +50,9 @@ def track(clip: str, video: Path, folder: Path, settings: Landmarks, device: str
     facts = {"frames": len(points), "faces": int(has_face(points).sum())}
     if facts["faces"] == 0:
         return Outcome(reason="no face", facts=facts)
+    reason = fault(read_frames(video), points, finder, settings.quality)
+    if reason is not None:
+        return Outcome(reason=reason, facts=facts)
     path = folder / f"{clip}.txt"
     write_landmarks(path, points)
     return Outcome([path], facts=facts)

@@ -129,10 +129,24 @@ class Crop(Section):
         return self
 
 
+class Quality(Section):
+    """What a clip must be to be learnt from; null: whatever it is (as the references do)."""
+
+    face_rate: Annotated[float, Field(ge=0, le=1)] | None
+    """Least share of frames with a face."""
+    sharpness: Weight | None
+    """Least median, over frames, of the variance of the Laplacian of the face at 128 pixels."""
+    other_faces: Annotated[float, Field(ge=0, le=1)] | None
+    """Largest share of frames with another face that is not small."""
+    likeness: Annotated[float, Field(ge=0, le=1)] | None
+    """Least cosine similarity of any frame's face to the clip's median, by dlib's embedding (strangers have 0.8)."""
+
+
 class Landmarks(Section):
     backend: Literal["mediapipe", "face_alignment"]
     smooth: Weight
     """Standard deviation, in frames, of the Gaussian that steadies the points over time; 0 for none."""
+    quality: Quality
 
 
 class Coefficients(Section):

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from styleheat.errors import InputError
 from styleheat.face.landmarks import has_face, stack
+from styleheat.face.quality import sharpness
 from styleheat.inference.reader import FaceReader
 from styleheat.media.container import opened, video_stream
 from styleheat.media.image import is_animation, is_picture, read_picture
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE
-from styleheat.morphable.model import eye_opening, interocular_distance, mouth_opening
+from styleheat.morphable.model import eye_opening, mouth_opening
 
 LOOKED_AT = 40
 """Frames of a video among which the best one is chosen, evenly over its length."""
@@ -62,17 +62,7 @@ def _best(frames: list[np.ndarray], reader: FaceReader, path: str | Path) -> int
     shown = zip((frames[k] for k in here), points, strict=True)
     angles = np.stack([reader.still(frame, face)[DESCRIPTOR_ANGLE] for frame, face in shown])
     eyes = eye_opening(points).mean(axis=1)
-    sharp = np.log2([_sharpness(frames[k], face) for k, face in zip(here, points, strict=True)])
+    sharp = np.log2([sharpness(frames[k], face) + 1e-6 for k, face in zip(here, points, strict=True)])
     cost = TURNED * np.abs(angles).sum(axis=1) + OPEN * mouth_opening(points)
     cost += SHUT * np.clip(1 - eyes / np.percentile(eyes, 75), 0, 1) + BLURRED * (sharp.max() - sharp)
     return int(here[np.argmin(cost)])
-
-
-def _sharpness(frame: np.ndarray, points: np.ndarray) -> float:
-    """Variance of the Laplacian of the face, brought to one size."""
-    low, high = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int)
-    part = frame[max(low[1], 0) : high[1], max(low[0], 0) : high[0]]
-    if not part.size or interocular_distance(points) < 1:
-        return 1e-6
-    grey = cv2.cvtColor(cv2.resize(part, (128, 128), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var()) + 1e-6
