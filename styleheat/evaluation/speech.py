@@ -59,7 +59,7 @@ def silent_opening(opening: np.ndarray, sound: np.ndarray) -> float:
 def silences(sound: np.ndarray, frames: int) -> np.ndarray:
     """The frames (frames,) within pauses of more than PAUSE seconds in samples (N,) at 16 kHz, but for SETTLE at each
     end of a pause."""
-    level = _level(sound, frames)
+    level = level_of(sound, frames)
     quiet = level < np.percentile(level, 95) * 10 ** (SILENCE_DB / 20)
     runs, count = label(quiet)
     found = np.zeros(frames, bool)
@@ -83,7 +83,7 @@ def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
     smooth = gaussian_filter1d(np.where(seen[:, None], angles, np.nanmean(angles, axis=0)), 1.0, axis=0)
     speed = np.linalg.norm(np.diff(smooth, axis=0), axis=1)
     turns, _ = find_peaks(-speed)
-    level = _level(sound, len(angles))
+    level = level_of(sound, len(angles))
     beats, _ = find_peaks(level, height=0.3 * float(np.percentile(level, 95)), distance=3)
     if not len(beats):
         return float("nan")
@@ -93,7 +93,7 @@ def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
     return float(np.exp(-(away**2) / (2 * BEAT_SIGMA**2)).mean())
 
 
-def _level(sound: np.ndarray, frames: int) -> np.ndarray:
+def level_of(sound: np.ndarray, frames: int) -> np.ndarray:
     """RMS of the sound in each frame (frames,)."""
     step = SAMPLE_RATE // FPS
     padded = np.zeros(frames * step)
