@@ -21,12 +21,12 @@ help:  ## this list
 setup: $(STAMP)  ## the environment, .venv: the packages of requirements.lock and this project
 
 # An environment knows where it lies: that of a checkout which has been moved is made anew.
-ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(realpath .venv))
 .PHONY: $(STAMP)
 endif
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -x $(BIN)/python && $(BIN)/python -c '$(FIT)' 2>/dev/null && head -n 1 $(BIN)/pip | grep -qF "$(CURDIR)/" || { \
+	@test -x $(BIN)/python && $(BIN)/python -c '$(FIT)' 2>/dev/null && head -n 1 $(BIN)/pip | grep -qF -e "$(CURDIR)/" -e "$(realpath .venv)/" || { \
 	  for python in $(CANDIDATES); do \
 	    if "$$python" -c '$(FIT)' 2>/dev/null; then found=$$python; break; fi; \
 	  done; \
@@ -37,7 +37,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "setup: installing the packages of requirements.lock into .venv; this takes a few minutes the first time"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@echo "$(CURDIR)" >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/styleheat.pth"
-	@echo "$(CURDIR)" >$@
+	@(cd .venv && pwd -P) >$@
 
 repro: checkout setup  ## run the whole pipeline, or what of it is out of date
 	@dvc repro

@@ -50,14 +50,14 @@ def test_an_environment_that_was_moved_is_made_anew(folder: Path):
     (folder / "requirements.lock").write_text("")
     done = make(folder, "setup", "/usr/local/bin:/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
-    assert (folder / ".venv/installed").read_text().strip() == str(folder)
+    assert (folder / ".venv/installed").read_text().strip() == str((folder / ".venv").resolve())
     assert str(folder) in (programs / "pip").read_text().splitlines()[0]
     assert "installing" not in make(folder, "setup", "/usr/local/bin:/usr/bin:/bin").stdout
 
 
 def test_pages_of_a_remote_server_are_named_without_the_password(folder: Path):
     (folder / ".venv/bin").mkdir(parents=True)
-    (folder / ".venv/installed").write_text(f"{folder}\n")
+    (folder / ".venv/installed").write_text(f"{folder.resolve()}/.venv\n")
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "MLFLOW_TRACKING_URI": "https://me:hush@runs.example.org"}
     done = subprocess.run(["make", "ui"], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "https://runs.example.org" in done.stdout

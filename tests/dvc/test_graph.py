@@ -18,7 +18,7 @@ INFER = ("infer_video", "infer_image", "infer_audio")
 TRAINED = ("train_prior", "train_warper", "train", "train_audio")
 EVERY = {f"{name}@{key}" for name in PER_SET for key in SETS} | {"weights", "evaluate", *TRAINED, *INFER}
 
-CHANGES_NO_RESULT = {"params", "pipeline", "tracking", "errors", "files", "interrupts", "launch"}
+CHANGES_NO_RESULT = {"params", "pipeline", "tracking", "errors", "files", "interrupts", "launch", "clock", "code"}
 
 STAND_IN = """
 import hashlib, json, os, re
