@@ -73,6 +73,18 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
     return next(iter([*marked, *found]), None)
 
 
+def has_sound(path: str | Path) -> bool:
+    """Whether a file has sound that can be decoded; a track without a packet is none, of which one line tells."""
+    with opened(path) as container:
+        stream = sound_stream(container)
+        if stream is None:
+            return False
+        if any(packet.size for packet in container.demux(stream)):
+            return True
+    warn_once(f"{path}: its audio track is empty; it is taken as a file without")
+    return False
+
+
 def _decodes(stream: Stream) -> bool:
     try:
         return stream.codec_context is not None

@@ -174,6 +174,22 @@ def test_sound_that_cannot_be_decoded_is_none(
         read_audio(path)
 
 
+def test_a_sound_track_without_sound_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "empty.mkv"
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("libx264", rate=FPS)
+        picture.width = picture.height = 64
+        picture.pix_fmt = "yuv420p"
+        container.add_stream("aac", rate=44_100, layout="mono")
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 20 * number, np.uint8), "rgb24")
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+    info = probe(path)
+    assert (info.frames, info.has_audio) == (10, False)
+    assert "its audio track is empty" in capsys.readouterr().err
+
+
 def test_a_recording_without_a_rate(tmp_path: Path) -> None:
     """As browsers make them: stamps that tremble, a pause, no duration and no rate."""
     path, rng = tmp_path / "webcam.webm", np.random.default_rng(0)

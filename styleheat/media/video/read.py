@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from styleheat.constants import FPS
 from styleheat.errors import InputError
-from styleheat.media.container import check_complete, decoded, opened, sound_stream, video_stream
+from styleheat.media.container import check_complete, decoded, has_sound, opened, video_stream
 from styleheat.media.image import is_animation, read_animation
 from styleheat.media.video.convert import Converter, shown_size
 from styleheat.media.video.deinterlace import progressive
@@ -66,9 +66,8 @@ def probe(path: str | Path) -> VideoInfo:
             raise InputError(f"{path}: no frame can be decoded; download or export it again")
         width, height = shown_size(frame, stream)
         times = _declared(container, stream) or _counted(path)
-        info = VideoInfo(width, height, times.fps, times.frames, times.seconds, sound_stream(container) is not None)
         check_complete(container)
-    return info
+    return VideoInfo(width, height, times.fps, times.frames, times.seconds, has_sound(path))
 
 
 def is_steady(path: str | Path) -> bool:
