@@ -42,7 +42,7 @@ from PIL import Image
 from stages import account, coefficients, crop, download, landmarks, pack
 from styleheat.clips import index, store, writer
 from styleheat.clips.account import FOLDERS
-from styleheat.clips.workers import Entry, Task
+from styleheat.clips.workers import Entry, Outcome, Task
 from styleheat.constants import FPS, LANDMARKS, PACKED_COEFFICIENTS, SAMPLE_RATE
 from styleheat.face.align import ffhq_alignment
 from styleheat.media.video import VideoWriter
@@ -205,14 +205,14 @@ def warm_up() -> None:
     index.process("warm", tasks, imported, workers=WORKERS)
 
 
-def imported(clip: str) -> index.Outcome:
+def imported(clip: str) -> Outcome:
     from styleheat.face.landmarks import mediapipe
     from styleheat.media.mel import mel_spectrogram
 
     mediapipe()
     mel_spectrogram(np.zeros(16_000))
     time.sleep(0.2)  # so that each worker takes some
-    return index.Outcome()
+    return Outcome()
 
 
 # --- pack

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import data, inference, photographs, reference, training
+from benchmarks import data, inference, photographs, reference, speech, training
 from styleheat.media.video import VideoWriter, probe, read_frames
+from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.layers import Blur, Upsample
 from styleheat.networks.stylegan2 import ModulatedConv2d
+from styleheat.voices import PAUSE, Phoneme
 
 ROOT = Path(__file__).parent.parent
 
@@ -132,3 +135,28 @@ def test_every_part_of_the_data_benchmark_runs() -> None:
     assert report["memory"]["whole"]["frames"] == 480 and report["memory"]["a tenth"]["frames"] == 48
     assert set(report["one"]) == {"download", "crop", "landmarks", "coefficients", "pack", "account"}
     assert all(data.table(name, rows) for name, rows in report.items())
+
+
+def test_lips_are_judged_by_the_phonemes_that_were_spoken() -> None:
+    phonemes = tuple(
+        Phoneme(name, start, start + 0.2)
+        for name, start in (("a", 0.0), ("m", 0.2), ("a", 0.4), ("b", 0.6), ("a", 0.8), (PAUSE, 1.0), ("a", 2.0))
+    )
+    opening = np.full(55, 0.2)
+    opening[7] = 0.0  # at m, and not at b
+    opening[30:45] = 0.02
+    assert speech.closed(opening, phonemes) == 0.5
+    assert speech.pauses(opening, phonemes) == pytest.approx(0.27, abs=0.03)
+    assert math.isnan(speech.pauses(opening, phonemes[:5]))
+
+
+def test_a_voice_as_it_may_be_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    voice = (0.2 * np.sin(np.arange(32_000) / 5) * rng.uniform(0, 1, 32).repeat(1000)).astype(np.float32)
+    monkeypatch.setattr(speech, "spoken", lambda voice_name: (voice, ()))
+    torch.manual_seed(0)
+    rows = dict(speech.recordings(Audio2Motion(NETWORKS["embedded"]).eval(), "somebody", tmp_path))
+    assert {"-12 dB", "left only", "inverted", "telephone", "noise, 10 dB"} <= set(rows)
+    for kind in ("-20 dB", "left only", "right only", "inverted"):
+        assert rows[kind]["spread"] == pytest.approx(1, abs=0.05) and rows[kind]["alike"] > 0.98, kind
+    assert "| -12 dB | 1.0" in speech.table(rows)
