@@ -22,7 +22,7 @@ def body(stage: Stage) -> None:
     }
     for path, text in texts.items():
         with files.atomic(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names need not be UTF-8
         stage.tracker.log_artifact(path)
     stage.write_metrics(account.metrics(), "data")
 

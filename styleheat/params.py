@@ -6,10 +6,11 @@
 Cross-checks that need a network's architecture are made where networks are built, not here.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -105,6 +106,19 @@ class Source(Section):
     """Synthetic: side of the rendered picture, which the crop stage then crops. From YouTube: most lines of a video."""
     limit: Count | None
     """Take this many videos at most; null takes all."""
+    person: str | None
+    """Local: regular expression for a clip's id, whose first group is the person (`([a-z]+)_[0-9]+`: anna_1 and anna_2
+    are one); null, or where it does not fit: the id up to its first "#"."""
+
+    @field_validator("person")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is not None and re.compile(pattern).groups < 1:
+                raise ValueError("a pattern without a group; put what names the person in brackets, as ([a-z]+)_.*")
+        except re.error as error:
+            raise ValueError(f"no regular expression ({error})") from error
+        return pattern
 
 
 class Crop(Section):

@@ -29,7 +29,7 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
             from styleheat.sources import local
 
             assert source.test_people is not None
-            found = local.items(folder, source.test_people, notes)
+            found = local.items(folder, source.test_people, notes, source.person)
         case "voxceleb":
             from styleheat.sources import voxceleb
 

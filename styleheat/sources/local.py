@@ -11,9 +11,11 @@ sentences of a known face fare. Which people are held out depends on the names i
 
 import contextlib
 import json
+import os
+import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,11 +39,12 @@ HELD_OUT_PART = 1 / 3
 """Shares that are held out of a single person's videos, and of a single video: of a few seconds enough to judge by."""
 
 
-def items(folder: Path, test_people: int, notes: Path) -> list[Item]:
+def items(folder: Path, test_people: int, notes: Path, person: str | None = None) -> list[Item]:
     """The files of `folder`, at any depth; those that are no whole video fail when they are fetched.
 
-    test_people: people held out, at least one is left to train on. notes: a file that tells the next listing which
-        videos have been looked at: they are neither read nor hashed again unless they changed.
+    person: pattern of ids, see `params.Source`. test_people: people held out, at least one is left to train on.
+    notes: a file that tells the next listing which videos have been looked at: they are neither read nor hashed again
+        unless they changed.
     Raises `InputError` when there is no such folder or not one video in it.
     """
     if not folder.is_dir():
@@ -51,7 +54,7 @@ def items(folder: Path, test_people: int, notes: Path) -> list[Item]:
     videos: dict[str, list[str]] = defaultdict(list)
     for path, name in names.items():
         if seen[path][1] is None:
-            videos[_person(name)].append(name)
+            videos[_person(name, person)].append(name)
     if not videos:
         kinds = " ".join(AS_THEY_ARE + REPACKED)
         raise InputError(f"{folder}: holds no video that can be read; put some there ({kinds})")
@@ -59,20 +62,20 @@ def items(folder: Path, test_people: int, notes: Path) -> list[Item]:
     held_out = _held_out(videos, test_people)
     found = []
     for path, name in names.items():
-        person, (content, fault) = _person(name), seen[path]
+        whose, (content, fault) = _person(name, person), seen[path]
         split: Split = "test" if name in held_out else "train"
         if fault is not None:
-            found.append(faulty(name, person, ["local", path.suffix, content], fault))
-        elif len(videos) == 1 and len(videos[person]) == 1:
+            found.append(faulty(name, whose, ["local", path.suffix, content], fault))
+        elif len(videos) == 1 and len(videos[whose]) == 1:
             seconds = probe(path).seconds
             turn = round(seconds * (1 - HELD_OUT_PART), 3)
             parts: list[tuple[Split, float, float | None]] = [("train", 0.0, turn), ("test", turn, None)]
             for split, start, end in parts:
-                segment = Segment(f"{name}#{split}", person, start, end)
+                segment = Segment(f"{name}#{split}", whose, start, end)
                 key = ["local", path.suffix, content, start, end]
-                found.append(Item(segment.clip, person, split, key, partial(_fetch_part, path, segment)))
+                found.append(Item(segment.clip, whose, split, key, partial(_fetch_part, path, segment)))
         else:
-            found.append(Item(name, person, split, ["local", path.suffix, content], partial(_fetch, path)))
+            found.append(Item(name, whose, split, ["local", path.suffix, content], partial(_fetch, path)))
     return found
 
 
@@ -80,9 +83,9 @@ def _names(folder: Path) -> dict[Path, str]:
     """The id of each file. Hidden files and the folder's README are nobody's videos."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_files(folder)):
         parts = path.relative_to(folder).parts
-        if not path.is_file() or any(part.startswith(".") for part in parts) or parts == ("README.md",):
+        if any(part.startswith(".") for part in parts) or parts == ("README.md",):
             continue
         folders = [part.replace("#", "_") for part in parts[:-1]]
         name = safe_name("#".join([*folders, path.stem]))
@@ -95,8 +98,19 @@ def _names(folder: Path) -> dict[Path, str]:
     return names
 
 
-def _person(name: str) -> str:
-    return name.split("#")[0]
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, through links to folders, too; none twice where they lead in a circle."""
+    entered: set[Path] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        here = Path(place)
+        entered.add(here.resolve())
+        folders[:] = [name for name in folders if (here / name).resolve() not in entered]
+        yield from (here / name for name in files if (here / name).is_file())
+
+
+def _person(name: str, pattern: str | None) -> str:
+    found = re.fullmatch(pattern, name) if pattern else None
+    return found[1] if found and found[1] else name.split("#")[0]
 
 
 def _look(folder: Path, paths: Iterable[Path], notes: Path) -> dict[Path, tuple[str, InputError | None]]:

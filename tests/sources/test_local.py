@@ -193,3 +193,29 @@ def write_other(path: Path, picture: str, sound: str | None) -> Path:
                 output.mux(audio.encode(part))
             output.mux(audio.encode(None))
     return path
+
+
+def test_links_are_followed_and_circles_end(video, tmp_path):
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    own.mkdir()
+    elsewhere.mkdir()
+    shutil.copy(video, elsewhere / "walk.mp4")
+    (own / "anna").symlink_to(elsewhere)
+    (own / "bert.mp4").symlink_to(elsewhere / "walk.mp4")
+    (elsewhere / "round").symlink_to(own)
+    (own / "nowhere.mp4").symlink_to(tmp_path / "gone.mp4")
+    assert set(by_id(own, 1)) == {"anna#walk", "bert"}
+
+
+def test_a_pattern_says_who_is_seen(video, tmp_path):
+    for name in ("anna_1", "anna_2", "bert_1", "carla"):
+        shutil.copy(video, tmp_path / f"{name}.mp4")
+    found = local.items(tmp_path, 1, tmp_path / ".seen.json", r"([a-z]+)_\d+")
+    assert {item.id: item.person for item in found} == {
+        "anna_1": "anna",
+        "anna_2": "anna",
+        "bert_1": "bert",
+        "carla": "carla",
+    }
+    found = local.items(tmp_path, 1, tmp_path / ".seen.json")
+    assert {item.person for item in found} == {"anna_1", "anna_2", "bert_1", "carla"}
