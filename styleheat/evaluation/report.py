@@ -6,12 +6,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from styleheat import files
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.evaluation.metrics import MAX_LAG, best_lag
 from styleheat.evaluation.protocols import Trial
+from styleheat.media.image import write_image
 from styleheat.media.video import VideoWriter
 
 DIGITS = 4
@@ -61,8 +60,7 @@ def strip(trials: dict[str, list[Trial]]) -> np.ndarray:
 
 
 def write_strip(path: str | Path, trials: dict[str, list[Trial]]) -> None:
-    with files.atomic(path) as temporary:
-        Image.fromarray(strip(trials)).save(temporary, quality=QUALITY)
+    write_image(path, strip(trials), QUALITY)
 
 
 def write_films(folder: str | Path, protocol: str, trials: Iterable[Trial]) -> None:

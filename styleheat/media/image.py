@@ -113,11 +113,11 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float]]:
         raise InputError(f"{path}: the animation is cut off or damaged; export it again") from error
 
 
-def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB; the suffix chooses the format (.png, .jpg at quality 95)."""
+def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
+    """Write (H, W, 3) uint8 RGB; the suffix chooses the format (.png, or .jpg of this quality, 1 to 95)."""
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, (image.dtype, image.shape)
     with files.atomic(path) as temporary:
-        Image.fromarray(image).save(temporary, quality=95)
+        Image.fromarray(image).save(temporary, quality=quality)
 
 
 def _opened(path: Path) -> Image.Image:
