@@ -1,9 +1,10 @@
 """Mel spectrograms as Wav2Lip's and SadTalker's audio networks hear them, and one window of them for each frame."""
 
 import functools
+from contextlib import AbstractContextManager
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from styleheat.constants import FPS, MEL_BANDS, MEL_FPS, SAMPLE_RATE
 
@@ -32,9 +33,19 @@ def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
     -4 is 100 dB below the reference level.
     """
     columns = 1 + len(samples) // HOP
-    with threadpool_limits(1, user_api="blas"):  # more threads add up in another order: other bytes
+    with _one_blas_thread():  # more threads add up in another order: other bytes
         blocks = [_block(samples, first, min(first + BLOCK, columns)) for first in range(0, columns, BLOCK)]
     return np.concatenate(blocks, axis=1)
+
+
+def _one_blas_thread() -> AbstractContextManager:
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Kept, as finding the libraries of the process takes longer than a second of sound."""
+    return ThreadpoolController()
 
 
 def _block(samples: np.ndarray, first: int, last: int) -> np.ndarray:
@@ -73,7 +84,7 @@ def speech_windows(samples: np.ndarray, frames: int, first: int = 0) -> np.ndarr
     """`mel_windows` of samples (N,) at 16 kHz; makes no more of their spectrogram than these windows show."""
     columns = np.clip(_columns(frames, first), 0, len(samples) // HOP)
     begin = int(columns.min())
-    with threadpool_limits(1, user_api="blas"):
+    with _one_blas_thread():
         return _cut(_block(samples, begin, int(columns.max()) + 1), columns - begin)
 
 
