@@ -4,7 +4,6 @@ Run as `python -m stages.pack --set vox`. Clips that an LMDB holds already, from
 Until the LMDBs are complete, packed clips wait in the scratch folder, where a killed run finds them again.
 """
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 
 from styleheat import files
 from styleheat.clips import index, store, writer
+from styleheat.clips.packing import bring_up_to_date
 from styleheat.clips.workers import Outcome, Task
 from styleheat.code import code_of
 from styleheat.errors import InputError
@@ -50,34 +50,21 @@ def pack(stage: Stage, folder: Path) -> None:
         source = fingerprint(code, [made.content for made in inputs], person, settings.size, settings.align_size)
         tasks[clip] = Task(source, (*(made.path for made in inputs), waiting, settings, person, source))
 
-    packed = writer.packed_sources(folder, settings.size)
-    new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
-    fared = index.process(
+    splits = {clip: videos[clip].path.parent.name for clip in tasks}
+    account = bring_up_to_date(
+        folder,
         waiting,
-        new,
+        tasks,
         pack_clip,
-        workers=runtime.workers,
-        backend=runtime.backend,
-        timeout_s=runtime.timeout_s,
+        splits,
+        runtime,
+        size=settings.size,
+        shards=settings.shards,
         desc=stage.title,
     )
-    worked = index.read(waiting)
-    splits = {clip: videos[clip].path.parent.name for clip in tasks if clip not in new or worked[clip].ok}
-    account = index.Account(len(tasks), len(splits), len(tasks) - len(new), fared.lost)
-    account.require_some(stage.title)
-    made = {clip: packed_clip.path for clip, packed_clip in index.outputs(waiting, ".zip").items()}
-    writer.write_lmdb(folder, settings.size, splits, made, settings.shards, runtime.workers)
-    lost = {clip: entry for clip, entry in worked.items() if not entry.ok}
-    index.write(folder, {clip: index.Entry(task.fingerprint) for clip, task in tasks.items()} | lost)
-    for path in made.values():
-        path.unlink()
-    for other in folder.iterdir():  # of another size
-        if other.is_dir() and other.name != str(settings.size):
-            shutil.rmtree(other)
-
     lmdb = store.ClipStore(folder, settings.size)
     persons = {split: len({lmdb.person(clip) for clip in lmdb.clips(split)}) for split in store.SPLITS}
-    frames = sum(lmdb.length(clip) for clip in splits)
+    frames = sum(lmdb.length(clip) for split in store.SPLITS for clip in lmdb.clips(split))
     stage.write_metrics({**account.metrics(), "frames": frames, "persons": persons})
 
 

@@ -1,4 +1,4 @@
-"""Train the audio driver, audio to expression and head pose, on hdtf -> models/audio."""
+"""Train the audio driver, audio to expression and head pose, on hdtf and speech without pictures -> models/audio."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ from styleheat.pipeline import Stage, main
 
 
 def train_audio(stage: Stage) -> None:
-    from styleheat.clips.pairs import SpeechClips, sounding
+    from styleheat.clips.pairs import Mixture, SpeechClips, sounding
     from styleheat.clips.store import ClipStore
+    from styleheat.morphable.coefficients import FRAME_SIZE
     from styleheat.networks.audio2motion import Audio2Motion
     from styleheat.training import run
     from styleheat.training.audio import FRAMES, AudioRecipe
@@ -15,16 +16,17 @@ def train_audio(stage: Stage) -> None:
 
     params, settings = stage.params, stage.params.train_audio
     coefficients = params.sets.hdtf.coefficients
-    store = ClipStore("data/hdtf/lmdb", params.sets.hdtf.pack.size)
+    store, spoken = ClipStore("data/hdtf/lmdb", params.sets.hdtf.pack.size), ClipStore("data/speech/lmdb", FRAME_SIZE)
+    stores = [store, spoken] if spoken.clips("train") else [store]
 
-    def speech(split: str) -> SpeechClips:
-        return SpeechClips(store, split, FRAMES, seed=params.seed, augment=settings.augment and split == "train")
+    def clips(of: ClipStore, split: str) -> SpeechClips:
+        return SpeechClips(of, split, FRAMES, seed=params.seed, augment=settings.augment and split == "train")
 
     def build() -> AudioRecipe:
         model = Audio2Motion(run.architecture(params))
         run.load_init(model, settings.init, part="audio2motion")
         basis = landmark_basis(coefficients.backend, coefficients.weights, store)
-        return AudioRecipe(settings, model, basis, run.heldout(speech("test"), settings.validate_samples))
+        return AudioRecipe(settings, model, basis, run.heldout(clips(store, "test"), settings.validate_samples))
 
     if not sounding(store, "train"):
         # Videos without sound teach no speech, and are no reason to stop a pipeline that can do without.
@@ -33,7 +35,8 @@ def train_audio(stage: Stage) -> None:
         run.keep_init(stage, settings, model, "audio2motion", reason, out=Path("models/audio"))
         return
     starts = [settings.init, coefficients.weights]
-    run.run(stage, settings, build, speech("train"), [store], starts=starts, out=Path("models/audio"))
+    learnt = Mixture([clips(of, "train") for of in stores])
+    run.run(stage, settings, build, learnt, stores, starts=starts, out=Path("models/audio"))
 
 
 if __name__ == "__main__":

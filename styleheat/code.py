@@ -21,6 +21,7 @@ APART = tuple(
     f"styleheat.{name}"
     for name in (
         "clips.index",
+        "clips.packing",
         "clips.workers",
         "clock",
         "code",

@@ -170,6 +170,15 @@ class Coefficients(Section):
     """Folder of the regressor (`fit` reads nothing: `models/none`)."""
 
 
+class Speech(Section):
+    """Synthetic people who are heard and not drawn, from whom `train_audio` learns beside `hdtf`: their coefficients
+    are those of our own face model."""
+
+    people: Amount
+    seconds: Annotated[float, Field(ge=2, le=60)]
+    """Of each person's clip."""
+
+
 class Pack(Section):
     size: Pixels
     """Side of the frames stored, in the clip's own crop."""
@@ -574,6 +583,7 @@ class Params(Section):
     network: Literal["embedded", "full", "full_relative", "full_detail"]
     """Which architecture of `styleheat/networks/config.py` is trained."""
     sets: Sets
+    speech: Speech
     weights: Weights
     train_prior: TrainPrior
     train_warper: TrainWarper
@@ -592,6 +602,12 @@ class Params(Section):
             if self.network != "embedded" and init.startswith("models/embedded"):
                 raise _Impossible(f"{name}.init", f"{init} holds weights of network embedded, not of {self.network}")
         trained = self.sets.hdtf
+        if self.speech.people and trained.coefficients.backend != "fit":
+            raise _Impossible(
+                "speech.people",
+                f"{self.speech.people} with coefficients of our own face model, but sets.hdtf.coefficients.backend is "
+                f"{trained.coefficients.backend}; 0",
+            )
         if self.infer.models == "models/styleheat":  # made by `train`, from this set's landmarks and coefficients
             if self.infer.landmarks != trained.landmarks.backend:
                 raise _Impossible(

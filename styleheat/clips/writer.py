@@ -29,7 +29,7 @@ _FIRST_MAP = 64 << 20
 class ClipWriter:
     """Writes all that an LMDB will hold of one clip to a file: an uncompressed zip of keys and values.
 
-    Frames are added in order, then `finish` adds what belongs to the whole clip.
+    Frames are added in order, then `finish` adds what belongs to the whole clip. A clip of speech alone has no frames.
     """
 
     def __init__(self, path: Path, clip: str) -> None:
@@ -54,8 +54,9 @@ class ClipWriter:
     ) -> None:
         """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; sound (N,) or None; who is seen; the
         fingerprint of what all that was made from."""
-        length = self._frames
-        assert coefficients.shape == (length, PACKED_COEFFICIENTS), (coefficients.shape, length)
+        length = len(coefficients)
+        assert self._frames in (0, length), (self._frames, length)
+        assert coefficients.shape == (length, PACKED_COEFFICIENTS), coefficients.shape
         assert landmarks.shape == (length, LANDMARKS, 2), (landmarks.shape, length)
         self._put(f"{self._clip}-coeff_3dmm", np.ascontiguousarray(coefficients, np.float32).tobytes())
         self._put(f"{self._clip}-keypoint", np.ascontiguousarray(landmarks, np.float32).tobytes())
@@ -240,7 +241,7 @@ def _fault(clip: str, length: int, items: Mapping[bytes, bytes], decode: bool) -
     for array, row in (("coeff_3dmm", PACKED_COEFFICIENTS), ("keypoint", 2 * LANDMARKS)):
         if len(items[f"{clip}-{array}".encode()]) != 4 * length * row:
             return f"{array} is not as long as its {length} frames"
-    pictures = (frame_key(clip, frame, aligned) for frame in range(length) for aligned in (False, True))
+    pictures = _picture_keys(clip, length) if frame_key(clip, 0).encode() in items else []
     for key in pictures if decode else ():
         if cv2.imdecode(np.frombuffer(items[key.encode()], np.uint8), cv2.IMREAD_COLOR_RGB) is None:
             return f"{key} is no picture"
@@ -250,10 +251,14 @@ def _fault(clip: str, length: int, items: Mapping[bytes, bytes], decode: bool) -
 def _clip_items(opened: lmdb.Transaction, clip: str) -> Iterator[tuple[bytes, bytes]]:
     """Everything an LMDB holds of one clip."""
     length = int(bytes(get(opened, f"{clip}-length")))
-    frames = [frame_key(clip, frame, aligned) for frame in range(length) for aligned in (False, True)]
+    frames = [] if opened.get(frame_key(clip, 0).encode()) is None else _picture_keys(clip, length)
     for key in [*frames, *(f"{clip}-{what}" for what in ("coeff_3dmm", "keypoint", "length", "source"))]:
         yield key.encode(), bytes(get(opened, key))
     for key in (f"{clip}-sound", f"{clip}-person"):
         value = opened.get(key.encode())
         if value is not None:
             yield key.encode(), bytes(value)
+
+
+def _picture_keys(clip: str, length: int) -> list[str]:
+    return [frame_key(clip, frame, aligned) for frame in range(length) for aligned in (False, True)]

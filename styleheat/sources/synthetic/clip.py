@@ -11,6 +11,7 @@ import numpy as np
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.sources.synthetic.camera import Camera
 from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
+from styleheat.sources.synthetic.landmarks import landmark_track
 from styleheat.sources.synthetic.look import Look
 from styleheat.sources.synthetic.motion import Manner, talk
 from styleheat.sources.synthetic.props import Prop
@@ -28,8 +29,15 @@ _NEURAL = {"train": (neural.HEART, "jf_alpha", "jf_gongitsune", "jm_kumo"), "tes
 _MALE = ("jm_kumo",)
 
 
-SPEECH, TALKERS = "hdtf", 0.6
-"""The set that speech is learnt from, and the share of its people who do little with their faces but talk."""
+SPOKEN = "speech"
+"""The set of people who are heard and not drawn."""
+
+TALKERS = {"hdtf": 0.6, SPOKEN: 1.0}
+"""Of the sets that speech is learnt from, the share of people who do little with their faces but talk."""
+
+SLOW = 0.4
+"""Of the people of SPOKEN who have neural voices, the share with the slow ones, which take longer than the rest of a
+clip."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +77,24 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
         lids=float(np.clip(0.04 + 0.14 * rng.normal(), -0.25, 0.35)),
         gestures=float(rng.uniform(0.5, 1.6)),
     )
-    voice = _voice(rng, split, man)
-    if set_name == SPEECH and rng.random() < TALKERS:
+    voice = _voice(rng, split, man, SLOW if set_name == SPOKEN else None)
+    if set_name in TALKERS and rng.random() < TALKERS[set_name]:
         manner = replace(manner, gestures=float(rng.uniform(0, 0.2)))
     return Person(name, seed, identity, look, manner, *voice)
 
 
-def _voice(rng: np.random.Generator, split: Literal["train", "test"], man: bool) -> tuple[str, str, float, float]:
-    """Somebody's voice, language, speed and pitch: half of all people have neural voices."""
+def _voice(
+    rng: np.random.Generator, split: Literal["train", "test"], man: bool, slow: float | None
+) -> tuple[str, str, float, float]:
+    """Somebody's voice, language, speed and pitch: half of all people have neural voices, of which a share has those
+    that are slow (None: as many as there are)."""
     speed = float(rng.uniform(0.88, 1.15))
     if rng.random() < 0.5:
-        voice = str(rng.choice(_NEURAL[split]))
+        voices = _NEURAL[split]
+        if slow is not None:
+            chosen = rng.random() < slow
+            voices = tuple(voice for voice in voices if (voice in neural.KOKORO) == chosen)
+        voice = str(rng.choice(voices))
         if man and voice not in _MALE:
             pitch = rng.uniform(0.74, 0.86)  # a woman's voice, lowered to a man's
         elif not man and voice in _MALE:
@@ -131,6 +146,13 @@ def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np
     )
     speech = Speech(samples, SAMPLE_RATE, phonemes)
     return speech, talk(speech, seconds, rng, someone.manner)
+
+
+def spoken(someone: Person, seed: int, seconds: float, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A clip of a person talking that is not drawn: samples (N,) at 16 kHz, and landmarks (T, 68, 2) in pixels of
+    pictures of a size."""
+    speech, motion = conversation(someone, seed, seconds)
+    return speech.samples, landmark_track(someone.identity, motion, size)
 
 
 def render_clip(

@@ -1,6 +1,7 @@
 """People, their clips and the ground truth beside them."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from styleheat.constants import FPS, LANDMARKS, SAMPLE_RATE
 from styleheat.sources.synthetic.clip import conversation, frames, person, render_clip, renderer
 from styleheat.sources.synthetic.head import CONTROLS, INDEX
+from styleheat.sources.synthetic.landmarks import landmark_track
 from styleheat.sources.synthetic.render import Renderer
 
 pytest.importorskip("espeakng_loader")
@@ -50,6 +52,17 @@ def test_pictures_repeat_exactly_and_people_differ() -> None:
     other = someone(1).draw(motion[0]).image
     assert first[0].shape == (SIZE, SIZE, 3) and first[0].dtype == np.uint8
     assert np.abs(first[0].astype(int) - other).mean() > 10
+
+
+def test_landmarks_without_pictures_are_those_of_the_pictures() -> None:
+    motion = np.stack([still(jaw=0.7, yaw=0.3, x=0.1), still(blink=1.0, pitch=-0.2, roll=0.1, close=1.0)])
+    drawn = np.stack([frame.landmarks for frame in someone().frames(motion)])
+    computed = landmark_track(someone().head.identity, motion, SIZE)
+
+    def centred(points: np.ndarray) -> np.ndarray:  # a camera that is held moves a little
+        return points - points.mean(1, keepdims=True)
+
+    np.testing.assert_allclose(centred(computed), centred(drawn), atol=1e-3)
 
 
 def test_seed_changes_the_scene_but_not_the_head() -> None:
@@ -128,7 +141,9 @@ def test_conversation_stays_within_natural_bounds_and_moves() -> None:
 
 
 def test_short_clips_hold_many_poses_and_expressions() -> None:
-    motions = [conversation(person("vox", "train", k), 0, 2.4)[1] for k in range(16)]
+    # eSpeak's voices are quick.
+    people = [replace(person("vox", "train", k), voice="en-us+f1", language="en") for k in range(48)]
+    motions = [conversation(someone, 0, 2.4)[1] for someone in people]
 
     def spread(control: str) -> np.ndarray:
         """From the 5th to the 95th percentile of each clip."""

@@ -15,8 +15,8 @@ from styleheat.sources.synthetic.head import (
     Head,
     Identity,
 )
+from styleheat.sources.synthetic.landmarks import rotation
 from styleheat.sources.synthetic.raster import develop, draw_hairs, draw_mesh, vertex_normals
-from styleheat.sources.synthetic.render import rotation
 
 
 def canvas(size: int = 8) -> tuple[np.ndarray, np.ndarray]:
