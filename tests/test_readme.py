@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -21,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from PIL import Image
 
 from styleheat.clips.writer import write_lmdb
@@ -236,17 +234,6 @@ def with_released_weights(project: Repository, command: str) -> None:
     runs("weights", "infer_audio")(project, command)
 
 
-def pip_install(project: Repository, command: str) -> None:
-    """Not installed, which needs the network; but asked for by a name that exists, and found missing by that name."""
-    assert shlex.split(command)[:4] == ["python", "-m", "pip", "install"]
-    (wanted,) = (Requirement(text) for text in shlex.split(command)[4:])
-    script = (
-        "from styleheat.clips.index import Task, process; process('scratch', {'clip': Task('')}, len, backend='dask')"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=project.path, capture_output=True, text=True)
-    assert done.returncode == 0 or f"needs the package '{next(iter(wanted.extras))}'" in done.stderr, done.stderr
-
-
 def on_dask(project: Repository, command: str) -> None:
     """Another back end changes no result, so nothing runs again."""
     params = project.path / "params.yaml"
@@ -332,6 +319,12 @@ def data_benchmark(project: Repository, command: str) -> None:
     assert "landmarks" in shell(project, f"{command} --only index --indexed 20")
 
 
+def speech_benchmark(project: Repository, command: str) -> None:
+    """One voice, with the embedded weights."""
+    pytest.importorskip("espeakng_loader")
+    assert "en-us+m4" in shell(project, f"{command} --models models/embedded/audio --voices en-us+m4")
+
+
 def photographs(project: Repository, command: str) -> None:
     """One portrait and half a second, with the embedded weights."""
     with VideoWriter(project.path / "nod.mp4", (160, 160)) as writer:
@@ -357,7 +350,6 @@ CHECKS: dict[str, Check] = {
     "dvc repro download crop landmarks": runs(*of_sets("download", "crop", "landmarks")),
     "python -m stages.profile official": says("keys set as in profiles/official.yaml"),
     "dvc repro infer_audio": with_released_weights,
-    'python -m pip install "dask[distributed]"': pip_install,
     "DASK_SCHEDULER_ADDRESS=tcp://scheduler:8786 dvc repro": on_dask,
     "torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m stages.train": torchrun,
     "dvc commit --force train": commit,
@@ -378,6 +370,7 @@ CHECKS: dict[str, Check] = {
     "python -m benchmarks.inference": benchmark,
     "python -m benchmarks.memory": memory,
     "python -m benchmarks.photographs": photographs,
+    "python -m benchmarks.speech": speech_benchmark,
     "python -m benchmarks.data": data_benchmark,
 }
 

@@ -28,6 +28,7 @@ def source(**changes) -> Source:
         "seconds": 1.0,
         "size": 224,
         "limit": None,
+        "person": None,
     }
     return Source(**(options | changes))
 

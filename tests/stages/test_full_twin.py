@@ -19,6 +19,7 @@ from stages import profile, train, train_audio, train_prior, train_warper
 from styleheat import checkpoints
 from styleheat.clips.writer import ClipWriter, write_lmdb
 from styleheat.media.image import read_image
+from styleheat.morphable.coefficients import FRAME_SIZE
 from styleheat.networks import perceptual
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.inversion import Inverter
@@ -77,6 +78,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("twin")
     for name, size in SIZES.items():
         pack(folder / "data" / name / "lmdb", size)
+    write_lmdb(folder / "data" / "speech" / "lmdb", FRAME_SIZE, {}, {})
     official = folder / "models/official"
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:
