@@ -116,7 +116,12 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ("infer_audio.pose_style", "pose_style: 0", "pose_style: 1", {"infer_audio"}),
         ("infer_audio.still", "still: false", "still: true", {"infer_audio"}),
         ("infer.drive.relative", "relative: none", "relative: all", set(INFER)),
-        ("speech.people", "(?<=  people: )0(?=\n  seconds: 6.0)", "1", {"speech", "train_audio"}),
+        (
+            "speech.people",
+            "(?<=  people: )0(?=\n  seconds: 6.0)",
+            "1",
+            {"speech", "train_audio", "evaluate", "infer_audio"},
+        ),
         ("evaluate.clips", "(?<=^evaluate:\n  clips: )\\d+", "1", {"evaluate"}),
         (
             "sets.hdtf.pack.align_size",
