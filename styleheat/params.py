@@ -170,7 +170,7 @@ class Coefficients(Section):
     """Folder of the regressor (`fit` reads nothing: `models/none`)."""
 
 
-class Speech(Section):
+class SpeechSet(Section):
     """Synthetic people who are heard and not drawn, from whom `train_audio` learns beside `hdtf`: their coefficients
     are those of our own face model."""
 
@@ -583,7 +583,7 @@ class Params(Section):
     network: Literal["embedded", "full", "full_relative", "full_detail"]
     """Which architecture of `styleheat/networks/config.py` is trained."""
     sets: Sets
-    speech: Speech
+    speech: SpeechSet
     weights: Weights
     train_prior: TrainPrior
     train_warper: TrainWarper
