@@ -1,4 +1,4 @@
-"""`params.yaml` as typed objects: what each stage may be told, checked before any work starts.
+"""`params.yaml` as typed objects: what each stage takes, checked before any work starts.
 
 `load_params` turns the file into a frozen `Params`. An unknown key, a wrong type or an impossible combination raises
 `InputError` with one line that names the key as it stands in the file: `params.yaml: sets.vox.crop.size: ...`.
@@ -24,7 +24,7 @@ NO_FILE = "data/none"
 
 
 class _Impossible(ValueError):
-    """Parameters that are right one by one but not together; `key` is the one to mend, seen from the section."""
+    """Parameters that are right one by one but not together; `key` is the one to fix, relative to the section."""
 
     def __init__(self, key: str, fault: str) -> None:
         super().__init__(fault)
@@ -75,10 +75,13 @@ class Youtube(Section):
     """How videos are fetched. Never a DVC param: none of it changes a result."""
 
     base_url: PathText
+    """Address of YouTube, or of a mirror with the same paths."""
     cookies: PathText | None
     """A cookies.txt of a browser, for videos that ask for a log-in."""
     proxy: PathText | None
+    """Address of a proxy (http://, socks5://), as yt-dlp takes it."""
     retries: Amount
+    """Further attempts of a request that failed."""
     pause: Weight
     """Seconds between requests."""
     rate_limit: Count | None
@@ -91,6 +94,8 @@ class Source(Section):
     """Where a set's videos come from. Keys that a kind has no use for are ignored by it."""
 
     kind: Literal["synthetic", "voxceleb", "hdtf", "local"]
+    """`synthetic`: rendered people; `voxceleb` and `hdtf`: videos of these sets from YouTube; `local`: your own files.
+    """
     path: PathText
     """Folder of what the source reads: the videos of `local`, the annotation files of `voxceleb` and `hdtf`."""
     people: Count | None
@@ -103,7 +108,7 @@ class Source(Section):
     seconds: Annotated[float, Field(gt=0, le=600)]
     """Synthetic: length of each clip."""
     size: Pixels
-    """Synthetic: side of the rendered picture, which the crop stage then crops. From YouTube: most lines of a video."""
+    """Synthetic: side of the rendered image, which the crop stage then crops. From YouTube: most lines of a video."""
     limit: Count | None
     """Take this many videos at most; null takes all."""
     person: str | None
@@ -131,10 +136,11 @@ class Crop(Section):
     min_size: Annotated[int, Field(ge=1)]
     """Crops smaller than this many pixels of the source video are lost, not enlarged."""
     min_frames: Count
+    """Frames at 25 a second; shorter clips are lost."""
     max_frames: Count
-    """Frames at 25 a second; shorter clips are lost, longer ones become several."""
+    """Frames at 25 a second; longer clips become several."""
     codec: Literal["h264", "png"]
-    """Of the clips' pictures: `h264`, or `png`, which loses nothing and takes 30 to 50 times the room."""
+    """Of the clips' frames: `h264`, or `png`, which is lossless and takes 30 to 50 times the space."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Crop":
@@ -158,8 +164,9 @@ class Quality(Section):
 
 class Landmarks(Section):
     backend: Literal["mediapipe", "face_alignment"]
+    """What finds the 68 points; each places them in its own way."""
     smooth: Weight
-    """Standard deviation, in frames, of the Gaussian that steadies the points over time; 0 for none."""
+    """Standard deviation, in frames, of the Gaussian that smooths the points over time; 0 for none."""
     quality: Quality
 
 
@@ -171,12 +178,13 @@ class Coefficients(Section):
 
 
 class SpeechSet(Section):
-    """Synthetic people who are heard and not drawn, from whom `train_audio` learns beside `hdtf`: their coefficients
-    are those of our own face model."""
+    """Synthetic people with speech and without images, from whom `train_audio` learns instead of `hdtf`; their
+    coefficients are those of our own face model."""
 
     people: Amount
+    """How many; 0: `train_audio` learns from `hdtf`."""
     seconds: Annotated[float, Field(ge=2, le=60)]
-    """Of each person's clip."""
+    """Length of each person's clip."""
 
 
 class Pack(Section):
@@ -251,8 +259,9 @@ class Optimizer(Section):
     """Constants of Adam and of what follows its steps. The reference's values: StyleHEAT's training configurations."""
 
     beta1: Annotated[float, Field(ge=0, lt=1)]
+    """Decay of the first moment (reference: 0.5)."""
     beta2: Annotated[float, Field(ge=0, lt=1)]
-    """Decay of the moments (reference: 0.5, 0.999)."""
+    """Decay of the second moment (reference: 0.999)."""
     eps: Positive
     """Added to the root of the second moment (reference: 1e-8)."""
     lr_gamma: Annotated[float, Field(gt=0, le=1)]
@@ -292,15 +301,17 @@ class Training(Section):
     compile: bool
     """Compile the networks with torch.compile: some minutes at the start, then faster steps on GPUs."""
     validate_every: Count
+    """Steps between validations on held-out people."""
     validate_samples: Count
-    """Steps between validations on held-out people, and the samples of each."""
+    """Samples of each validation."""
     score: str
     """The validation score that decides which state is the best; which there are: docs/training.md."""
     export: Literal["last", "best"]
     """Which state becomes the stage's model."""
     sample_every: Count
+    """Steps between sample grids."""
     save_every: Count
-    """Steps between sample grids, and between checkpoints."""
+    """Steps between checkpoints."""
 
 
 class ImageTraining(Training):
@@ -312,10 +323,13 @@ class ImageTraining(Training):
 
 class PriorLosses(Section):
     l1: Weight
+    """L1 between the reconstruction and the frame."""
     perceptual: Weight
+    """Perceptual loss between the reconstruction and the frame."""
     adversarial: Weight
-    """0 trains no discriminator."""
+    """Generator loss; 0 trains no discriminator."""
     r1: Weight
+    """R1 penalty: of the discriminator's gradient at real frames."""
 
 
 class TrainPrior(ImageTraining):
@@ -337,28 +351,28 @@ class StyleHeatLosses(Section):
     """Weights of StyleHEAT's stage two, in the order of its loss."""
 
     warped: Weight
-    """Perceptual loss of the picture painted from the warped feature alone."""
+    """Perceptual loss of the image painted from the warped feature alone."""
     masked: Weight
-    """Perceptual loss of the final picture under the soft mask."""
+    """Perceptual loss of the final image under the soft mask."""
     style: Weight
     """Weight of the style (Gram) term within `masked` and `outside`."""
     outside: Weight
     """Keeps the calibrator from changing what lies outside the mask."""
     adversarial: Weight
-    """0 trains no discriminator."""
+    """Generator loss; 0 trains no discriminator."""
     mouth: Weight
     """As `adversarial`, of a discriminator that sees mouths alone, and learns from scratch (StyleHEAT: 0)."""
     local: Weight
     """L1 on the eyes and the mouth."""
     landmarks: Weight
-    """L1 of where the flow takes the landmarks from, in widths of the picture (StyleHEAT: 0)."""
+    """L1 of where the flow takes the landmarks from, in widths of the image (StyleHEAT: 0)."""
     painted: Weight
     """Perceptual loss of what the generator paints, before the portrait's detail is put in. Only for networks that take
     detail from the portrait, as the next."""
     mask: Weight
     """Mean of 1 − mask where geometry knows that the portrait shows what belongs there."""
     r1: Weight
-    """Of the discriminator's gradient at true frames."""
+    """R1 penalty: of the discriminators' gradient at real frames."""
 
 
 class Train(ImageTraining):
@@ -386,15 +400,19 @@ class Train(ImageTraining):
 
 class AudioLosses(Section):
     expression: Weight
+    """L1 on the expression coefficients."""
     velocity: Weight
+    """L1 on their changes from frame to frame."""
     lips: Weight
     """L1 on the landmarks that the coefficients put on the lips."""
     closure: Weight
     """L1 on the opening of the lips, several times as much where they are closed."""
     reconstruction: Weight
+    """Squared error of the pose autoencoder."""
     divergence: Weight
+    """Kullback-Leibler divergence of its latent from a normal distribution."""
     motion: Weight
-    """Adversarial loss of the pose over time; 0 trains no discriminator."""
+    """Generator loss of the pose over time; 0 trains no discriminator."""
 
 
 class TrainAudio(Training):
@@ -411,7 +429,7 @@ class Evaluate(Section):
 
 
 class Inversion(Section):
-    """How the three inference stages bring a portrait into the generator's terms. `evaluate` has the encoder do it."""
+    """How the three inference stages invert a portrait. `evaluate` uses the encoder."""
 
     method: Literal["encoder", "optimise"]
     """`encoder`: one pass; `optimise`: then also gradient descent on the feature map and the upper codes, nearer to
@@ -419,8 +437,9 @@ class Inversion(Section):
     steps: Amount
     """Of the optimisation (StyleHEAT: 250)."""
     perceptual: Literal["vgg19", "gradient"]
+    """The optimisation's loss between images: VGG19's features, or a multi-scale L1 and gradient loss."""
     perceptual_weights: PathText
-    """Its loss between pictures, as in `ImageTraining`."""
+    """Folder of VGG19's weights (`gradient` reads nothing: `models/none`)."""
 
 
 class Edit(Section):
@@ -432,7 +451,7 @@ class Edit(Section):
     """How strongly; null is what shows it well (`STRENGTHS` in `networks/editing.py`). `beard` and `lip`: in standard
     deviations of the direction; the others: a factor of it. The opposite sign does the opposite."""
     sweep: Literal["none", "pose", "expression"]
-    """Replace the driver's head pose, or its expression, by a walk through typical ones, as long as the film."""
+    """Replace the driver's head pose, or its expression, by a walk through typical ones, as long as the video."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Edit":
@@ -442,7 +461,7 @@ class Edit(Section):
 
 
 Degrees = Annotated[list[Annotated[float, Field(ge=-60, le=60)]], Field(min_length=1)]
-"""Angles at moments spread evenly over the film, in between which they are interpolated."""
+"""Angles at moments spread evenly over the video, in between which they are interpolated."""
 
 
 class Drive(Section):
@@ -451,7 +470,7 @@ class Drive(Section):
     seconds: Annotated[tuple[Weight, Positive], Field(strict=False)] | None  # YAML has lists, not tuples
     """From when to when the driver is taken; null: all of it."""
     fps: Annotated[float, Field(ge=1, le=120)] | None
-    """Frames a second of the film; null: the driver's. The networks were trained at 25."""
+    """Frames per second of the video; null: the driver's. The networks were trained at 25."""
     relative: Literal["none", "expression", "pose", "all"]
     """Of what the portrait keeps its own, and takes on what the driver changes since its first frame; the rest it takes
     as the driver has it."""
@@ -461,11 +480,13 @@ class Drive(Section):
     expression_scale: Weight
     """1: expressions as strong as the driver's; 0: none."""
     pitch: Degrees | None
+    """The head's pitch in degrees, positive downwards, instead of the driver's; key frames at equal distances."""
     yaw: Degrees | None
+    """The head's yaw, positive to the image's right, as `pitch`."""
     roll: Degrees | None
-    """The head's angles in place of the driver's: down, to the image's right, and counter-clockwise are positive."""
+    """The head's roll, positive counter-clockwise, as `pitch`."""
     smooth: Weight
-    """Standard deviation, in frames, of the Gaussian that steadies what came of all this; 0 for none."""
+    """Standard deviation, in frames, of the Gaussian that smooths the resulting motion; 0 for none."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Drive":
@@ -480,7 +501,7 @@ class Infer(Section):
     face: Amount
     """Which face of the portrait: 0 the largest, 1 the next smaller one."""
     driver_face: Amount
-    """Which face of a video or picture that drives, where it is first seen; as `face`."""
+    """Which face of a driving video or image, in the first frame that has one; as `face`."""
     portrait_time: Weight | None
     """Of a portrait that is a video, the frame so many seconds after the first; null: the one that makes the best
     portrait."""
@@ -488,24 +509,25 @@ class Infer(Section):
     """Pixels of the frames, at most, of networks that take detail from the portrait: as many as it has of the square
     around the face, but no fewer than twice what the generator paints. Others paint frames of their own size."""
     result: Literal["aligned", "pasted", "beside"]
-    """What the film shows: the animated square, that square back in the portrait's own photograph, or the portrait, the
-    driver (if it is a video) and the square beside each other."""
+    """What the video shows: the animated square, that square back in the portrait's own photograph, or the portrait,
+    the driver (if it is a video) and the square beside each other."""
 
     longest: Annotated[int, Field(ge=64)] | None
-    """Pixels of the longer side of a `pasted` film, at most; null: as many as the photograph has, which few players
-    show above 4096."""
+    """Pixels of the longer side of a `pasted` video, at most; null: as many as the photograph has, which few players
+    support above 4096."""
     transparent: bool
-    """Of a `pasted` film of a picture that is transparent somewhere, write a .webm beside it, too, that is as well."""
+    """For a `pasted` video of an image with transparent parts, also write a transparent .webm."""
 
     models: PathText
     """Model folder that animates: `models/styleheat`, `models/official`, or any other."""
     audio_models: PathText
     """Model folder that turns speech into coefficients."""
     landmarks: Literal["mediapipe", "face_alignment"]
+    """Back end for portrait and driver: the one that the models were trained with."""
     coefficients: Literal["fit", "deep3d"]
+    """Back end for portrait and driver: the one that the models were trained with."""
     smooth: Weight
-    """Back ends for portrait and driver, and the smoothing of a driver's landmarks: those that the models were trained
-    with."""
+    """Smoothing of a driver's landmarks, as in `Landmarks.smooth`: that which the models were trained with."""
     coefficients_weights: PathText
     """Folder of the regressor, as in `Coefficients.weights`."""
     inversion: Inversion
@@ -535,6 +557,7 @@ class Infer(Section):
 
 class InferVideo(Section):
     portrait: PathText
+    """An image, or a video, of which one frame is taken."""
     driver: PathText
     """A video whose expression and pose the portrait takes, and its sound; or a `.mat` of coefficients at 25 frames a
     second, as the stage `coefficients` writes them."""
@@ -542,13 +565,16 @@ class InferVideo(Section):
 
 class InferImage(Section):
     portrait: PathText
+    """As `infer_video.portrait`."""
     driver: PathText
-    """A picture whose expression and pose the portrait eases into and out of."""
+    """An image whose expression and pose the portrait eases into and out of."""
     seconds: Positive
+    """Length of the video."""
 
 
 class InferAudio(Section):
     portrait: PathText
+    """As `infer_video.portrait`."""
     driver: PathText
     """Speech: wav, mp3, m4a, or a video with sound; or a text (`.txt`, UTF-8), which is spoken by `voice`."""
     voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_-]+$")]
@@ -578,6 +604,7 @@ class Params(Section):
     """The whole of `params.yaml`."""
 
     seed: Amount
+    """Of everything random: weights, samples, held-out people, head motion and blinks from speech."""
     runtime: Runtime
     youtube: Youtube
     network: Literal["embedded", "full", "full_relative", "full_detail"]

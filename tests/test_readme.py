@@ -203,7 +203,7 @@ def each_by_each(project: Repository, command: str) -> None:
     told = told.replace("audio_models: models/audio", "audio_models: models/embedded/audio")
     params.write_text(told.replace("seconds: null ", "seconds: [0, 0.2] "))
     assert "films: 4 made, 0 there already, 0 failed" in shell(project, command)
-    made = sorted(path.name for path in (project.path / "films").iterdir())
+    made = sorted(path.name for path in (project.path / "videos").iterdir())
     assert made == [f"{face}--{driver}.mp4" for face in ("me", "you") for driver in ("somebody", "speech")]
     assert "films: 0 made, 4 there already, 0 failed" in shell(project, command)
 
@@ -342,7 +342,7 @@ CHECKS: dict[str, Check] = {
     "dvc metrics show": says("metrics/evaluate.json", "metrics/vox/crop.json"),
     "dvc plots show": plots_show,
     "dvc repro infer_audio infer_video": own_inputs,
-    "python -m stages.animate --portrait me.jpg you.png --driver somebody.mp4 speech.wav --out films": each_by_each,
+    "python -m stages.animate --portrait me.jpg you.png --driver somebody.mp4 speech.wav --out videos": each_by_each,
     "cp ~/videos/*.mp4 data/sources/own/": copy_videos,
     "python -m stages.profile local": says("keys set as in profiles/local.yaml"),
     "dvc repro": repro,
@@ -406,7 +406,11 @@ def test_what_a_page_links_to_is_there(page: Path):
     assert [link for link in local if not (page.parent / link).exists() and link not in made] == []
 
 
-@pytest.mark.parametrize("block", fenced(ROOT / "README.md", "yaml"))
+SHOWN = [block for page in PAGES if page.name != "training.md" for block in fenced(page, "yaml")]
+"""Parameters that go over the default profile; those of training.md go over `full` (tests/test_params.py)."""
+
+
+@pytest.mark.parametrize("block", SHOWN)
 def test_parameters_shown_are_parameters(reproduced: Repository, tmp_path: Path, block: str):
     project = reproduced.copy(tmp_path / "project")
     (project.path / "profiles" / "shown.yaml").write_text(block)
@@ -414,7 +418,7 @@ def test_parameters_shown_are_parameters(reproduced: Repository, tmp_path: Path,
 
 
 def test_the_table_of_stages_is_whole():
-    text = (ROOT / "README.md").read_text()
+    text = "".join(page.read_text() for page in PAGES)
     table = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
     named = {name.strip("`").partition("@")[0] for cell in table for name in cell.split()}
     assert {stage.partition("@")[0] for stage in EVERY} <= named

@@ -1,0 +1,27 @@
+"""The reference of parameters is made from the types, and describes every key."""
+
+import re
+
+from pydantic import BaseModel
+
+from docs import parameters
+from styleheat import params
+
+
+def test_the_committed_page_is_the_one_that_the_types_make():
+    """But for the values, which are a user's to change."""
+    value = re.compile(r"(?<= \| )`[^`]*`(?= \| [^|]*\|$)", re.MULTILINE)
+    committed, made = (value.sub("", page) for page in (parameters.PAGE.read_text(), parameters.page()))
+    assert committed == made, "run python -m docs.parameters"
+
+
+def test_every_key_is_described():
+    for section in vars(params).values():
+        if isinstance(section, type) and issubclass(section, BaseModel) and section.__module__ == params.__name__:
+            described = parameters.descriptions(section)
+            plain = {name for name, field in section.model_fields.items() if not _is_group(field.annotation)}
+            assert plain <= set(described), (section.__name__, plain - set(described))
+
+
+def _is_group(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
