@@ -1,42 +1,66 @@
 """Score the models on people they were not trained on: metrics/evaluate.json, metrics/evaluate/, data/evaluate/."""
 
-from functools import partial
 from pathlib import Path
 
-from styleheat import files
-from styleheat.pipeline import Stage, main
+from styleheat.pipeline import SCRATCH, Stage, main, root
 
 STRIP = Path("metrics/evaluate/strip.jpg")
-FILMS = Path("data/evaluate")
+OUT = Path("data/evaluate")
+LMDB = Path("data/hdtf/lmdb")
 
 
 def body(stage: Stage) -> None:
     from styleheat import checkpoints, sources
+    from styleheat.clips import index
     from styleheat.clips.store import ClipStore
+    from styleheat.clips.workers import Task
+    from styleheat.clips.writer import packed_sources
+    from styleheat.code import code_of
     from styleheat.evaluation import protocols, report
-    from styleheat.inference import animate
-    from styleheat.inference.reader import face_reader
+    from styleheat.evaluation.clip import Setup, evaluate_clip
+    from styleheat.evaluation.summary import summary
+    from styleheat.files import digest, fingerprint
 
-    infer, settings = stage.params.infer, stage.params.evaluate
-    device = stage.device()
-    reader = face_reader(infer, device)
-    model = animate.load_styleheat(infer.models, device)
-    audio_model = animate.load_audio2motion(infer.audio_models, device)
-    store = ClipStore("data/hdtf/lmdb", stage.params.sets.hdtf.pack.size)
-    aligned = checkpoints.aligned_source(infer.models)
-    voice_of = partial(sources.voice_of, stage.params.sets.hdtf.source)
-    clips = protocols.read_clips(store, settings.clips, settings.seconds, aligned, voice_of)
-    examiner = protocols.Examiner(model, audio_model, reader, stage.params.seed)
-    trials = examiner.run(clips)
+    params, infer, settings, runtime = stage.params, stage.params.infer, stage.params.evaluate, stage.params.runtime
+    size, aligned = params.sets.hdtf.pack.size, checkpoints.aligned_source(infer.models)
+    setup = Setup(
+        infer.model_dump_json(), stage.worker_device(), str(LMDB), size, settings.seconds, aligned, params.seed
+    )
+    store = ClipStore(LMDB, size)
+    clips = protocols.chosen_clips(store, settings.clips)
+    people = {clip: store.person(clip) for clip in clips}
+    driven_by = protocols.drivers(people, params.seed)
+    scored = digest(infer.models), digest(infer.audio_models), digest(infer.coefficients_weights)
+    packed = packed_sources(LMDB, size)
+    folder, tasks = root() / SCRATCH / stage.title, {}
+    for clip, driver in driven_by.items():
+        voice = sources.voice_of(params.sets.hdtf.source, people[clip])
+        data = packed[clip], packed[driver] if driver else ""
+        facts = fingerprint(code_of("styleheat.evaluation.clip"), vars(setup), scored, data, driver)
+        tasks[clip] = Task(facts, (driver, voice, setup, folder))
+    stage.tracker.log_dataset(LMDB, "evaluation")
+    account = index.process(
+        folder,
+        tasks,
+        evaluate_clip,
+        workers=runtime.workers,
+        backend=runtime.backend,
+        timeout_s=runtime.timeout_s,
+        desc=stage.title,
+    )
+    account.require_some(stage.title)
 
-    scores = {protocol: report.summary(members) for protocol, members in trials.items()}
-    stage.write_metrics({protocol: {"clips": 0, "missing": why} for protocol, why in protocols.NEEDS.items()} | scores)
-    report.write_strip(STRIP, trials)
+    evaluated = index.read(folder)
+    results = report.all_results(folder, [clip for clip in clips if evaluated[clip].ok])
+    numbers = summary(results)
+    stage.write_metrics({**numbers, "lost": dict(account.lost)})
+    report.write_strip(STRIP, folder, results)
     stage.tracker.log_image("evaluate", STRIP)
-    with files.atomic(FILMS) as folder:
-        for protocol, members in trials.items():
-            report.write_films(folder, protocol, members)
-    stage.tracker.log_artifact(FILMS)
+    space = (
+        f"Frames are compared as they are in the LMDB: {size}×{size} pixels, cropped by {params.sets.hdtf.crop.method}."
+    )
+    report.write_page(OUT, folder, results, numbers, f"{infer.models} and {infer.audio_models}. {space}")
+    stage.tracker.log_artifact(OUT)
 
 
 if __name__ == "__main__":

@@ -334,6 +334,16 @@ def photographs(project: Repository, command: str) -> None:
     assert "ceiling: nod" in shell(project, f"{command} {options}")
 
 
+def score(project: Repository, command: str) -> None:
+    """Of half a second, against itself."""
+    for folder in ("generated", "originals"):
+        (project.path / folder).mkdir()
+        with VideoWriter(project.path / folder / "ann.mp4", (160, 160)) as writer:
+            for frame in itertools.islice(read_frames(ROOT / "data" / "examples" / "driver.mp4", size=(160, 160)), 12):
+                writer.write(frame)
+    assert "| generated | 1 | 58.9" in shell(project, command)
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -372,6 +382,7 @@ CHECKS: dict[str, Check] = {
     "python -m benchmarks.photographs": photographs,
     "python -m benchmarks.speech": speech_benchmark,
     "python -m benchmarks.data": data_benchmark,
+    "python -m stages.score --videos generated --against originals": score,
 }
 
 

@@ -1,13 +1,17 @@
-"""What a generated clip is worth: small functions from arrays to one number each.
+"""Metrics of a generated clip: small functions from arrays to numbers.
 
 Frames are uint8 (T,H,W,3); landmarks are (T,68,2) in pixels of those frames, x right and y down, rows of −1 where no
-face was found. Every function averages over frames, ignores frames without the faces it needs, and returns NaN when
-none are left, so that one lost frame neither raises nor counts as perfect.
+face was found. Metrics of images give a value for each frame (T,). All others average over frames, ignore frames
+without the faces they need, and return NaN when none are left, so that one lost frame neither raises nor counts as
+perfect.
 """
 
 import numpy as np
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.functional.image import (
+    multiscale_structural_similarity_index_measure,
+    structural_similarity_index_measure,
+)
 
 from styleheat.face.identity import similarity
 from styleheat.face.landmarks import has_face
@@ -25,35 +29,39 @@ ROUNDING = 1 / 12 / 255**2
 FOREHEAD = 0.35
 """How far the face goes on above the highest point, the brows', as a share of the points' height."""
 
-_AT_ONCE = 8
-"""Frames whose similarity is computed together."""
+EYES = slice(36, 48)
+EYE_MARGIN = 0.15
+"""iBUG 300-W indices of the eyes' points, and the margin around them, as a share of the width of both."""
+
+MS_SSIM_SIDE = 161
+"""Pixels a side from which five scales have room for the window of 11 pixels."""
 
 MAX_LAG = 5
 """Frames within which the best lag is sought: 0.2 s at 25 fps, past which nobody would call lips late but wrong."""
 
 
-def l1(generated: np.ndarray, target: np.ndarray) -> float:
-    """Mean absolute difference of two (T,H,W,3) uint8 clips, 0 equal … 1 black against white."""
+def l1(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of each frame (T,) of two (T,H,W,3) uint8 clips, 0 equal … 1 black against white."""
     differences = [np.abs(a.astype(np.float32) - b).mean() for a, b in zip(generated, target, strict=True)]
-    return _mean(differences) / 255
+    return np.array(differences) / 255
 
 
-def psnr(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, the mean of the frames' own ratios (not the ratio of the mean error).
+def psnr(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
+    """Peak signal-to-noise ratio in dB of each frame (T,); NaN for empty boxes.
 
     generated, target: (T,H,W,3) uint8. boxes: (T,4) int x0 y0 x1 y1 (end exclusive) to look at, or None for the whole
-    frame; empty boxes are left out. The mean of decibels is the usual report in the literature and the stricter one
-    here: it rewards a repeated source for each frame that happens to look like it.
+    frame. The mean of decibels is the usual report in the literature and the stricter one here: it rewards a repeated
+    source for each frame that happens to look like it.
     """
     assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
     frames, height, width, _ = target.shape
     whole = np.broadcast_to((0, 0, width, height), (frames, 4))
-    ratios = []
-    for a, b, (x0, y0, x1, y1) in zip(generated, target, whole if boxes is None else boxes, strict=True):
+    ratios = np.full(frames, np.nan)
+    for row, (x0, y0, x1, y1) in enumerate(whole if boxes is None else boxes):
         if x1 > x0 and y1 > y0:
-            difference = a[y0:y1, x0:x1].astype(np.float64) - b[y0:y1, x0:x1]
-            ratios.append(-10 * np.log10(max(np.mean(difference**2) / 255**2, ROUNDING)))
-    return _mean(ratios)
+            difference = generated[row, y0:y1, x0:x1].astype(np.float64) - target[row, y0:y1, x0:x1]
+            ratios[row] = -10 * np.log10(max(np.mean(difference**2) / 255**2, ROUNDING))
+    return ratios
 
 
 def similarity_maps(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -62,22 +70,31 @@ def similarity_maps(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
     generated, target: (T,H,W,3) uint8. Returns (T,H,W) float32, −1 … 1 where equal.
     """
     assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
-    maps = []
-    for start in range(0, len(target), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        _, similarity = structural_similarity_index_measure(
-            _planes(generated[some]), _planes(target[some]), data_range=1.0, return_full_image=True
-        )
-        maps.append(similarity.mean(1).numpy())
-    return np.concatenate(maps)
+    _, similarity = structural_similarity_index_measure(
+        _planes(generated), _planes(target), data_range=1.0, return_full_image=True
+    )
+    return similarity.mean(1).numpy()
 
 
-def ssim(maps: np.ndarray, boxes: np.ndarray | None = None) -> float:
-    """Structural similarity of a clip from its `similarity_maps`, within boxes if given (as for `psnr`)."""
+def ssim(maps: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
+    """Structural similarity of each frame (T,) from its `similarity_maps`, within boxes if given (as for `psnr`)."""
     if boxes is None:
-        return float(maps.mean())
+        return maps.mean((1, 2))
     parts = [part[y0:y1, x0:x1] for part, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)]
-    return _mean([float(part.mean()) for part in parts if part.size])
+    return np.array([part.mean() if part.size else np.nan for part in parts])
+
+
+def ms_ssim(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Multi-scale structural similarity (Wang et al. 2003, five scales) of each frame (T,); NaN for frames with fewer
+    than MS_SSIM_SIDE pixels a side, which have no fifth scale."""
+    if min(target.shape[1:3]) < MS_SSIM_SIDE:
+        return np.full(len(target), np.nan)
+    return np.array(
+        [
+            float(multiscale_structural_similarity_index_measure(_planes(a[None]), _planes(b[None]), data_range=1.0))
+            for a, b in zip(generated, target, strict=True)
+        ]
+    )
 
 
 def mouth_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -91,6 +108,16 @@ def mouth_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
     centre = (low + high) / 2
     boxes = np.concatenate([np.floor(centre - half[:, None]), np.ceil(centre + half[:, None])], 1)
     boxes = np.clip(boxes, 0, size).astype(int)
+    boxes[~has_face(landmarks)] = 0
+    return boxes
+
+
+def eye_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Boxes around both eyes of (T,68,2) landmarks, with EYE_MARGIN of their width on each side: as `face_boxes`."""
+    points = landmarks[:, EYES]
+    low, high = points.min(1), points.max(1)
+    margin = EYE_MARGIN * (high - low)[:, :1]
+    boxes = np.clip(np.concatenate([np.floor(low - margin), np.ceil(high + margin)], 1), 0, size).astype(int)
     boxes[~has_face(landmarks)] = 0
     return boxes
 

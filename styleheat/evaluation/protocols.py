@@ -1,26 +1,30 @@
-"""The three tests that held-out people put a model to, and the trivial answer beside each: the source frame repeated.
+"""The three protocols that held-out people are scored by, one clip at a time.
 
-Same identity: the first frame of a clip, driven by the rest of that clip; every pixel has a truth. Cross identity: the
-first frame of one person, driven by another's clip. Speech: the first frame of a clip, driven by its sound alone; the
-lips have a truth, the rest is the model's to choose.
+same_identity: the first frame of a clip, driven by that clip; every pixel has a target. cross_identity: the first frame
+of one person, driven by another's clip. speech: the first frame of a clip, driven by its sound alone; the lips have a
+target, the rest is the model's choice.
 
-What is generated and what it is compared with are measured alike: landmarks tracked in the frames, coefficients found
-from them. So a perfect answer has distance 0, whatever the back ends get wrong.
+Beside each result stand the scores of the trivial answer, the source frame repeated, and the ceiling: those of the
+target itself (without image metrics, which are perfect there by definition).
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from styleheat import clock, files
 from styleheat.clips.store import ClipStore
-from styleheat.constants import DESCRIPTOR, FPS, SAMPLE_RATE
+from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.evaluation import metrics, speech
-from styleheat.face import identity
-from styleheat.face.landmarks import has_face, stack
+from styleheat.evaluation import metrics, panels, speech
+from styleheat.evaluation.frames import FrameFile, Frames, RepeatedFrame, StoredFrames
+from styleheat.evaluation.images import image_scores
+from styleheat.evaluation.measure import Measurements, measure
+from styleheat.face.landmarks import has_face
 from styleheat.inference.animate import animate
 from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
@@ -28,9 +32,10 @@ from styleheat.inference.reader import FaceReader
 from styleheat.inference.speech import Manner, speak
 from styleheat.media.mel import mel_spectrogram
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
-from styleheat.morphable.model import mouth_opening, mouth_width
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
+
+PROTOCOLS = ("same_identity", "cross_identity", "speech")
 
 NEEDS = {
     "cross_identity": "needs held-out clips of two people; raise test_people",
@@ -38,22 +43,22 @@ NEEDS = {
 }
 """What a protocol needs that not every set has."""
 
-EMBED_EVERY = 12
-"""Of so many frames one is embedded for identity, which costs more than painting it."""
+Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Clip:
     """A held-out clip, as training would see it.
 
-    frames: (T,S,S,3) uint8 at 25 fps. coefficients: (T,260), packed, of the data set. landmarks: (68,2) of the first
+    frames: T of (S,S,3) uint8 at 25 fps. coefficients: (T,260), packed, of the data set. landmarks: (68,2) of the first
     frame, in its pixels when it is scaled to 256. sound: (N,) at 16 kHz, or None. aligned: (A,A,3) uint8, the first
-    frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself.
+    frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself. voice: of the speech,
+    where a synthesiser's is known.
     """
 
     name: str
     person: str
-    frames: np.ndarray
+    frames: Frames
     coefficients: np.ndarray
     landmarks: np.ndarray
     sound: np.ndarray | None
@@ -67,212 +72,200 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Frames with what is measured in them; NaN (landmarks: −1) where no face was found.
+class Result:
+    """One protocol on one clip. `scores` and `trivial` have the same keys, `ceiling` some of them; None where there is
+    nothing to score.
 
-    frames (T,S,S,3) uint8 · landmarks (T,68,2) pixels · descriptors (T,73) · mouth (T,) opening · width (T,) of the
-    mouth · faces (N,128): embeddings of every EMBED_EVERY-th frame.
-    """
-
-    frames: np.ndarray
-    landmarks: np.ndarray
-    descriptors: np.ndarray
-    mouth: np.ndarray
-    width: np.ndarray
-    faces: np.ndarray
-
-    def after_first(self) -> "Seen":
-        """All but the first frame."""
-        return replace(
-            self,
-            frames=self.frames[1:],
-            landmarks=self.landmarks[1:],
-            descriptors=self.descriptors[1:],
-            mouth=self.mouth[1:],
-            width=self.width[1:],
-            faces=self.faces[1:],
-        )
-
-    def first_repeated(self, length: int) -> "Seen":
-        """The trivial answer: the first frame `length` times."""
-        return Seen(
-            np.repeat(self.frames[:1], length, axis=0),
-            np.repeat(self.landmarks[:1], length, axis=0),
-            np.repeat(self.descriptors[:1], length, axis=0),
-            np.repeat(self.mouth[:1], length),
-            np.repeat(self.width[:1], length),
-            np.repeat(self.faces[:1], 2, axis=0),
-        )
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One test of one clip. `scores` and `trivial` hold the same keys; `lags` are correlations at −5 … 5 frames.
-
-    voice: whose speech was heard, where that is known.
+    lags: correlations (2·MAX_LAG+1) of the mouth's opening at lags of −MAX_LAG … MAX_LAG frames. pose_difference:
+    degrees between the source's head and the target's, the mean over angles and frames.
     """
 
     name: str
-    source: np.ndarray
-    target: np.ndarray
-    generated: np.ndarray
-    sound: np.ndarray | None
-    scores: dict[str, float]
-    trivial: dict[str, float]
-    lags: np.ndarray
-    voice: str | None = None
+    person: str
+    voice: str | None
+    scores: dict[str, float | None]
+    trivial: dict[str, float | None]
+    ceiling: dict[str, float | None]
+    lags: list[float | None]
+    pose_difference: float | None
 
 
-def read_clips(
-    store: ClipStore,
-    count: int,
-    seconds: float,
-    aligned: bool = False,
-    voice_of: Callable[[str], str | None] = lambda person: None,
-) -> list[Clip]:
-    """Up to `count` held-out clips, the first `seconds` of each, of as many people as there are.
-
-    aligned: with their first frames in FFHQ's alignment. voice_of: a person → the voice, where a synthesiser's speaks.
-    Raises InputError when nobody was held out.
-    """
+def chosen_clips(store: ClipStore, count: int) -> list[str]:
+    """Up to `count` held-out clips, of as many people as there are. Raises InputError when nobody was held out."""
     by_person: dict[str, list[str]] = {}
     for name in sorted(store.clips("test")):
         by_person.setdefault(store.person(name), []).append(name)
     turns = [name for turn in zip_longest(*by_person.values()) for name in turn if name is not None]
     if not turns:
         raise InputError(f"{store.folder}/test_list.txt: no clip is held out; give the set test_people")
-    clips = [_read_clip(store, name, round(seconds * FPS), aligned) for name in turns[:count]]
-    return [replace(clip, voice=voice_of(clip.person)) for clip in clips]
+    return turns[:count]
 
 
-def _read_clip(store: ClipStore, name: str, frames: int, aligned: bool) -> Clip:
-    length = min(frames, store.length(name))
-    images = np.stack([store.frame(name, frame) for frame in range(length)])
+def drivers(people: Mapping[str, str], seed: int) -> dict[str, str | None]:
+    """For each clip, of a mapping to its person, a clip of another person that drives it; None without such. Drawn by
+    the seed and the clip's name."""
+    chosen: dict[str, str | None] = {}
+    for clip, person in people.items():
+        others = sorted(other for other, owner in people.items() if owner != person)
+        order = int(files.fingerprint(seed, clip), 16)
+        chosen[clip] = others[order % len(others)] if others else None
+    return chosen
+
+
+def read_clip(store: ClipStore, name: str, seconds: float, aligned: bool = False, voice: str | None = None) -> Clip:
+    """The first `seconds` of a clip. aligned: with its first frame in FFHQ's alignment."""
+    length = min(round(seconds * FPS), store.length(name))
     sound = None
     if store.has_audio(name):
         samples = round(length / FPS * SAMPLE_RATE)
-        heard = store.sound(name)[:samples]
-        sound = np.pad(heard, (0, samples - len(heard)))
-    first = store.aligned(name, 0) if aligned else None
-    coefficients = store.coefficients(name)[:length]
-    landmarks = store.landmarks(name, slice(1))[0]
-    return Clip(name, store.person(name), images, coefficients, landmarks, sound, first)
+        stored = store.sound(name)[:samples]
+        sound = np.pad(stored, (0, samples - len(stored)))
+    return Clip(
+        name,
+        store.person(name),
+        StoredFrames(store, name, length),
+        store.coefficients(name)[:length],
+        store.landmarks(name, slice(1))[0],
+        sound,
+        store.aligned(name, 0) if aligned else None,
+        voice,
+    )
 
 
 @dataclass(frozen=True)
-class Examiner:
-    """Puts models to the tests. seed: of the head motion and blinks that speech leaves open."""
+class Evaluator:
+    """Scores models by the protocols. seed: of the head motion and blinks that speech leaves open."""
 
     model: StyleHEAT
     audio_model: Audio2Motion
     reader: FaceReader
     seed: int
 
-    def run(self, clips: list[Clip]) -> dict[str, list[Trial]]:
-        """Every test that the clips allow, by the protocol's name; cross identity needs two people, speech sound."""
-        progress = tqdm(total=3 * len(clips), desc="evaluate", unit="test")
-        trials: dict[str, list[Trial]] = {"same_identity": [], "cross_identity": [], "speech": []}
-        seen = [self.look(clip.frames) for clip in clips]
-        for number, clip in enumerate(clips):
-            trials["same_identity"].append(self.same_identity(clip, seen[number]))
-            progress.update()
-            other = (number + 1) % len(clips)
-            if clips[other].person != clip.person:
-                trials["cross_identity"].append(self.cross_identity(clip, seen[number], clips[other], seen[other]))
-            progress.update()
-            if clip.sound is not None:
-                trials["speech"].append(self.speech(clip, clip.sound, seen[number]))
-            progress.update()
-        progress.close()
-        return {protocol: members for protocol, members in trials.items() if members}
+    def __call__(self, clip: Clip, driver: Clip | None, folder: Path) -> dict[str, Result]:
+        """Every protocol that a clip allows; cross identity needs another person's clip, speech needs sound.
 
-    def same_identity(self, clip: Clip, seen: Seen) -> Trial:
-        """The clip's first frame driven by the clip."""
-        generated = self._drive(clip, clip.descriptors)
-        return _trial(clip.name, seen, seen, generated, clip.sound, _against_truth)
+        Leaves in the folder, for each: `<protocol>.mp4`, source, target and generated side by side with the sound, and
+        `<protocol>.png`, some of these frames.
+        """
+        own = measure(clip.frames, self.reader)
+        results = {"same_identity": self._same_identity(clip, own, folder)}
+        if driver is not None:
+            results["cross_identity"] = self._cross_identity(clip, own, driver, folder)
+        if clip.sound is not None:
+            results["speech"] = self._speech(clip, clip.sound, own, folder)
+        return results
 
-    def cross_identity(self, source: Clip, source_seen: Seen, driver: Clip, driver_seen: Seen) -> Trial:
-        """One person's first frame driven by another's clip, brought to the first one's scale."""
-        generated = self._drive(source, same_scale(driver.descriptors, source.descriptors[0]))
-        name = f"{source.name} by {driver.name}"
-        return _trial(name, source_seen, driver_seen, generated, driver.sound, _of_motion)
+    def _same_identity(self, clip: Clip, own: Measurements, folder: Path) -> Result:
+        return self._scored("same_identity", folder, clip, own, clip, own, clip.descriptors, against_target)
 
-    def speech(self, clip: Clip, sound: np.ndarray, seen: Seen) -> Trial:
-        """The clip's first frame driven by the clip's sound."""
+    def _cross_identity(self, clip: Clip, own: Measurements, driver: Clip, folder: Path) -> Result:
+        """The driver is brought to the source's scale."""
+        motion = same_scale(driver.descriptors, clip.descriptors[0])
+        target = measure(driver.frames, self.reader)
+        result = self._scored("cross_identity", folder, clip, own, driver, target, motion, of_motion)
+        return replace(result, name=f"{clip.name} by {driver.name}")
+
+    def _speech(self, clip: Clip, sound: np.ndarray, own: Measurements, folder: Path) -> Result:
         manner = Manner(pose_style=0, seed=self.seed)
         motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], manner)
-        heard = sound[SAMPLE_RATE // FPS :]  # what is heard after the first frame
+        after_first = sound[SAMPLE_RATE // FPS :]
 
-        def score(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
-            return _of_face(generated, target, person) | _of_speech(generated, target, heard)
+        def score(generated: Measurements, target: Measurements, person: np.ndarray, *frames: Frames) -> Scores:
+            return _of_face(generated, target, person) | _of_speech(generated, target, after_first)
 
-        return _trial(clip.name, seen, seen, self._drive(clip, motion), sound, score, clip.voice)
+        result = self._scored("speech", folder, clip, own, clip, own, motion, score)
+        return replace(result, voice=clip.voice)
 
-    def look(self, frames: Iterable[np.ndarray]) -> Seen:
-        """Measure frames (S,S,3) uint8."""
-        images = np.stack(list(frames))
-        landmarks = stack(self.reader.landmarker.track(images))
-        here = has_face(landmarks)
-        descriptors = np.full((len(images), DESCRIPTOR), np.nan, np.float32)
-        mouth, width = np.full(len(images), np.nan), np.full(len(images), np.nan)
-        if here.any():
-            descriptors[here] = self.reader.clip(images, landmarks, images.shape[1])[here]
-            mouth[here], width[here] = mouth_opening(landmarks[here]), mouth_width(landmarks[here])
-        faces = _embeddings(images[::EMBED_EVERY], landmarks[::EMBED_EVERY])
-        return Seen(images, landmarks, descriptors, mouth, width, faces)
+    def _scored(
+        self,
+        protocol: str,
+        folder: Path,
+        source: Clip,
+        own: Measurements,
+        target: Clip,
+        target_measured: Measurements,
+        motion: np.ndarray,
+        score: "Score",
+    ) -> Result:
+        """Generate a video of the source's first frame by a motion (T,73), write it, and score it against the target's
+        T frames."""
+        with FrameFile() as generated:
+            for frame in self._animate(source, motion):
+                clock.progress()
+                generated.append(frame)
+            first = source.frames[0]
+            panels.write_video(folder / f"{protocol}.mp4", first, target.frames, generated, target.sound)
+            panels.write_rows(folder / f"{protocol}.png", first, target.frames, generated)
+            ours = measure(generated, self.reader)
+            return compare(
+                source.name, source.person, own, first, target_measured, target.frames, ours, generated, score
+            )
 
-    def _drive(self, source: Clip, descriptors: np.ndarray) -> Seen:
-        inverted = source.frames[0] if source.aligned is None else source.aligned
+    def _animate(self, source: Clip, descriptors: np.ndarray) -> Iterable[np.ndarray]:
+        first = source.frames[0]
+        inverted = first if source.aligned is None else source.aligned
         portrait = prepare(inverted, source.coefficients[0], source.landmarks, self.model)
-        return self.look(animate(self.model, portrait, descriptors, size=source.frames.shape[1]))
+        return animate(self.model, portrait, descriptors, size=first.shape[0])
 
 
-def _embeddings(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """(N,128) face embeddings, NaN without a face."""
-    faces = np.full((len(frames), identity.DIMENSIONS), np.nan, np.float32)
-    for row in np.flatnonzero(has_face(landmarks)):
-        embedding = identity.embed(frames[row], landmarks[row])
-        if embedding is not None:
-            faces[row] = embedding
-    return faces
+Score = Callable[[Measurements, Measurements, np.ndarray, Frames, Frames], Scores]
+"""Measurements of generated and target frames, without the first; the embedding (128,) of the source; and all frames of
+both → scores."""
 
 
-Score = Callable[[Seen, Seen, np.ndarray], dict[str, float]]
-
-
-def _trial(
+def compare(
     name: str,
-    source: Seen,
-    target: Seen,
-    generated: Seen,
-    sound: np.ndarray | None,
+    person: str,
+    source: Measurements,
+    source_frame: np.ndarray,
+    target: Measurements,
+    target_frames: Frames,
+    generated: Measurements,
+    generated_frames: Frames,
     score: Score,
-    voice: str | None = None,
-) -> Trial:
-    trivial = source.first_repeated(len(target.frames))
-    person = source.faces[0]
-    return Trial(
+) -> Result:
+    """Score generated frames against a target's T frames; the first of both is not scored, as it may be the source."""
+    embedding, length = source.faces[0], len(target_frames)
+    repeated = source.first_repeated(length)
+    ours, theirs = generated.after_first(), target.after_first()
+    difference = np.degrees(np.abs(theirs.descriptors[:, DESCRIPTOR_ANGLE] - source.descriptors[0, DESCRIPTOR_ANGLE]))
+    ceiling = _of_face(theirs, theirs, embedding) | {"sharpness_mouth": 1.0, "sharpness_eyes": 1.0}
+    scores = score(ours, theirs, embedding, generated_frames, target_frames)
+    trivial = score(repeated.after_first(), theirs, embedding, RepeatedFrame(source_frame, length), target_frames)
+    return Result(
         name,
-        source.frames[0],
-        target.frames,
-        generated.frames,
-        sound,
-        score(generated.after_first(), target.after_first(), person),
-        score(trivial.after_first(), target.after_first(), person),
-        metrics.lag_correlations(generated.mouth[1:], target.mouth[1:]),
-        voice,
+        person,
+        None,
+        _finite(scores),
+        _finite(trivial),
+        _finite({key: value for key, value in ceiling.items() if key in scores}),
+        list(_finite(dict(enumerate(metrics.lag_correlations(ours.mouth, theirs.mouth)))).values()),
+        _finite({0: float(np.nanmean(difference)) if np.isfinite(difference).any() else np.nan})[0],
     )
 
 
-def _of_face(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
+def to_json(results: Mapping[str, Result]) -> dict[str, Any]:
+    return {protocol: asdict(result) for protocol, result in results.items()}
+
+
+def from_json(content: Mapping[str, Any]) -> dict[str, Result]:
+    return {protocol: Result(**result) for protocol, result in content.items()}
+
+
+def _finite(values: Mapping[Any, float]) -> dict[Any, float | None]:
+    return {key: float(value) if np.isfinite(value) else None for key, value in values.items()}
+
+
+def _of_face(generated: Measurements, target: Measurements, person: np.ndarray) -> Scores:
     return {
         "identity": metrics.identity_similarity(generated.faces, person),
         "faces": float(has_face(generated.landmarks).mean()),
         "mouth_correlation": metrics.correlation(generated.mouth, target.mouth),
+        "eyes_correlation": metrics.correlation(generated.eyes, target.eyes),
     }
 
 
-def _of_speech(generated: Seen, target: Seen, sound: np.ndarray) -> dict[str, float]:
+def _of_speech(generated: Measurements, target: Measurements, sound: np.ndarray) -> Scores:
     return {
         "width_correlation": metrics.correlation(generated.width, target.width),
         "opening_range": speech.opening_range(generated.mouth),
@@ -282,7 +275,9 @@ def _of_speech(generated: Seen, target: Seen, sound: np.ndarray) -> dict[str, fl
     }
 
 
-def _of_motion(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
+def of_motion(generated: Measurements, target: Measurements, person: np.ndarray, *_: Frames) -> Scores:
+    """The `Score` of a video whose target is another person's."""
+
     def distance(part: slice) -> float:
         return metrics.coefficient_distance(generated.descriptors[:, part], target.descriptors[:, part])
 
@@ -292,16 +287,13 @@ def _of_motion(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, f
     }
 
 
-def _against_truth(generated: Seen, target: Seen, person: np.ndarray) -> dict[str, float]:
-    size = target.frames.shape[1]
-    mouths, faces = metrics.mouth_boxes(target.landmarks, size), metrics.face_boxes(target.landmarks, size)
-    similarity = metrics.similarity_maps(generated.frames, target.frames)
-    return _of_motion(generated, target, person) | {
-        "psnr": metrics.psnr(generated.frames, target.frames),
-        "psnr_face": metrics.psnr(generated.frames, target.frames, faces),
-        "psnr_mouth": metrics.psnr(generated.frames, target.frames, mouths),
-        "ssim": metrics.ssim(similarity),
-        "ssim_mouth": metrics.ssim(similarity, mouths),
-        "l1": metrics.l1(generated.frames, target.frames),
-        "landmarks": metrics.landmark_distance(generated.landmarks, target.landmarks),
-    }
+def against_target(
+    generated: Measurements,
+    target: Measurements,
+    person: np.ndarray,
+    generated_frames: Frames,
+    target_frames: Frames,
+) -> Scores:
+    """The `Score` of a video whose target is the same person's, pixel by pixel."""
+    scores = of_motion(generated, target, person) | image_scores(generated_frames, target_frames, target.landmarks)
+    return scores | {"landmarks": metrics.landmark_distance(generated.landmarks, target.landmarks)}

@@ -1,108 +1,163 @@
-"""What an evaluation leaves behind: numbers, a strip of sample frames, and films side by side."""
+"""What people look at after an evaluation: a strip of sample frames, and a page of tables, distributions and videos."""
 
-from collections.abc import Iterable
+import html
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from styleheat.constants import FPS, SAMPLE_RATE
-from styleheat.evaluation.metrics import MAX_LAG, best_lag
-from styleheat.evaluation.protocols import Trial
-from styleheat.media.image import write_image
-from styleheat.media.video import VideoWriter
-
-DIGITS = 4
-"""Decimals kept: enough for any conclusion, few enough that the order of a sum of floats doesn't show."""
+from styleheat import files
+from styleheat.evaluation.clip import read_result
+from styleheat.evaluation.panels import GAP
+from styleheat.evaluation.protocols import PROTOCOLS, Result
+from styleheat.media.image import read_image, write_image
 
 SHOWN = 2
-COLUMNS = 6
-CELL = 128
-"""Trials of each protocol in the strip, moments of each, and pixels of a picture at most: it is kept in git. The films
-show the rest."""
+"""Clips of each protocol in the strip."""
 
 QUALITY = 80
 """Of the strip as JPEG."""
 
-GAP = 4
 CAPTION = 18
-"""Pixels between pictures of the strip that don't belong together, and of a line of text."""
+"""Pixels of a line of text in the strip."""
+
+EXTREMES = 3
+"""Best and worst clips of a protocol that the page shows."""
+
+SORTED_BY = {"same_identity": "psnr", "cross_identity": "identity", "speech": "mouth_correlation"}
+"""The score by which clips are best or worst; higher is better."""
+
+BINS = 12
+"""Of a distribution."""
 
 
-def summary(trials: list[Trial]) -> dict[str, Any]:
-    """The means over the trials of one protocol, the lag at which their lips follow best, and the trivial scores.
-
-    `lag` is in frames, positive when the generated lips come late; `lag_correlation` is the mean correlation there,
-    of the trials that have one. Scores that no trial has (no face found in any frame) are left out. Where voices are
-    known, `voices` has the same of each.
-    """
-    voices = sorted({trial.voice for trial in trials if trial.voice is not None})
-    each = {voice: _of_one([trial for trial in trials if trial.voice == voice]) for voice in voices}
-    return {**_of_one(trials), **({"voices": each} if each else {})}
-
-
-def _of_one(trials: list[Trial]) -> dict[str, Any]:
-    lags = np.ma.masked_invalid([trial.lags for trial in trials]).mean(axis=0).filled(np.nan)
-    lag = best_lag(lags)
-    means = _means([trial.scores for trial in trials])
-    extra = _rounded({"lag_correlation": float(lags[lag + MAX_LAG])})
-    return {**means, **extra, "lag": lag, "clips": len(trials), "trivial": _means([trial.trivial for trial in trials])}
-
-
-def strip(trials: dict[str, list[Trial]]) -> np.ndarray:
-    """(H,W,3) uint8: for each protocol its name, and of its first trials two rows: source and targets, generated."""
+def write_strip(path: str | Path, folder: Path, results: Mapping[str, Mapping[str, Result]]) -> None:
+    """An image: for each protocol its name, and the rows of its first clips (`panels.write_rows`)."""
     parts: list[np.ndarray] = []
-    for name, members in trials.items():
-        parts.append(_caption(name, parts[0].shape[1] if parts else _width(members[0])))
-        parts += [_rows(trial) for trial in members[:SHOWN]]
-    return np.concatenate(parts)
+    for protocol in PROTOCOLS:
+        clips = [clip for clip, found in results.items() if protocol in found][:SHOWN]
+        rows = [read_image(folder / clip / f"{protocol}.png") for clip in clips]
+        if rows:
+            parts += [_caption(protocol, rows[0].shape[1]), *rows]
+    write_image(path, np.concatenate(parts), QUALITY)
 
 
-def write_strip(path: str | Path, trials: dict[str, list[Trial]]) -> None:
-    write_image(path, strip(trials), QUALITY)
+def write_page(
+    out: str | Path, folder: Path, results: Mapping[str, Mapping[str, Result]], numbers: Mapping[str, Any], setup: str
+) -> None:
+    """A folder of all videos, `<protocol>_<number>.mp4`, and `report.html`, which shows them and the numbers of
+    `summary`. setup: a line on what was scored. The folder can be copied anywhere."""
+    with files.atomic(out) as made:
+        made.mkdir()
+        videos: dict[tuple[str, str], str] = {}
+        for protocol in PROTOCOLS:
+            for number, clip in enumerate(clip for clip, found in results.items() if protocol in found):
+                videos[protocol, clip] = f"{protocol}_{number}.mp4"
+                shutil.copy(folder / clip / f"{protocol}.mp4", made / videos[protocol, clip])
+        (made / "report.html").write_text("\n".join(_page(results, numbers, videos, setup)), encoding="utf-8")
 
 
-def write_films(folder: str | Path, protocol: str, trials: Iterable[Trial]) -> None:
-    """`<folder>/<protocol>_<number>.mp4`: source, target and generated side by side, with the target's sound."""
-    for number, trial in enumerate(trials):
-        height, width = trial.source.shape[:2]
-        path = Path(folder, f"{protocol}_{number}.mp4")
-        with VideoWriter(path, (3 * width, height), FPS, trial.sound, SAMPLE_RATE) as writer:
-            for target, generated in zip(trial.target, trial.generated, strict=True):
-                writer.write(np.concatenate([trial.source, target, generated], axis=1))
-
-
-def _means(scores: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of each score over the trials that have it."""
-    values = {key: [score[key] for score in scores if np.isfinite(score[key])] for key in scores[0]}
-    return _rounded({key: float(np.mean(each)) for key, each in values.items() if each})
-
-
-def _rounded(scores: dict[str, float]) -> dict[str, float]:
-    return {key: round(value, DIGITS) for key, value in scores.items() if np.isfinite(value)}
-
-
-def _rows(trial: Trial) -> np.ndarray:
-    """Above: the source, then targets at even distances in time; below: what was generated for them."""
-    moments = np.linspace(0, len(trial.target) - 1, COLUMNS + 1).astype(int)[1:]
-    source = _small(trial.source)
-    gap = np.full((len(source), GAP, 3), 255, np.uint8)
-    blank = np.full_like(source, 255)
-    above = np.concatenate([source, gap, *map(_small, trial.target[moments])], axis=1)
-    below = np.concatenate([blank, gap, *map(_small, trial.generated[moments])], axis=1)
-    return np.concatenate([above, below, np.full((GAP, above.shape[1], 3), 255, np.uint8)])
-
-
-def _width(trial: Trial) -> int:
-    return len(_small(trial.source)) * (COLUMNS + 1) + GAP
-
-
-def _small(picture: np.ndarray) -> np.ndarray:
-    side = min(CELL, len(picture))
-    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+def all_results(folder: Path, clips: list[str]) -> dict[str, dict[str, Result]]:
+    return {clip: read_result(folder, clip) for clip in clips}
 
 
 def _caption(text: str, width: int) -> np.ndarray:
     line = np.full((CAPTION, width, 3), 255, np.uint8)
     return cv2.putText(line, text, (GAP, CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+# --- the page
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; }
+h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+table { border-collapse: collapse; } td, th { padding: .15rem .7rem; text-align: right; }
+td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { background: #f4f4f4; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
+figure { margin: 0; } video { width: 100%; background: #ddd; }
+figcaption { font-size: .85rem; overflow-wrap: anywhere; }
+.scores { display: flex; flex-wrap: wrap; gap: 1rem; } svg { display: block; } rect { fill: #4a7ab5; }
+"""
+
+EXPLANATION = {
+    "same_identity": "A clip's first frame, driven by that clip.",
+    "cross_identity": "A clip's first frame, driven by another person's clip.",
+    "speech": "A clip's first frame, driven by the clip's sound.",
+}
+
+
+def _page(
+    results: Mapping[str, Mapping[str, Result]],
+    numbers: Mapping[str, Any],
+    videos: Mapping[tuple[str, str], str],
+    setup: str,
+) -> Iterator[str]:
+    yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Evaluation</title><style>{STYLE}</style>'
+    yield f"</head><body><h1>Evaluation</h1><p>{html.escape(setup)}</p>"
+    for protocol in PROTOCOLS:
+        found = {clip: result[protocol] for clip, result in results.items() if protocol in result}
+        yield f"<h2>{protocol}</h2><p>{EXPLANATION[protocol]}</p>"
+        if not found:
+            yield f"<p>Not evaluated: {html.escape(str(numbers[protocol].get('missing', '')))}.</p>"
+            continue
+        yield from _table(numbers[protocol])
+        yield "<h3>Distributions over clips</h3><div class=scores>"
+        for score in next(iter(found.values())).scores:
+            values = [value for result in found.values() if (value := result.scores[score]) is not None]
+            if len(values) > 1:
+                yield _histogram(score, values)
+        yield "</div>"
+        yield from _clips(protocol, found, videos)
+    yield "</body></html>"
+
+
+def _table(numbers: Mapping[str, Any]) -> Iterator[str]:
+    counted = f"{numbers['clips']} clips of {numbers['people']} people"
+    yield f"<p>{counted}; lips fit best at a lag of {numbers['lag']} frames.</p>"
+    yield "<table><tr><th>score<th>model<th>95 % confidence<th>source repeated<th>target itself</tr>"
+    for score, value in numbers.items():
+        if not isinstance(value, float):
+            continue
+        low, high = (numbers.get(bound, {}).get(score) for bound in ("low", "high"))
+        between = "" if low is None or high is None else f"{low:.3f} … {high:.3f}"
+        others = (numbers[group].get(score) for group in ("trivial", "ceiling"))
+        cells = "".join("<td>" if other is None else f"<td>{other:.3f}" for other in others)
+        yield f"<tr><td>{score}<td>{value:.3f}<td>{between}{cells}</tr>"
+    yield "</table>"
+
+
+def _histogram(score: str, values: list[float]) -> str:
+    counts, edges = np.histogram(values, BINS)
+    bars = "".join(
+        f'<rect x="{10 * number}" y="{50 - 50 * count / counts.max():.1f}" width="9" '
+        f'height="{50 * count / counts.max():.1f}"><title>{count} clips, {edges[number]:.3f} … {edges[number + 1]:.3f}'
+        "</title></rect>"
+        for number, count in enumerate(counts)
+    )
+    size = f'width="{10 * BINS}" height="52" viewBox="0 0 {10 * BINS} 52"'
+    return f"<div><b>{score}</b><svg {size}>{bars}</svg>{edges[0]:.3f} … {edges[-1]:.3f}</div>"
+
+
+def _clips(protocol: str, found: Mapping[str, Result], videos: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    score = SORTED_BY[protocol]
+
+    def order(clip: str) -> float:
+        value = found[clip].scores[score]
+        return -np.inf if value is None else value
+
+    ranked = sorted(found, key=order, reverse=True)
+    if len(ranked) <= 2 * EXTREMES:
+        groups = {f"All clips, best {score} first": ranked}
+    else:
+        groups = {f"Best by {score}": ranked[:EXTREMES], f"Worst by {score}": ranked[-EXTREMES:][::-1]}
+    for title, clips in groups.items():
+        yield f"<h3>{title}</h3><p>Source, target, generated.</p><div class=clips>"
+        for clip in clips:
+            value = found[clip].scores[score]
+            said = "no face found" if value is None else f"{score} {value:.3f}"
+            yield f'<figure><video src="{videos[protocol, clip]}" controls loop preload="metadata"></video>'
+            yield f"<figcaption>{html.escape(found[clip].name)}: {said}</figcaption></figure>"
+        yield "</div>"

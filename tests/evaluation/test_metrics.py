@@ -23,33 +23,37 @@ def _face(frames: int = 4) -> np.ndarray:
 
 def test_equal_clips_are_perfect() -> None:
     clip = _clip()
-    assert metrics.l1(clip, clip) == 0
-    assert metrics.psnr(clip, clip) == pytest.approx(58.92, abs=0.01)  # the cap: rounding to 8 bits
-    assert metrics.ssim(metrics.similarity_maps(clip, clip)) == pytest.approx(1)
+    assert metrics.l1(clip, clip).tolist() == [0, 0, 0]
+    assert metrics.psnr(clip, clip) == pytest.approx([58.92] * 3, abs=0.01)  # the cap: rounding to 8 bits
+    assert metrics.ssim(metrics.similarity_maps(clip, clip)) == pytest.approx([1] * 3)
+    assert np.isnan(metrics.ms_ssim(clip, clip)).all()  # too small for five scales
+    large = _clip(frames=1, size=176)
+    assert metrics.ms_ssim(large, large) == pytest.approx([1])
 
 
 def test_l1_and_psnr_of_a_constant_offset() -> None:
     clip = _clip()
-    assert metrics.l1(clip + np.uint8(51), clip) == pytest.approx(0.2)
-    assert metrics.psnr(clip + np.uint8(51), clip) == pytest.approx(20 * np.log10(5))
+    assert metrics.l1(clip + np.uint8(51), clip) == pytest.approx([0.2] * 3)
+    assert metrics.psnr(clip + np.uint8(51), clip) == pytest.approx([20 * np.log10(5)] * 3)
 
 
-def test_psnr_is_the_mean_of_the_frames_decibels() -> None:
+def test_each_frame_has_its_own_decibels() -> None:
     clip = np.zeros((2, 8, 8, 3), np.uint8)
     other = clip.copy()
     other[0] += 51
     other[1] += 5
-    expected = (20 * np.log10(255 / 51) + 20 * np.log10(255 / 5)) / 2
-    assert metrics.psnr(other, clip) == pytest.approx(expected)
+    assert metrics.psnr(other, clip) == pytest.approx([20 * np.log10(255 / 51), 20 * np.log10(255 / 5)])
+    boxes = np.array([[0, 0, 0, 0], [2, 2, 4, 4]])
+    assert metrics.psnr(other, clip, boxes) == pytest.approx([np.nan, 20 * np.log10(255 / 5)], nan_ok=True)
 
 
 def test_boxes_see_only_what_is_inside() -> None:
     clip, boxes = _clip(size=64), metrics.mouth_boxes(_face(3), 64)
     spoilt = clip.copy()
     spoilt[:, :20] = 255
-    assert metrics.psnr(spoilt, clip) < 15
-    assert metrics.psnr(spoilt, clip, boxes) == pytest.approx(58.92, abs=0.01)
-    assert metrics.ssim(metrics.similarity_maps(spoilt, clip), boxes) == pytest.approx(1, abs=1e-5)
+    assert metrics.psnr(spoilt, clip).max() < 15
+    assert metrics.psnr(spoilt, clip, boxes) == pytest.approx([58.92] * 3, abs=0.01)
+    assert metrics.ssim(metrics.similarity_maps(spoilt, clip), boxes) == pytest.approx([1] * 3, abs=1e-5)
 
 
 def test_ssim_falls_with_noise_as_scikit_image_says() -> None:
@@ -77,6 +81,12 @@ def test_face_boxes_hold_every_point_and_the_forehead() -> None:
     height = points[..., 1].max() - points[..., 1].min()
     assert y0 == max(0, np.floor(points[..., 1].min() - 0.35 * height))
     assert metrics.face_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
+
+
+def test_eye_boxes_hold_both_eyes() -> None:
+    points = _face(2)
+    points[0, 36:48, 1], points[1] = np.linspace(22, 26, 12), -1
+    assert metrics.eye_boxes(points, 64).tolist() == [[6, 16, 58, 32], [0, 0, 0, 0]]
 
 
 def test_landmark_distance_is_a_share_of_the_interocular_distance() -> None:

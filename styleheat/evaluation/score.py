@@ -1,0 +1,98 @@
+"""Anybody's videos by the protocol `same_identity`: each against the video that it should be equal to.
+
+So that methods can be compared, frames are compared in one space, whatever the method's own framing: 25 frames per
+second, and SPACE × SPACE pixels of a fixed upright square in FFHQ's framing, the median over the frames of each video.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from styleheat.constants import FPS
+from styleheat.errors import InputError
+from styleheat.evaluation.frames import FrameFile, Frames
+from styleheat.evaluation.measure import measure
+from styleheat.evaluation.protocols import Result, against_target, compare
+from styleheat.face.align import ffhq_box
+from styleheat.face.crop import cut_out, median_square
+from styleheat.face.landmarks import has_face, stack
+from styleheat.inference.reader import FaceReader
+from styleheat.media.video import read_frames
+from styleheat.sources.local import AS_THEY_ARE, REPACKED
+
+SPACE = 256
+"""Pixels a side."""
+
+SUFFIXES = AS_THEY_ARE + REPACKED
+"""Of videos."""
+
+ROUGHLY = 0.1
+"""Share of the frames by which the lengths of two videos of one motion may differ."""
+
+
+def pairs(videos: Path, against: Path) -> dict[str, tuple[Path, Path | None]]:
+    """The videos of a folder by their names without suffix, each with the one of that name in another folder, or None.
+
+    Raises InputError when a folder is none or holds no video.
+    """
+    ours, theirs = _videos(videos), _videos(against)
+    return {name: (path, theirs.get(name)) for name, path in ours.items()}
+
+
+def score(path: Path, against: Path, reader: FaceReader, person: str) -> Result:
+    """Compare two videos of one motion, frame by frame. The first frame counts as the source, and is not scored.
+
+    Raises InputError when a file is no video, no frame shows a face, or one is longer than the other by more than
+    ROUGHLY.
+    """
+    with _cut(path, reader) as generated, _cut(against, reader) as target:
+        length = min(len(generated), len(target))
+        if max(len(generated), len(target)) > (1 + ROUGHLY) * length:
+            raise InputError(
+                f"{path}: {len(generated)} frames at {FPS} per second, but {against} has {len(target)}; give videos of "
+                "the same motion"
+            )
+        ours, theirs = _First(generated, length), _First(target, length)
+        made, wanted = measure(ours, reader), measure(theirs, reader)
+        return compare(path.stem, person, wanted, target[0], wanted, theirs, made, ours, against_target)
+
+
+class _First:
+    """The first frames of others."""
+
+    def __init__(self, frames: Frames, length: int) -> None:
+        self._frames, self._length = frames, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        if not 0 <= number < self._length:
+            raise IndexError(number)
+        return self._frames[number]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[number] for number in range(self._length))
+
+
+def _videos(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name a folder of videos")
+    found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    if not found:
+        raise InputError(f"{folder}: no video in it; name a folder of videos ({' '.join(SUFFIXES)})")
+    return found
+
+
+def _cut(path: Path, reader: FaceReader) -> FrameFile:
+    """The frames of a video in the space that all are compared in."""
+    landmarks = stack(reader.landmarker.track(read_frames(path, FPS)))
+    found = has_face(landmarks)
+    if not found.any():
+        raise InputError(f"{path}: no face found in any frame; give a video of a face")
+    square = median_square(np.stack([ffhq_box(face) for face in landmarks[found]]))
+    cut = FrameFile()
+    for frame in read_frames(path, FPS):
+        cut.append(cut_out(frame, square, SPACE))
+    return cut
