@@ -9,10 +9,12 @@ repeats no step that this has: steps since the last checkpoint are computed twic
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import queue
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -51,6 +53,9 @@ class Tracker:
     def log_artifact(self, path: Path) -> None:
         """Any other file."""
 
+    def log_dataset(self, path: Path, context: str) -> None:
+        """A data set that the stage reads, an output of an earlier stage. context: "training" or "evaluation"."""
+
     def close(self, status: Status) -> None:
         """Send what is left and end the run."""
 
@@ -76,6 +81,7 @@ class MlflowTracker(Tracker):
         self._images: set[tuple[str, int]] = set()  # key and step of its images
         self._retry_at = 0.0
         self._complained = False
+        self._monitor: Any = None  # of the machine
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -91,6 +97,9 @@ class MlflowTracker(Tracker):
 
     def log_artifact(self, path: Path) -> None:
         self._put(lambda: self._client.log_artifact(self._child, str(path)))
+
+    def log_dataset(self, path: Path, context: str) -> None:
+        self._put(functools.partial(self._send_dataset, path, context))
 
     def close(self, status: Status) -> None:
         self._put(lambda: self._end(status))
@@ -111,6 +120,7 @@ class MlflowTracker(Tracker):
 
             for name in ("mlflow", "alembic"):  # "Creating initial MLflow database tables..."
                 logging.getLogger(name).setLevel(logging.WARNING)
+            logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)  # a fault is told once, by us
             self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
             self._thread.start()
         self._jobs.put(job)
@@ -141,18 +151,21 @@ class MlflowTracker(Tracker):
             "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
             "dvc.exp_baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
             "dvc.lock": files.digest("dvc.lock") if Path("dvc.lock").exists() else "",
-            "git.revision": _git("rev-parse", "HEAD"),
             "git.dirty": str(bool(_git("status", "--porcelain"))).lower(),
+            "mlflow.source.git.commit": _git("rev-parse", "HEAD"),
+            "mlflow.source.type": "LOCAL",
+            "mlflow.user": _user(),
         }
         found = self._client.search_runs([experiment], f"tags.execution = '{execution}'", max_results=1)
         if found:
             self._parent = found[0].info.run_id
             self._client.update_run(self._parent, status="RUNNING")
         else:
-            parent = self._client.create_run(experiment, self._began_ms, tags | {"execution": execution}, name)
+            whole = tags | {"execution": execution} | _described(None, tags)
+            parent = self._client.create_run(experiment, self._began_ms, whole, name)
             self._parent = parent.info.run_id
             self._send_params(self._parent, self.all_params)
-        tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent}
+        tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent} | _described(self.stage, tags)
         left = self._left_run() if self.note else None
         if left is None:
             run = self._client.create_run(experiment, self._began_ms, tags, f"{self.stage} {name}")
@@ -169,11 +182,11 @@ class MlflowTracker(Tracker):
         if self.note:
             files.write_json(self.note, {"run": child, "store": shown_uri(self.root)})
         self._child = child
+        self._monitor = _monitor(child, store_uri(self.root))
+        self._monitor.start()
 
     def _left_run(self) -> Any:
         """The run that `note` names, when it still exists in this store with the same parameters; else None."""
-        import json
-
         from mlflow.exceptions import MlflowException
 
         assert self.note is not None
@@ -231,8 +244,21 @@ class MlflowTracker(Tracker):
             for run, prefix in ((self._child, ""), (self._parent, self.prefix)):
                 self._client.log_image(run, image, key=prefix.replace("/", "-") + key, step=step)
 
+    def _send_dataset(self, path: Path, context: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = json.dumps({"path": path.as_posix()})
+        dataset = Dataset(str(path), dvc_md5(path) or "not-in-dvc.lock", "local", source)
+        given = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+        self._client.log_inputs(self._child, datasets=[given])
+
     def _end(self, status: Status) -> None:
         """End the child. The parent ends with each of its stages, and runs again when the next one begins."""
+        self._monitor.finish()
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        totals = {"system/wall_s": (_now_ms() - self._began_ms) / 1000, "system/peak_memory_mb": peak / 1024}
+        for key, value in totals.items():
+            self._client.log_metric(self._child, key, value)
         self._client.set_terminated(self._child, status)
         self._client.set_terminated(self._parent, status)
         if self.note and status == "FINISHED":
@@ -333,6 +359,53 @@ def dvc_process() -> Any:
         except psutil.Error:  # a process we may not look into is none of DVC's stages
             return ancestor
     return None
+
+
+def dvc_md5(path: Path) -> str | None:
+    """DVC's md5 of an output, as `dvc.lock` has it; None for what is no output of a stage that has run."""
+    import yaml
+
+    lock = Path("dvc.lock")
+    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.exists() else {}
+    outs = (out for stage in stages.values() for out in stage.get("outs", ()))
+    return next((out.get("md5") for out in outs if out.get("path") == path.as_posix()), None)
+
+
+def _described(stage: str | None, tags: Mapping[str, str]) -> dict[str, str]:
+    """What MLflow shows of a run: where it came from, and a note on what it is and how to repeat it. stage: None for
+    the execution."""
+    experiment, revision = tags["dvc.exp_name"], tags["mlflow.source.git.commit"]
+    by_dvc = "DVC_STAGE" in os.environ
+    module, _, chosen = (stage or "").partition("@")
+    by_hand = f"python -m stages.{module}" + (f" --set {chosen}" if chosen else "")
+    if not by_dvc:
+        source = by_hand if stage else "by hand"
+        command = by_hand if stage else "see the runs below"
+    else:
+        source = "dvc exp run" if experiment else "dvc repro"
+        command = " ".join(filter(None, ["dvc repro", stage]))
+    start = f"dvc exp apply {experiment}" if experiment else f"git checkout {revision or 'REVISION'}"
+    what = f"Stage `{stage}`" if stage else "One execution of the pipeline; its stages are the runs within this one"
+    changed = " The working tree had changes that were not committed." if tags["git.dirty"] == "true" else ""
+    repeat = f"{start}\n{command}" if by_dvc or stage else start
+    note = f"{what}, started by `{source}`.{changed}\n\nTo repeat it:\n\n```sh\n{repeat}\n```\n"
+    return {"mlflow.source.name": source, "mlflow.note.content": note}
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number without a name
+        return str(os.getuid())
+
+
+def _monitor(run: str, uri: str) -> Any:
+    """MLflow's own thread that sends the load of CPU, memory, disk, network and GPU."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    return SystemMetricsMonitor(run, resume_logging=True, tracking_uri=uri)
 
 
 def _git(*arguments: str) -> str:

@@ -37,6 +37,12 @@ def runs(store: Path) -> dict[str, Any]:
     return named
 
 
+def runs_of(store: Path, stage: str) -> Any:
+    """The last run of a stage."""
+    client, experiment = connect(store)
+    return client.search_runs([experiment], f"tags.stage = '{stage}'")[0]
+
+
 def finish(tracker: MlflowTracker, status: Any = "FINISHED") -> None:
     tracker.close(status)
 
@@ -73,6 +79,43 @@ def test_an_experiment_is_a_parent_with_a_child_for_each_stage(store: Path, monk
     assert any("samples" in item.path for item in client.list_artifacts(child.info.run_id, "images"))
     assert [item.path for item in client.list_artifacts(named["crop@vox"].info.run_id)] == ["audio.mp4"]
     assert (store / "mlruns/artifacts").is_dir()
+
+
+def test_a_run_says_who_made_it_from_what_and_how_to_repeat_it(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"], check=True
+    )
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    lock = (
+        "schema: '2.0'\nstages:\n  pack@vox:\n    cmd: x\n    outs:\n    - path: data/vox/lmdb\n      md5: 0123.dir\n"
+    )
+    (store / "dvc.lock").write_text(lock)
+    monkeypatch.setenv("DVC_STAGE", "train_warper")
+    tracker = MlflowTracker(store, "train_warper", {}, {})
+    tracker.log_dataset(Path("data/vox/lmdb"), "training")
+    finish(tracker)
+
+    named = runs(store)
+    child, parent = named["train_warper"], named[""]
+    for run in (child, parent):
+        tags = run.data.tags
+        assert (tags["mlflow.user"], tags["mlflow.source.git.commit"]) == ("ann", revision)
+        assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("dvc repro", "LOCAL")
+        assert f"git checkout {revision}\ndvc repro" in tags["mlflow.note.content"]
+        assert "not committed" in tags["mlflow.note.content"]  # dvc.lock
+    assert "dvc repro train_warper\n" in child.data.tags["mlflow.note.content"]
+    (given,) = child.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("data/vox/lmdb", "0123.dir")
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
+    assert child.data.metrics["system/wall_s"] > 0 and child.data.metrics["system/peak_memory_mb"] > 10
+
+    monkeypatch.setenv("DVC_EXP_NAME", "bolder")
+    tracker = MlflowTracker(store, "crop@vox", {}, {})
+    tracker.log_metrics({"clips": 3})
+    finish(tracker)
+    assert "dvc exp apply bolder\ndvc repro crop@vox" in runs_of(store, "crop@vox").data.tags["mlflow.note.content"]
 
 
 def test_a_killed_run_is_gone_on_with_and_a_finished_one_is_not(store: Path, monkeypatch: pytest.MonkeyPatch):
@@ -136,9 +179,11 @@ if __name__ == "__main__":
 
 
 def histories(store: Path, run: str) -> dict[str, list[int]]:
-    """The steps of each metric in the order in which they were sent, and those of the images."""
+    """The steps of each metric in the order in which they were sent, but for those of the machine, and those of the
+    images."""
     client, _ = connect(store)
-    sent = {key: client.get_metric_history(run, key) for key in client.get_run(run).data.metrics}
+    keys = [key for key in client.get_run(run).data.metrics if not key.startswith("system/")]
+    sent = {key: client.get_metric_history(run, key) for key in keys}
     steps = {key: [point.step for point in sorted(points, key=lambda p: p.timestamp)] for key, points in sent.items()}
     images = [item.path for item in client.list_artifacts(run, "images") if item.path.endswith(".png")]
     return steps | {"images": sorted(int(path.split("+step+")[1].split("+")[0]) for path in images)}

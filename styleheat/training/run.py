@@ -123,6 +123,8 @@ def run(
     workers = runtime.loader_workers
     if workers == "auto":
         workers = runtime.workers if device.startswith("cuda") else 0
+    for store in {store.folder: store for store in stores}.values():
+        stage.tracker.log_dataset(store.folder, "training")
     with distributed.joined(device) as world:
         recipe = build()
         outcome = fit(
