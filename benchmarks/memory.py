@@ -1,9 +1,9 @@
 """How much more memory a long driver takes than a short one: `python -m benchmarks.memory`.
 
 A portrait of the embedded size is animated by a video of 10 s and one of 10 minutes, and by speech of both lengths,
-each film made in a process of its own as `stages.animate` makes it. Printed are the peaks of the processes' memory. The
-drivers are the example clip and the example speech, repeated. It takes as long as ten minutes of film take to paint,
-twice.
+each video made in a process of its own, as `stages.animate` makes it. Printed are the peaks of the processes' memory.
+The drivers are the example clip and the example speech, repeated. It takes twice as long as ten minutes of video
+do.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from styleheat.constants import SAMPLE_RATE
-from styleheat.inference.batch import films
-from styleheat.inference.studio import Studio
+from styleheat.inference.animator import Animator
+from styleheat.inference.batch import animate_all
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.params import PARAMS_FILE, check_params, read_yaml
@@ -33,26 +33,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=600, help="length of the long driver; the short one has 10 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--film", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--driver", type=Path, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.seconds < 1:
         parser.error("--seconds must be 1 or more")
-    if told.film:
-        print(json.dumps(film(told.film)))
+    if told.driver:
+        print(json.dumps(animated(told.driver)))
         return
     report = {kind: measure(kind, told.seconds) for kind in ("video", "speech")}
     print(json.dumps(report, indent=2) if told.json else table(report))
 
 
 def measure(kind: str, seconds: int) -> dict[str, dict[str, float]]:
-    """Frames and peak memory in MB of the short and the long film."""
+    """Frames and peak memory in MB of the short and the long video."""
     report = {}
     for name, length in (("short", min(10, seconds)), ("long", seconds)):
         with tempfile.TemporaryDirectory() as folder:
             driver = Path(folder, "driver.mp4" if kind == "video" else "driver.wav")
             (repeat_video if kind == "video" else repeat_sound)(driver, length)
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.memory", "--film", driver],
+                [sys.executable, "-m", "benchmarks.memory", "--driver", driver],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 check=True,
@@ -62,11 +62,11 @@ def measure(kind: str, seconds: int) -> dict[str, dict[str, float]]:
     return report
 
 
-def film(driver: Path) -> dict[str, float]:
-    """Animate the example portrait by a driver; the film lies beside it."""
+def animated(driver: Path) -> dict[str, float]:
+    """Animate the example portrait by a driver; the video lies beside it."""
     tree = read_yaml(ROOT / PARAMS_FILE)
     tree["infer"] |= {"models": str(MODELS / "styleheat"), "audio_models": str(MODELS / "audio")}
-    counts = films(Studio(check_params(tree), "cpu"), [EXAMPLES / "portrait.png"], [driver], driver.parent)
+    counts = animate_all(Animator(check_params(tree), "cpu"), [EXAMPLES / "portrait.png"], [driver], driver.parent)
     assert counts["made"] == 1, counts
     # Not getrusage's peak, which begins with that of the process that started this one.
     peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024  # from kilobytes
