@@ -13,7 +13,7 @@
     memory  the peak of a process that crops a long 1080p video, at a tenth of the length and at the whole
     index   seconds to plan, list and resume each stage of a set of 150,000 clips
 
-The films show scikit-image's astronaut. `--only NAME` runs one part. On a busy machine ratios hold, rates don't.
+The videos show scikit-image's astronaut. `--only NAME` runs one part. On a busy machine ratios hold, rates don't.
 """
 
 import argparse
@@ -67,9 +67,9 @@ SIZE = 256
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=list(PARTS), help="run this part alone")
-    parser.add_argument("--frames", type=int, default=250, help="of each film of the parts crop and pack")
+    parser.add_argument("--frames", type=int, default=250, help="of each video of the parts crop and pack")
     parser.add_argument("--clips", type=int, default=1000, help="that are done when one more comes")
-    parser.add_argument("--seconds", type=float, default=7200, help="length of the film of the part memory")
+    parser.add_argument("--seconds", type=float, default=7200, help="length of the video of the part memory")
     parser.add_argument("--indexed", type=int, default=150_000, help="clips of the part index")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--cropped", type=Path, help=argparse.SUPPRESS)
@@ -124,7 +124,7 @@ def head() -> np.ndarray:
     return skimage.data.astronaut()[:300, 75:375]
 
 
-def film(width: int, height: int, frames: int, person: int = 0) -> Iterator[np.ndarray]:
+def example_frames(width: int, height: int, frames: int, person: int = 0) -> Iterator[np.ndarray]:
     """A head that moves about in the middle of a still, coarse pattern; another one for each person."""
     y, x = np.mgrid[:height, :width]
     pattern = 110 + 40 * np.sin(x / (30 + person)) * np.cos(y / 40)
@@ -138,10 +138,10 @@ def film(width: int, height: int, frames: int, person: int = 0) -> Iterator[np.n
         yield frame
 
 
-def write_film(path: Path, width: int, height: int, frames: int, person: int = 0) -> Path:
+def write_example(path: Path, width: int, height: int, frames: int, person: int = 0) -> Path:
     sound = 0.1 * np.sin(np.arange(frames * 640) * 0.1)
     with VideoWriter(path, (width, height), samples=sound) as writer:
-        for frame in film(width, height, frames, person):
+        for frame in example_frames(width, height, frames, person):
             writer.write(frame)
     return path
 
@@ -153,7 +153,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def rates(frames: int, ours: float, usual: dict[str, float]) -> dict[str, float]:
-    """Frames a second, and how many times as fast as each usual way that is. The usual ways did one film of the two."""
+    """Frames a second, and how many times as fast as each usual way that is. Those did one video of the two."""
     report = {"ours": round(2 * frames / ours, 1)}
     for name, seconds in usual.items():
         report[name] = round(frames / seconds, 1)
@@ -167,7 +167,7 @@ def rates(frames: int, ours: float, usual: dict[str, float]) -> dict[str, float]
 def measure_crop(told: argparse.Namespace) -> dict[str, float]:
     box = [510, 90, 1410, 990]
     for person in range(2):
-        video = write_film(Path("data/vox/videos/train", f"{person}.mp4"), 1920, 1080, told.frames, person)
+        video = write_example(Path("data/vox/videos/train", f"{person}.mp4"), 1920, 1080, told.frames, person)
         segment = {"clip": video.stem, "start": 0, "end": None, "size": None, "crop": box, "face": None, "ratio": None}
         video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
     fetched(Path("data/vox/videos"))
@@ -232,7 +232,7 @@ def measure_pack(told: argparse.Namespace) -> dict[str, float]:
 def write_clip(name: str, frames: int, size: int) -> Path:
     """A clip with its landmarks and coefficients, as the stages before pack leave them."""
     data = Path("data/vox")
-    clip = write_film(data / "clips/train" / f"{name}.mp4", size, size, frames, int(name))
+    clip = write_example(data / "clips/train" / f"{name}.mp4", size, size, frames, int(name))
     points = np.tile(some_landmarks(size), (frames, 1, 1)) + np.sin(np.arange(frames) / 9)[:, None, None]
     write_landmarks(data / "landmarks" / f"{name}.txt", points)
     transform = np.tile(np.float32([256, 256, 1, 128, 128]), (frames, 1))
@@ -437,12 +437,12 @@ def measure_one(told: argparse.Namespace) -> dict[str, dict[str, float]]:
     """A clip alone, then the same clip where many are done: copies of another one under names of their own."""
     own = params(128)
     with inside("alone"):
-        write_film(Path("in/one.mp4"), 320, 240, 100, 1)
-        write_film(Path("in/other.mp4"), 320, 240, 50, 2)
+        write_example(Path("in/one.mp4"), 320, 240, 100, 1)
+        write_example(Path("in/other.mp4"), 320, 240, 50, 2)
         alone = {stage: timed(lambda stage=stage: run(stage, own)) for stage in (*STAGES, "account")}
     with inside("many"):
-        write_film(Path("in/k0.mp4"), 320, 240, 50, 3)
-        write_film(Path("in/k1.mp4"), 320, 240, 50, 3)
+        write_example(Path("in/k0.mp4"), 320, 240, 50, 3)
+        write_example(Path("in/k1.mp4"), 320, 240, 50, 3)
         for stage in STAGES:
             run(stage, own)
         multiply(told.clips)
@@ -503,14 +503,14 @@ def measure_memory(told: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def repeat(path: Path, seconds: float) -> None:
-    """A 1080p film of so many seconds with sound: a moment of it, its packets over and over.
+    """A 1080p video of so many seconds with sound: a moment of it, its packets over and over.
 
     48 frames last as long as 30 packets of sound; what the encoders add at the ends is left out.
     """
     import av
 
     moment = 48 / FPS
-    short = write_film(path.with_suffix(".short.mp4"), 1920, 1080, 48)
+    short = write_example(path.with_suffix(".short.mp4"), 1920, 1080, 48)
     with av.open(str(short)) as source, av.open(str(path), "w") as output:
         copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
         packets = [packet for packet in source.demux() if packet.size]
@@ -531,7 +531,7 @@ def repeat(path: Path, seconds: float) -> None:
 
 
 def crop_once(video: Path) -> dict[str, float]:
-    """Crop a film, and say how much memory this process ever took."""
+    """Crop a video, and say how much memory this process ever took."""
     from styleheat.face.crop import crop_video
     from styleheat.face.landmarks import mediapipe
 

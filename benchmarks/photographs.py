@@ -40,8 +40,8 @@ from styleheat.face import identity
 from styleheat.face.landmarks import mediapipe, mesh_landmarks
 from styleheat.face.mesh import MESH_POINTS
 from styleheat.inference import drive
+from styleheat.inference.animator import Animator
 from styleheat.inference.portrait import Portrait
-from styleheat.inference.studio import Studio
 from styleheat.media.image import write_image
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.params import PARAMS_FILE, Params, check_params, read_yaml
@@ -135,25 +135,25 @@ def measure(params: Params, portraits: Sequence[Path], drivers: Sequence[Path], 
         for path, other in itertools.combinations(paths, 2):
             if path.stem == other.stem:
                 raise InputError(f"{other}: another {kind} has this name; rename one")
-    studio = Studio(params, Stage("photographs", params).device())
-    faces = {path.stem: studio.portrait(path) for path in portraits}
-    opened = {path.stem: read_driver(studio, path, folder) for path in drivers}
+    animator = Animator(params, Stage("photographs", params).device())
+    faces = {path.stem: animator.portrait(path) for path in portraits}
+    opened = {path.stem: read_driver(animator, path, folder) for path in drivers}
     rows = []
     for (name, portrait), (moved_by, driver) in itertools.product(faces.items(), opened.items()):
-        row = measure_pair(studio, portrait, driver, folder / f"{name}--{moved_by}.mp4")
+        row = measure_pair(animator, portrait, driver, folder / f"{name}--{moved_by}.mp4")
         rows.append({"portrait": name, "driver": moved_by, "tracking_seconds": driver.seconds} | row)
     ceiling = {name: driver.copy for name, driver in opened.items()}
     return {"models": params.infer.models, "pairs": rows, "mean": mean(rows), "ceiling": ceiling}
 
 
-def read_driver(studio: Studio, path: Path, folder: Path) -> Driver:
+def read_driver(animator: Animator, path: Path, folder: Path) -> Driver:
     """Read the motion of a driver, and measure its frames and a coarser copy of them, `<driver>--coarse.mp4`."""
     start = time.perf_counter()
-    moves = studio.video(path)
+    moves = animator.video(path)
     seconds = time.perf_counter() - start
     if moves.pictures is None:
         raise InputError(f"{path}: holds coefficients; what follows them can't be measured, give a video")
-    pictures, wanted = moves.pictures, studio.params.infer.drive
+    pictures, wanted = moves.pictures, animator.params.infer.drive
     first = next(pictures(wanted))
     meshes = track(pictures(wanted))
     tracks, jitter = motion.movements(meshes), motion.jitter(meshes)
@@ -170,11 +170,11 @@ def read_driver(studio: Studio, path: Path, folder: Path) -> Driver:
     return Driver(moves, tracks, noise, jitter, row, seconds)
 
 
-def measure_pair(studio: Studio, portrait: Portrait, driver: Driver, path: Path) -> Row:
+def measure_pair(animator: Animator, portrait: Portrait, driver: Driver, path: Path) -> Row:
     """Animate a portrait, and measure the video."""
-    studio.model  # noqa: B018  loaded before the time is taken
+    animator.model  # noqa: B018  loaded before the time is taken
     start = time.perf_counter()
-    studio.film(path, portrait, driver.moves)
+    animator.write(path, portrait, driver.moves)
     seconds = time.perf_counter() - start
     tracks, row = look(path, portrait.image, driver.jitter)
     return row | follow(tracks, driver.tracks, driver.noise) | {"fps": row["frames"] / seconds}

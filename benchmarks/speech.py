@@ -114,6 +114,7 @@ def recordings(model: Audio2Motion, voice: str, folder: Path) -> Iterator[tuple[
     kinds["+12 dB, clipped"] = np.clip(samples * 10 ** (12 / 20), -1, 1)
     kinds |= {"left only": np.stack([samples, silent]), "right only": np.stack([silent, samples])}
     kinds |= {"inverted": np.stack([samples, -samples]), "telephone": telephone, "noise, 10 dB": samples + noise}
+    kinds["centre of 5.1"] = np.stack([silent, silent, samples, silent, silent, silent])
     for kind, sound in kinds.items():
         opening = lips(said(model, sound, folder))[0]
         yield kind, {"spread": float(opening.std() / plain.std()), "alike": correlation(opening, plain)}
@@ -141,7 +142,7 @@ def said(model: Audio2Motion, sound: np.ndarray, folder: Path) -> np.ndarray:
     wavfile.write(path, SAMPLE_RATE, sound.T.astype(np.float32))
     start = np.zeros(73, np.float32)
     start[layout.DESCRIPTOR_CROP] = 1, layout.FRAME_SIZE / 2, layout.FRAME_SIZE / 2
-    return speech.from_audio(path, model, speech.Manner(0, SEED)).motion(start).descriptors
+    return speech.from_audio(path, model, speech.SpeechOptions(0, SEED)).motion(start).descriptors
 
 
 def lips(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

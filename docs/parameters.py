@@ -1,4 +1,4 @@
-"""The reference of parameters, `docs/parameters.md`, from the types of `styleheat/params.py`: python -m docs.parameters
+"""The reference of parameters, `docs/parameters.md`, from the types of `styleheat/params/`: python -m docs.parameters
 
 A class's docstring introduces its group, and the string below a field describes it.
 """
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from styleheat import params
 from styleheat.params import Params, Training, read_yaml
+from styleheat.params.data import Set
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "parameters.md"
@@ -20,7 +21,7 @@ PAGE = ROOT / "docs" / "parameters.md"
 HEAD = """# Parameters
 
 Every key of `params.yaml`, with its type and the committed value. This page is made from the types of
-`styleheat/params.py` by `python -m docs.parameters`. `dvc exp run -S train.lr=0.0005` changes one for a single
+`styleheat/params/` by `python -m docs.parameters`. `dvc exp run -S train.lr=0.0005` changes one for a single
 experiment; `python -m stages.profile NAME` applies the values of a profile.
 """
 
@@ -33,7 +34,7 @@ def page() -> str:
         if section := _section(field.annotation):
             if name == "sets":  # both have the same keys
                 parts += ["## The data sets\n", "`sets.vox` has the same keys as `sets.hdtf`.\n"]
-                parts += _groups("sets.hdtf", params.Set, values["sets"]["hdtf"], 3)
+                parts += _groups("sets.hdtf", Set, values["sets"]["hdtf"], 3)
             elif issubclass(section, Training):
                 if name == "train_prior":
                     parts += [
@@ -78,7 +79,7 @@ def descriptions(section: type[BaseModel]) -> dict[str, str]:
     """The strings below the fields of a group and of those that it extends, by field."""
     found: dict[str, str] = {}
     for base in reversed(section.__mro__):
-        if base.__module__ != params.__name__:
+        if not base.__module__.startswith(params.__name__):
             continue
         (definition,) = ast.parse(inspect.getsource(base)).body
         assert isinstance(definition, ast.ClassDef)

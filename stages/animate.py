@@ -1,10 +1,10 @@
 """Animate portraits by drivers, each by each, with the models and options of params.yaml.
 
-    python -m stages.animate --portrait anna.jpg bert.jpg --driver nod.mp4 speech.wav --out films
+    python -m stages.animate --portrait anna.jpg bert.jpg --driver nod.mp4 speech.wav --out videos
 
-writes films/anna--nod.mp4 and so on. A driver is a video, a picture, a sound file, a text (.txt), which is spoken
-first, or a .mat of coefficients. Films that are there already are left alone. No stage of the pipeline: DVC doesn't
-know of the films.
+writes videos/anna--nod.mp4 and so on. A driver is a video, a picture, a sound file, a text (.txt), which is spoken
+first, or a .mat of coefficients. Videos that are there already are left alone. No stage of the pipeline: DVC doesn't
+know of the videos.
 """
 
 import argparse
@@ -17,21 +17,21 @@ from styleheat.pipeline import Stage
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Leave the process: status 0, or 1 when a film could not be made."""
+    """Leave the process: status 0, or 1 when a video could not be made."""
     parser = argparse.ArgumentParser(
         prog="python -m stages.animate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="PICTURE")
     parser.add_argument("--driver", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--again", action="store_true", help="make films that are there already, too")
+    parser.add_argument("--again", action="store_true", help="make videos that are there already, too")
     told = parser.parse_args(arguments)
-    from styleheat.inference.batch import films
-    from styleheat.inference.studio import Studio
+    from styleheat.inference.animator import Animator
+    from styleheat.inference.batch import animate_all
 
     try:
         stage = Stage("animate", load_params())
-        counts = films(Studio(stage.params, stage.device()), told.portrait, told.driver, told.out, told.again)
+        counts = animate_all(Animator(stage.params, stage.device()), told.portrait, told.driver, told.out, told.again)
     except InputError as error:
         sys.exit(f"animate: {error}")
     except KeyboardInterrupt:

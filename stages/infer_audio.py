@@ -9,20 +9,20 @@ VOICE = OUTPUT.with_suffix(".wav")
 
 
 def body(stage: Stage) -> None:
+    from styleheat.inference.animator import Animator
     from styleheat.inference.speech import is_text
-    from styleheat.inference.studio import Studio
     from styleheat.media.audio import write_wav
     from styleheat.media.voice import read_voice
 
     settings = stage.params.infer_audio
-    studio = Studio(stage.params, stage.device())
+    animator = Animator(stage.params, stage.device())
     spoken = is_text(settings.driver)
     if spoken:
-        studio.read_aloud(settings.driver, VOICE)
-    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.audio(VOICE if spoken else settings.driver))
+        animator.read_aloud(settings.driver, VOICE)
+    animator.write(OUTPUT, animator.portrait(settings.portrait), animator.audio(VOICE if spoken else settings.driver))
     if not spoken:
         write_wav(VOICE, read_voice(settings.driver))
-    stage.write_metrics(studio.inspect(OUTPUT))
+    stage.write_metrics(animator.inspect(OUTPUT))
     stage.tracker.log_artifact(OUTPUT)
 
 

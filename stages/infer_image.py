@@ -8,12 +8,12 @@ OUTPUT = Path("data/infer/image.mp4")
 
 
 def body(stage: Stage) -> None:
-    from styleheat.inference.studio import Studio
+    from styleheat.inference.animator import Animator
 
     settings = stage.params.infer_image
-    studio = Studio(stage.params, stage.device())
-    studio.film(OUTPUT, studio.portrait(settings.portrait), studio.image(settings.driver))
-    stage.write_metrics(studio.inspect(OUTPUT))
+    animator = Animator(stage.params, stage.device())
+    animator.write(OUTPUT, animator.portrait(settings.portrait), animator.image(settings.driver))
+    stage.write_metrics(animator.inspect(OUTPUT))
     stage.tracker.log_artifact(OUTPUT)
 
 

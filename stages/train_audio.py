@@ -1,4 +1,4 @@
-"""Train the audio driver, audio to expression and head pose, on hdtf and speech without pictures -> models/audio."""
+"""Train the audio driver, audio to expression and head pose, on speech if it has any, else on hdtf -> models/audio."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from styleheat.pipeline import Stage, main
 
 
 def train_audio(stage: Stage) -> None:
-    from styleheat.clips.pairs import Mixture, SpeechClips, sounding
+    from styleheat.clips.pairs import SpeechClips, sounding
     from styleheat.clips.store import ClipStore
     from styleheat.morphable.coefficients import FRAME_SIZE
     from styleheat.networks.audio2motion import Audio2Motion
@@ -17,7 +17,7 @@ def train_audio(stage: Stage) -> None:
     params, settings = stage.params, stage.params.train_audio
     coefficients = params.sets.hdtf.coefficients
     store, spoken = ClipStore("data/hdtf/lmdb", params.sets.hdtf.pack.size), ClipStore("data/speech/lmdb", FRAME_SIZE)
-    stores = [store, spoken] if spoken.clips("train") else [store]
+    learnt = spoken if spoken.clips("train") else store  # lips that are known are worth more than lips that were found
 
     def clips(of: ClipStore, split: str) -> SpeechClips:
         return SpeechClips(of, split, FRAMES, seed=params.seed, augment=settings.augment and split == "train")
@@ -35,8 +35,7 @@ def train_audio(stage: Stage) -> None:
         run.keep_init(stage, settings, model, "audio2motion", reason, out=Path("models/audio"))
         return
     starts = [settings.init, coefficients.weights]
-    learnt = Mixture([clips(of, "train") for of in stores])
-    run.run(stage, settings, build, learnt, stores, starts=starts, out=Path("models/audio"))
+    run.run(stage, settings, build, clips(learnt, "train"), [store, learnt], starts=starts, out=Path("models/audio"))
 
 
 if __name__ == "__main__":

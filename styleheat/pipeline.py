@@ -32,6 +32,11 @@ BOOKKEEPING = (
     "styleheat.interrupts",
     "styleheat.launch",
     "styleheat.params",
+    "styleheat.params.data",
+    "styleheat.params.inference",
+    "styleheat.params.machine",
+    "styleheat.params.training",
+    "styleheat.params.types",
     "styleheat.pipeline",
     "styleheat.tracking",
 )

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from docs import parameters
 from styleheat import params
+from styleheat.params import data, inference, machine, training
 
 
 def test_the_committed_page_is_the_one_that_the_types_make():
@@ -16,8 +17,9 @@ def test_the_committed_page_is_the_one_that_the_types_make():
 
 
 def test_every_key_is_described():
-    for section in vars(params).values():
-        if isinstance(section, type) and issubclass(section, BaseModel) and section.__module__ == params.__name__:
+    modules = (data, inference, machine, training, params)
+    for section in (value for module in modules for value in vars(module).values()):
+        if isinstance(section, type) and issubclass(section, BaseModel) and section is not BaseModel:
             described = parameters.descriptions(section)
             plain = {name for name, field in section.model_fields.items() if not _is_group(field.annotation)}
             assert plain <= set(described), (section.__name__, plain - set(described))

@@ -202,10 +202,10 @@ def each_by_each(project: Repository, command: str) -> None:
     told = params.read_text().replace("models/styleheat", "models/embedded/styleheat")
     told = told.replace("audio_models: models/audio", "audio_models: models/embedded/audio")
     params.write_text(told.replace("seconds: null ", "seconds: [0, 0.2] "))
-    assert "films: 4 made, 0 there already, 0 failed" in shell(project, command)
+    assert "videos: 4 made, 0 there already, 0 failed" in shell(project, command)
     made = sorted(path.name for path in (project.path / "videos").iterdir())
     assert made == [f"{face}--{driver}.mp4" for face in ("me", "you") for driver in ("somebody", "speech")]
-    assert "films: 0 made, 4 there already, 0 failed" in shell(project, command)
+    assert "videos: 0 made, 4 there already, 0 failed" in shell(project, command)
 
 
 def copy_videos(project: Repository, command: str) -> None:
@@ -404,9 +404,9 @@ PROGRAMS = [program for page in PAGES for program in fenced(page, "python")]
 def test_every_program_runs(reproduced: Repository, tmp_path: Path, program: str):
     project = reproduced.copy(tmp_path / "project")
     said = project.run("python", "-c", program)
-    assert "film.mp4" in program or "(512, 512, 3) uint8" in said
-    if "film.mp4" in program:
-        assert probe(project.path / "film.mp4").frames == probe(ROOT / "data" / "examples" / "driver.mp4").frames
+    assert "video.mp4" in program or "(512, 512, 3) uint8" in said
+    if "video.mp4" in program:
+        assert probe(project.path / "video.mp4").frames == probe(ROOT / "data" / "examples" / "driver.mp4").frames
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

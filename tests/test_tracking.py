@@ -50,7 +50,7 @@ def finish(tracker: MlflowTracker, status: Any = "FINISHED") -> None:
 def test_an_experiment_is_a_parent_with_a_child_for_each_stage(store: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DVC_EXP_NAME", "muggy-nave")
     Image.new("RGB", (8, 8), "red").save(store / "samples.png")
-    (store / "audio.mp4").write_bytes(b"film")
+    (store / "audio.mp4").write_bytes(b"video")
     (store / "dvc.lock").write_text("schema: '2.0'\n")
     train = MlflowTracker(store, "train", {"lr": 0.1}, {"seed": 0, "train.lr": 0.1})
     for step in (10, 20):

@@ -29,7 +29,7 @@ from styleheat.inference.animate import animate
 from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
 from styleheat.inference.reader import FaceReader
-from styleheat.inference.speech import Manner, speak
+from styleheat.inference.speech import SpeechOptions, speak
 from styleheat.media.mel import mel_spectrogram
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
 from styleheat.networks.audio2motion import Audio2Motion
@@ -166,8 +166,8 @@ class Evaluator:
         return replace(result, name=f"{clip.name} by {driver.name}")
 
     def _speech(self, clip: Clip, sound: np.ndarray, own: Measurements, folder: Path) -> Result:
-        manner = Manner(pose_style=0, seed=self.seed)
-        motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], manner)
+        options = SpeechOptions(pose_style=0, seed=self.seed)
+        motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], options)
         after_first = sound[SAMPLE_RATE // FPS :]
 
         def score(generated: Measurements, target: Measurements, person: np.ndarray, *frames: Frames) -> Scores:

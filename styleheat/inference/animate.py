@@ -39,7 +39,7 @@ BATCH_PIXELS = BATCH * 256 * 256
 """Pixels painted at once on CPUs, if a frame has no more: at 1024 pixels each further frame would take 0.6 GB."""
 
 ENCODING = 4
-"""Threads that encode a film: one takes 45 ms for a frame of 1024 pixels, three times as long as a GPU to paint it."""
+"""Threads that encode a video: one takes 45 ms for a frame of 1024 pixels, three times as long as a GPU to paint it."""
 
 
 def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
@@ -194,7 +194,7 @@ def _covering(portrait: Portrait, size: int | None, threads: int) -> Callable[[n
     return lambda displacement: composer(all_of_it, displacement)[..., 0]
 
 
-def write_film(
+def write_video(
     path: str | Path,
     model: StyleHEAT,
     portrait: Portrait,
@@ -205,10 +205,10 @@ def write_film(
     transparent: bool = False,
 ) -> None:
     """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver, longest: see
-    `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the film, too,
+    `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the video, too,
     that is as it is.
 
-    A bar shows frames a second and the time that is left. Ctrl-C ends the film early: it is then a whole file of the
+    A bar shows frames a second and the time that is left. Ctrl-C ends the video early: it is then a whole file of the
     frames painted so far, and the KeyboardInterrupt goes on.
     """
     transparent = transparent and result == "pasted" and portrait.opaque is not None
@@ -266,7 +266,7 @@ def _writer(
 
 
 def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:
-    """What a film turned out to be: frames, seconds, whether it has sound (0 or 1), share of frames with a face."""
+    """What a video turned out to be: frames, seconds, whether it has sound (0 or 1), share of frames with a face."""
     info = probe(path)
     faces = [points is not None for points in finder.track(read_frames(path, fps=None))]
     return {

@@ -1,11 +1,11 @@
-"""Films as params.yaml wants them: its models and options, opened once, and any portraits and drivers."""
+"""Videos as params.yaml wants them: its models and options, opened once, and any portraits and drivers."""
 
 import functools
 from pathlib import Path
 
 from styleheat.inference import drive, speech
 from styleheat.inference.adjust import adjust
-from styleheat.inference.animate import inspect, load_audio2motion, load_styleheat, open_portrait, write_film
+from styleheat.inference.animate import inspect, load_audio2motion, load_styleheat, open_portrait, write_video
 from styleheat.inference.drive import Driver
 from styleheat.inference.edit import sweep
 from styleheat.inference.operations import keep_memory
@@ -19,10 +19,10 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import NO_FILE, Params
 
 
-class Studio:
-    """Opens portraits and drivers, and makes films of them. Each raises InputError when a file can't be used.
+class Animator:
+    """Opens portraits and drivers, and makes videos of them. Each raises InputError when a file can't be used.
 
-    Portraits are best opened before the first film: opening one takes a second model into memory.
+    Portraits are best opened before the first video: opening one takes a second model into memory.
     """
 
     def __init__(self, params: Params, device: str) -> None:
@@ -40,11 +40,11 @@ class Studio:
         return load_audio2motion(self.params.infer.audio_models, self.device)
 
     @functools.cached_property
-    def manner(self) -> speech.Manner:
+    def options(self) -> speech.SpeechOptions:
         """How portraits speak. Raises InputError when a reference video can't be used."""
         told = self.params.infer_audio
         pose, blink = told.reference_pose, told.reference_blink
-        return speech.Manner(
+        return speech.SpeechOptions(
             told.pose_style,
             self.params.seed,
             told.still,
@@ -65,7 +65,7 @@ class Studio:
 
     def audio(self, path: str | Path) -> Driver:
         """A sound file, or a video's sound."""
-        return speech.from_audio(path, self.audio_model, self.manner)
+        return speech.from_audio(path, self.audio_model, self.options)
 
     def read_aloud(self, text: str | Path, path: str | Path) -> None:
         """Write the speech that a text becomes, as a wav file."""
@@ -84,15 +84,15 @@ class Studio:
             moves = video_stream(container) is not None
         return self.video(path) if moves else self.audio(path)
 
-    def film(self, path: str | Path, portrait: Portrait, driver: Driver) -> None:
-        """Write the film of a portrait moved by a driver (`animate.write_film`)."""
+    def write(self, path: str | Path, portrait: Portrait, driver: Driver) -> None:
+        """Write the video of a portrait moved by a driver (`animate.write_video`)."""
         infer, start = self.params.infer, portrait.descriptor
         motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
         shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
-        write_film(path, self.model, portrait, motion, infer.result, shown, infer.longest, infer.transparent)
+        write_video(path, self.model, portrait, motion, infer.result, shown, infer.longest, infer.transparent)
 
     def inspect(self, path: str | Path) -> dict[str, float | int]:
-        """`animate.inspect` of a film."""
+        """`animate.inspect` of a video."""
         return inspect(path, self.reader.landmarker)
 
 

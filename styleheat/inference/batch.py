@@ -1,4 +1,4 @@
-"""Every portrait with every driver: many films by one command."""
+"""Every portrait with every driver: many videos by one command."""
 
 import contextlib
 import functools
@@ -13,26 +13,26 @@ from tqdm import tqdm
 
 from styleheat.errors import InputError
 from styleheat.files import short_name
+from styleheat.inference.animator import Animator
 from styleheat.inference.drive import Driver
 from styleheat.inference.speech import is_text
-from styleheat.inference.studio import Studio
 
 T = TypeVar("T")
 
 
-def films(
-    studio: Studio, portraits: Sequence[Path], drivers: Sequence[Path], folder: Path, again: bool = False
+def animate_all(
+    animator: Animator, portraits: Sequence[Path], drivers: Sequence[Path], folder: Path, again: bool = False
 ) -> Counter[str]:
     """Make `<portrait>--<driver>.mp4` in a folder of each portrait and each driver, names that are too long shortened.
     How many were `made`, were `there` already and, unless `again`, left alone, or `failed`.
 
-    Each file is opened once, before the first film is made; a text is first spoken to a sound file in the folder,
-    words.txt to words.txt.wav. One that can't be used costs its own films only, and is one line on stderr. A film that
-    Ctrl-C ended early is `<portrait>--<driver>.part.mp4`, so that it is made another time. Raises InputError when two
-    films would have one name.
+    Each file is opened once, before the first video is made; a text is first spoken to a sound file in the folder,
+    words.txt to words.txt.wav. One that can't be used costs its own videos only, and is one line on stderr. A video
+    that Ctrl-C ended early is `<portrait>--<driver>.part.mp4`, so that it is made another time. Raises InputError when
+    two videos would have one name.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: not a folder; name one for the films")
+        raise InputError(f"{folder}: not a folder; name one for the videos")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,17 +41,17 @@ def films(
     for pair in itertools.product(portraits, drivers):
         path = folder / f"{short_name(f'{pair[0].stem}--{pair[1].stem}')}.mp4"
         if path in paths.values():
-            raise InputError(f"{path}: two films would have this name; rename a portrait or a driver")
+            raise InputError(f"{path}: two videos would have this name; rename a portrait or a driver")
         paths[pair] = path
     wanted = {pair: path for pair, path in paths.items() if again or not path.exists()}
-    faces = _open(studio.portrait, (portrait for portrait, _ in wanted))
-    motions = _open(functools.partial(_driver, studio, folder), (driver for _, driver in wanted))
+    faces = _open(animator.portrait, (portrait for portrait, _ in wanted))
+    motions = _open(functools.partial(_driver, animator, folder), (driver for _, driver in wanted))
     made = 0
     for (portrait, driver), path in wanted.items():
         if portrait in faces and driver in motions:
             unfinished = path.with_suffix(".part.mp4")
             with _one_line(path):
-                studio.film(unfinished, faces[portrait], motions[driver])
+                animator.write(unfinished, faces[portrait], motions[driver])
                 unfinished.replace(path)
                 if (clear := unfinished.with_suffix(".webm")).exists():
                     clear.replace(path.with_suffix(".webm"))
@@ -59,14 +59,14 @@ def films(
     return Counter(made=made, there=len(paths) - len(wanted), failed=len(wanted) - made)
 
 
-def _driver(studio: Studio, folder: Path, path: Path) -> Driver:
+def _driver(animator: Animator, folder: Path, path: Path) -> Driver:
     """What a file is a driver of; a text becomes sound first."""
     if not is_text(path):
-        return studio.driver(path)
+        return animator.driver(path)
     folder.mkdir(parents=True, exist_ok=True)
     spoken = folder / f"{path.name}.wav"
-    studio.read_aloud(path, spoken)
-    return studio.audio(spoken)
+    animator.read_aloud(path, spoken)
+    return animator.audio(spoken)
 
 
 def _open(how: Callable[[Path], T], paths: Iterable[Path]) -> dict[Path, T]:

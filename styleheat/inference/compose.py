@@ -1,4 +1,4 @@
-"""What a film shows of the painted squares: these alone, back in the photograph, or beside portrait and driver.
+"""What a video shows of the painted squares: these alone, back in the photograph, or beside portrait and driver.
 
 A square may have a fourth channel, how opaque it is; only back in the photograph is it used.
 """
@@ -13,7 +13,7 @@ from styleheat.face.paste import Paster
 from styleheat.inference.portrait import Portrait
 
 Show = Callable[[np.ndarray], np.ndarray]
-"""A painted frame (S,S,3) uint8 → a frame of the film (H,W,3) uint8, H and W even; or both with a fourth channel."""
+"""A painted frame (S,S,3) uint8 → a frame of the video (H,W,3) uint8, H and W even; or both with a fourth channel."""
 
 
 def composer(
@@ -21,8 +21,8 @@ def composer(
 ) -> tuple[tuple[int, int], Show]:
     """How to show frames of a portrait, and the (width, height) of what is shown. result: of `params.Infer`.
 
-    driver: frames (H,W,3) uint8 of any size that stand between portrait and film under `beside`, in step with it; the
-    last one stays when the film is longer. longest: pixels of the longer side of a photograph that is shown whole, at
+    driver: frames (H,W,3) uint8 of any size that stand between portrait and video under `beside`, in step with it; the
+    last one stays when the video is longer. longest: pixels of the longer side of a photograph that is shown whole, at
     most; None: as it is.
     """
     side = len(portrait.image)

@@ -22,7 +22,7 @@ from styleheat.networks.audio2motion import WINDOWS_AT_ONCE, Audio2Motion, blink
 
 
 @dataclass(frozen=True)
-class Manner:
+class SpeechOptions:
     """How somebody speaks, beside what is heard.
 
     pose_style: one of the network's ways to move the head. seed: of the head's motion and the blinks.
@@ -41,12 +41,12 @@ class Manner:
 
 
 def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
-    """`Manner.poses` of the face in a video. Raises InputError when the file is no video, or no frame shows a face."""
+    """`SpeechOptions.poses` of the face in a video. Raises InputError when the file is no video or shows no face."""
     return reader.video(path, FPS)
 
 
 def blinks_of(path: str | Path, reader: FaceReader) -> np.ndarray:
-    """`Manner.blinks` of the face in a video. Raises InputError as `poses_of`."""
+    """`SpeechOptions.blinks` of the face in a video. Raises InputError as `poses_of`."""
     return reader.blinks(path, FPS)[:, None]
 
 
@@ -71,7 +71,7 @@ def read_aloud(path: str | Path, voice: str, speed: float) -> tuple[np.ndarray, 
     return spoken.samples, spoken.sample_rate
 
 
-def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
+def from_audio(path: str | Path, model: Audio2Motion, options: SpeechOptions) -> Driver:
     """Speech from a sound file, or a video's sound.
 
     One frame each 1/25 s, rounded: 10 s are 250 frames. The sound may be of any loudness; silence moves no lips. Raises
@@ -84,39 +84,39 @@ def from_audio(path: str | Path, model: Audio2Motion, manner: Manner) -> Driver:
     if (level := loudness(samples)) < NEAR_SILENCE:
         tqdm.write(f"{path}: nearly silent, {level:.0f} LUFS; lips will hardly move", file=sys.stderr)
     styles = model.config.pose_styles
-    if manner.pose_style >= styles:
-        told = f"{manner.pose_style}, but this model knows 0 to {styles - 1}"
+    if options.pose_style >= styles:
+        told = f"{options.pose_style}, but this model knows 0 to {styles - 1}"
         raise InputError(f"params.yaml: infer_audio.pose_style: {told}")
     mel = mel_spectrogram(samples)  # a quarter of the samples' memory, and all that is heard
-    return Driver(lambda start: Motion(speak(mel, frames, model, start, manner), FPS, Sound(Path(path))))
+    return Driver(lambda start: Motion(speak(mel, frames, model, start, options), FPS, Sound(Path(path))))
 
 
 @torch.inference_mode()
-def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, manner: Manner) -> np.ndarray:
+def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, options: SpeechOptions) -> np.ndarray:
     """Mel spectrogram (80,M) → descriptors (frames,73), said by a portrait whose own descriptor is start (73,).
 
-    Expression and pose are the networks', or as `manner` has them; without its poses the crop is the portrait's.
+    Expression and pose are the networks', or as `options` has them; without its poses the crop is the portrait's.
     """
     device = next(model.parameters()).device
-    rng = np.random.default_rng(manner.seed)
+    rng = np.random.default_rng(options.seed)
     blinks = blink_track(frames, rng)  # drawn in any case: the head's motion shall not depend on them
-    if manner.blinks is not None:
-        blinks = manner.blinks[forth_and_back(len(manner.blinks), frames)].astype(np.float32)
+    if options.blinks is not None:
+        blinks = options.blinks[forth_and_back(len(options.blinks), frames)].astype(np.float32)
     z = rng.standard_normal((model.audio2pose.chunks(frames), 1, model.audio2pose.latent), dtype=np.float32)
     spoken = model(
         torch.from_numpy(mel_windows(mel, frames))[None].to(device),
         torch.from_numpy(start[None, : DESCRIPTOR_CROP.start]).to(device),
         torch.from_numpy(blinks)[None].to(device),
-        torch.tensor([manner.pose_style], device=device),
+        torch.tensor([options.pose_style], device=device),
         torch.from_numpy(z).to(device),
     )
     expression, pose = np.split(spoken[0].cpu().numpy(), [POSE.start], axis=1)
-    if manner.articulation != 1:
-        expression = expression + (manner.articulation - 1) * (expression - _silent(model, start, blinks))
+    if options.articulation != 1:
+        expression = expression + (options.articulation - 1) * (expression - _silent(model, start, blinks))
     own = np.repeat(start[None, POSE], frames, axis=0)
-    if manner.poses is not None:
-        head = followed(own, manner.poses)
-    elif manner.still:
+    if options.poses is not None:
+        head = followed(own, options.poses)
+    elif options.still:
         head = own
     else:
         head = np.concatenate([smooth_poses(pose), own[:, pose.shape[1] :]], axis=1)

@@ -25,7 +25,7 @@ HOP = CHUNK // 2
 """Frames after which the next chunk begins, of chunks that overlap."""
 
 WINDOWS_AT_ONCE = 256
-"""Mel windows encoded at once for a film: 40 MB for each map of the full-size encoder's first layers."""
+"""Mel windows encoded at once for a video: 40 MB for each map of the full-size encoder's first layers."""
 
 BLINK = (0.5, 0.9, 1.0, 0.9, 0.5)
 """How far the eyes are closed in the five frames of a blink (SadTalker `generate_blink_seq_randomly`)."""

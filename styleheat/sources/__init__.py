@@ -81,7 +81,7 @@ def _synthetic(source: Source, set_name: str) -> list[Item]:
     from styleheat import voices
 
     voices.require()
-    # A change of the renderer, or of what writes its films, must render anew, which no parameter would tell.
+    # A change of the renderer, or of what writes its videos, must render anew, which no parameter would tell.
     code = code_of("styleheat.sources.synthetic.clip")
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]

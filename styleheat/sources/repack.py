@@ -24,8 +24,8 @@ def repack(picture: Path, sound: Path, path: Path) -> None:
     probe(picture)
     with atomic(path) as temporary:
         try:
-            with opened(picture) as film, opened(sound) as tape, av.open(str(temporary), "w", format="mp4") as output:
-                tracks = [(film, video_stream(film)), (tape, sound_stream(tape))]
+            with opened(picture) as video, opened(sound) as tape, av.open(str(temporary), "w", format="mp4") as output:
+                tracks = [(video, video_stream(video)), (tape, sound_stream(tape))]
                 copies = [
                     _packets(container, stream, output.add_stream_from_template(stream))
                     for container, stream in tracks

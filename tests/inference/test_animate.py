@@ -9,8 +9,8 @@ import torch
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
-from styleheat.inference import animate as film
-from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_film
+from styleheat.inference import animate as video
+from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_video
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
@@ -75,10 +75,10 @@ def test_a_film_has_the_drivers_frames_rate_and_sound(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(44_100) / 30), 44_100)
-    write_film(tmp_path / "film.mp4", model, portrait, Motion(descriptors, 30.0, Sound(tmp_path / "tone.wav")))
-    info = probe(tmp_path / "film.mp4")
+    write_video(tmp_path / "video.mp4", model, portrait, Motion(descriptors, 30.0, Sound(tmp_path / "tone.wav")))
+    info = probe(tmp_path / "video.mp4")
     assert (info.frames, info.width, info.height, info.fps, info.has_audio) == (7, SIZE, SIZE, 30.0, True)
-    sound = read_audio(tmp_path / "film.mp4")
+    sound = read_audio(tmp_path / "video.mp4")
     assert np.abs(sound).max() > 0.3 and len(sound) == pytest.approx(7 / 30 * SAMPLE_RATE, abs=1024)
 
 
@@ -116,10 +116,10 @@ def test_ctrl_c_leaves_a_film_of_what_was_painted(
             yield np.zeros((SIZE, SIZE, 3), np.uint8)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(film, "animate", interrupted)
+    monkeypatch.setattr(video, "animate", interrupted)
     write_wav(tmp_path / "tone.wav", np.zeros(44_100), 44_100)
     with pytest.raises(KeyboardInterrupt):
-        write_film(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, Sound(tmp_path / "tone.wav")))
+        write_video(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, Sound(tmp_path / "tone.wav")))
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == (["f.mp4"] if painted else [])
     if painted:
         assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
@@ -129,8 +129,8 @@ def test_a_film_may_show_the_whole_photograph(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     odd = dataclasses.replace(portrait, photo=portrait.photo[:511, :509])
-    write_film(tmp_path / "film.mp4", model, odd, Motion(descriptors, 25.0), "pasted")
-    first, *_, last = read_frames(tmp_path / "film.mp4", fps=None)
+    write_video(tmp_path / "video.mp4", model, odd, Motion(descriptors, 25.0), "pasted")
+    first, *_, last = read_frames(tmp_path / "video.mp4", fps=None)
     assert first.shape == (510, 508, 3)
     near = np.abs(first.astype(int) - odd.photo[:510, :508]).mean(2)
     x, y = (portrait.to_photo @ (SIZE / 2, SIZE / 2, 1)).round().astype(int)
@@ -142,12 +142,12 @@ def test_a_film_may_stand_beside_portrait_and_driver(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     driver = [np.full((50, 90, 3), shade, np.uint8) for shade in (40, 200)]
-    write_film(tmp_path / "three.mp4", model, portrait, Motion(descriptors, 25.0), "beside", iter(driver))
+    write_video(tmp_path / "three.mp4", model, portrait, Motion(descriptors, 25.0), "beside", iter(driver))
     frames = np.stack(list(read_frames(tmp_path / "three.mp4", fps=None))).astype(int)
     assert frames.shape == (7, SIZE, 3 * SIZE, 3)
     assert np.abs(frames[:, :, :248] - portrait.image[:, :248]).mean() < 6
     assert frames[:, 16:-16, 272:496].mean((1, 2, 3)).round() == pytest.approx([40, *[200] * 6], abs=2)
-    write_film(tmp_path / "two.mp4", model, portrait, Motion(descriptors, 25.0), "beside")
+    write_video(tmp_path / "two.mp4", model, portrait, Motion(descriptors, 25.0), "beside")
     assert probe(tmp_path / "two.mp4").width == 2 * SIZE
 
 
@@ -155,7 +155,7 @@ def test_a_fault_while_encoding_leaves_no_film(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"missing\.wav: no such file"):
-        write_film(tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, Sound(tmp_path / "missing.wav")))
+        write_video(tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, Sound(tmp_path / "missing.wav")))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,7 +163,7 @@ def test_inspect_counts_frames_and_faces(
     model: StyleHEAT, portrait: Portrait, driver: Path, finder: MediaPipe, tmp_path: Path
 ) -> None:
     assert inspect(driver, finder) == {"frames": 14, "seconds": 0.467, "sound": 1, "faces": 1.0}
-    write_film(tmp_path / "still.mp4", model, portrait, Motion(portrait.descriptor[None].repeat(5, axis=0), 25.0))
+    write_video(tmp_path / "still.mp4", model, portrait, Motion(portrait.descriptor[None].repeat(5, axis=0), 25.0))
     facts = inspect(tmp_path / "still.mp4", finder)
     assert facts["frames"] == 5 and facts["sound"] == 0 and facts["seconds"] == 0.2
 

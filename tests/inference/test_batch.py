@@ -11,8 +11,8 @@ from stages import animate as command
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.inference import animate, batch
-from styleheat.inference.batch import films
-from styleheat.inference.studio import Studio
+from styleheat.inference.animator import Animator
+from styleheat.inference.batch import animate_all
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.image import read_image, write_image
 from styleheat.media.video import probe, read_frames
@@ -54,7 +54,7 @@ def short(folder: Path, astronaut: Path, driver: Path) -> dict[str, Path]:
 
 def test_every_portrait_by_every_driver(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
     portraits, drivers = [short["face.png"], short["smile.jpg"]], [short[f] for f in short if f != "face.png"]
-    assert films(Studio(told(), "cpu"), portraits, drivers, tmp_path) == {"made": 8, "there": 0, "failed": 0}
+    assert animate_all(Animator(told(), "cpu"), portraits, drivers, tmp_path) == {"made": 8, "there": 0, "failed": 0}
     made = {path.name: probe(path) for path in tmp_path.iterdir()}
     assert {name: (info.frames, info.has_audio) for name, info in made.items() if name.startswith("face--")} == {
         "face--smile.mp4": (5, False),
@@ -72,8 +72,8 @@ def test_a_text_is_spoken_first(told: Told, short: dict[str, Path], tmp_path: Pa
     words, nothing = tmp_path / "words.txt", tmp_path / "nothing.txt"
     words.write_text("Good day.")
     nothing.write_text(" … ")
-    out = tmp_path / "films"
-    counts = films(Studio(told(), "cpu"), [short["face.png"]], [words, nothing], out)
+    out = tmp_path / "videos"
+    counts = animate_all(Animator(told(), "cpu"), [short["face.png"]], [words, nothing], out)
     assert counts == {"made": 1, "there": 0, "failed": 1}
     assert {path.name for path in out.iterdir()} == {"face--words.mp4", "words.txt.wav"}
     seconds = len(read_audio(out / "words.txt.wav")) / SAMPLE_RATE
@@ -81,18 +81,18 @@ def test_a_text_is_spoken_first(told: Told, short: dict[str, Path], tmp_path: Pa
 
 
 def test_only_a_video_stands_beside_the_film(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
-    studio = Studio(told(result="beside"), "cpu")
-    films(studio, [short["face.png"]], [short["nod.mp4"], short["numbers.mat"]], tmp_path)
+    animator = Animator(told(result="beside"), "cpu")
+    animate_all(animator, [short["face.png"]], [short["nod.mp4"], short["numbers.mat"]], tmp_path)
     assert probe(tmp_path / "face--nod.mp4").width == 3 * 512
     assert probe(tmp_path / "face--numbers.mp4").width == 2 * 512
 
 
 def test_what_is_there_is_left_alone(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
-    studio, face, numbers = Studio(told(), "cpu"), short["face.png"], short["numbers.mat"]
-    (tmp_path / "face--numbers.mp4").write_text("a film")
-    assert films(studio, [face], [numbers], tmp_path) == {"made": 0, "there": 1, "failed": 0}
-    assert "model" not in vars(studio)  # nothing was opened
-    assert films(studio, [face], [numbers], tmp_path, again=True) == {"made": 1, "there": 0, "failed": 0}
+    animator, face, numbers = Animator(told(), "cpu"), short["face.png"], short["numbers.mat"]
+    (tmp_path / "face--numbers.mp4").write_text("a video")
+    assert animate_all(animator, [face], [numbers], tmp_path) == {"made": 0, "there": 1, "failed": 0}
+    assert "model" not in vars(animator)  # nothing was opened
+    assert animate_all(animator, [face], [numbers], tmp_path, again=True) == {"made": 1, "there": 0, "failed": 0}
     assert probe(tmp_path / "face--numbers.mp4").frames == 4
 
 
@@ -102,8 +102,8 @@ def test_failures_are_told_and_the_rest_is_made(
     wall, empty = tmp_path / "wall.png", tmp_path / "empty.mp4"
     write_image(wall, np.full((200, 200, 3), 90, np.uint8))
     empty.touch()
-    out = tmp_path / "films"
-    counts = films(Studio(told(), "cpu"), [wall, short["face.png"]], [empty, short["numbers.mat"]], out)
+    out = tmp_path / "videos"
+    counts = animate_all(Animator(told(), "cpu"), [wall, short["face.png"]], [empty, short["numbers.mat"]], out)
     assert counts == {"made": 1, "there": 0, "failed": 3}
     assert [path.name for path in out.iterdir()] == ["face--numbers.mp4"]
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("animate: ")]
@@ -116,7 +116,7 @@ def test_a_film_that_fails_does_not_end_the_rest(
     tree = told().model_dump()
     tree["infer"]["drive"]["seconds"] = [0.3, 0.4]  # the coefficients end at 0.16 s
     drivers = [short["numbers.mat"], short["nod.mp4"]]
-    counts = films(Studio(check_params(tree), "cpu"), [short["face.png"]], drivers, tmp_path)
+    counts = animate_all(Animator(check_params(tree), "cpu"), [short["face.png"]], drivers, tmp_path)
     assert counts == {"made": 1, "there": 0, "failed": 1}
     assert "infer.drive.seconds" in capsys.readouterr().err
 
@@ -128,29 +128,29 @@ def test_what_nobody_foresaw_is_one_line_too(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    usual = Studio.portrait
+    usual = Animator.portrait
 
-    def portrait(studio: Studio, path: Path) -> object:
+    def portrait(animator: Animator, path: Path) -> object:
         if path == short["smile.jpg"]:
             raise TypeError("no such\nnumber")
-        return usual(studio, path)
+        return usual(animator, path)
 
-    monkeypatch.setattr(Studio, "portrait", portrait)
+    monkeypatch.setattr(Animator, "portrait", portrait)
     faces = [short["smile.jpg"], short["face.png"]]
-    counts = films(Studio(told(), "cpu"), faces, [short["numbers.mat"]], tmp_path)
+    counts = animate_all(Animator(told(), "cpu"), faces, [short["numbers.mat"]], tmp_path)
     assert counts == {"made": 1, "there": 0, "failed": 1}
     assert f"animate: {short['smile.jpg']}: TypeError: no such number\n" in capsys.readouterr().err
 
 
 def test_names_of_any_length(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
-    """Long ones are cut, and what tells them apart is kept; the same command finds the films again."""
+    """Long ones are cut, and what tells them apart is kept; the same command finds the videos again."""
     drivers = [tmp_path / f"{'ü' * 110}{end}.mat" for end in "ab"]
     for driver in drivers:
         shutil.copy(short["numbers.mat"], driver)
-    studio, out = Studio(told(), "cpu"), tmp_path / "films"
-    assert films(studio, [short["face.png"]], drivers, out) == {"made": 2, "there": 0, "failed": 0}
+    animator, out = Animator(told(), "cpu"), tmp_path / "videos"
+    assert animate_all(animator, [short["face.png"]], drivers, out) == {"made": 2, "there": 0, "failed": 0}
     assert all(len(path.name.encode()) < 250 for path in out.iterdir())
-    assert films(studio, [short["face.png"]], drivers, out) == {"made": 0, "there": 2, "failed": 0}
+    assert animate_all(animator, [short["face.png"]], drivers, out) == {"made": 0, "there": 2, "failed": 0}
 
 
 def test_ctrl_c_leaves_a_film_that_does_not_count(
@@ -162,17 +162,17 @@ def test_ctrl_c_leaves_a_film_that_does_not_count(
 
     monkeypatch.setattr(animate, "animate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        films(Studio(told(), "cpu"), [short["face.png"]], [short["numbers.mat"]], tmp_path)
+        animate_all(Animator(told(), "cpu"), [short["face.png"]], [short["numbers.mat"]], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["face--numbers.part.mp4"]
     assert len(list(read_frames(tmp_path / "face--numbers.part.mp4", fps=None))) == 1
 
 
 def test_two_films_of_one_name_are_refused(told: Told, short: dict[str, Path], tmp_path: Path) -> None:
     other = tmp_path / "face.jpg"
-    with pytest.raises(InputError, match=r"face--hum\.mp4: two films would have this name"):
-        films(Studio(told(), "cpu"), [short["face.png"], other], [short["hum.wav"]], tmp_path)
+    with pytest.raises(InputError, match=r"face--hum\.mp4: two videos would have this name"):
+        animate_all(Animator(told(), "cpu"), [short["face.png"], other], [short["hum.wav"]], tmp_path)
     with pytest.raises(InputError, match="not a folder"):
-        films(Studio(told(), "cpu"), [short["face.png"]], [short["hum.wav"]], short["face.png"])
+        animate_all(Animator(told(), "cpu"), [short["face.png"]], [short["hum.wav"]], short["face.png"])
 
 
 @pytest.mark.parametrize(("failed", "status"), [(0, 0), (1, 1)])
@@ -181,11 +181,11 @@ def test_the_command_says_what_it_did(
 ) -> None:
     calls = []
 
-    def pretend(studio: Studio, *told: object) -> dict[str, int]:
+    def pretend(animator: Animator, *told: object) -> dict[str, int]:
         calls.append(told)
         return {"made": 2, "there": 1, "failed": failed}
 
-    monkeypatch.setattr(batch, "films", pretend)
+    monkeypatch.setattr(batch, "animate_all", pretend)
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as left:
         command.main(["--portrait", "a.png", "b.png", "--driver", "x.mp4", "--out", str(tmp_path)])

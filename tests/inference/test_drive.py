@@ -91,15 +91,15 @@ def test_files_that_hold_no_coefficients_are_one_clear_line(tmp_path: Path) -> N
 
 
 def test_drivers_that_cannot_be_used_are_one_clear_line(reader: FaceReader, tmp_path: Path) -> None:
-    wall, film = tmp_path / "wall.png", tmp_path / "walls.mp4"
+    wall, video = tmp_path / "wall.png", tmp_path / "walls.mp4"
     write_image(wall, np.full((200, 200, 3), 90, np.uint8))
-    with VideoWriter(film, (200, 200)) as writer:
+    with VideoWriter(video, (200, 200)) as writer:
         for _ in range(3):
             writer.write(np.full((200, 200, 3), 90, np.uint8))
     text = tmp_path / "text.mp4"
     text.write_text("not a video")
     cases = [
-        (lambda: drive.from_video(film, reader), f"{film}: no face"),
+        (lambda: drive.from_video(video, reader), f"{video}: no face"),
         (lambda: drive.from_video(text, reader), f"{text}: "),
         (lambda: drive.from_video(tmp_path / "missing.mp4", reader), "missing.mp4: no such file"),
         (lambda: drive.from_image(wall, reader, 2.0), f"{wall}: no face"),

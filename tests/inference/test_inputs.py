@@ -13,10 +13,10 @@ from PIL import Image
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.inference import drive
-from styleheat.inference.animate import write_film
+from styleheat.inference.animate import write_video
 from styleheat.inference.portrait import Portrait, read_portrait
 from styleheat.inference.reader import FaceReader
-from styleheat.inference.speech import Manner, from_audio
+from styleheat.inference.speech import SpeechOptions, from_audio
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.image import read_image
 from styleheat.media.video import is_steady, probe, read_frames
@@ -172,7 +172,7 @@ def moved(driver: Path, reader: FaceReader) -> np.ndarray:
     return drive.from_video(driver, reader).motion(START).descriptors
 
 
-def write_video(
+def timed_video(
     path: Path, frames: list[np.ndarray], moments: list[float], pixels: str = "yuv420p", turned: int = 0
 ) -> Path:
     """Frames that appear at those moments in seconds; turned: degrees that a player turns them by."""
@@ -200,7 +200,7 @@ def test_every_kind_of_video_moves_alike(
     pixels: str, turned: int, frames: list[np.ndarray], moved: np.ndarray, reader: FaceReader, tmp_path: Path
 ) -> None:
     stored = [np.rot90(frame, -turned // 90) for frame in frames]
-    path = write_video(tmp_path / "other.mp4", stored, even(frames), pixels, turned)
+    path = timed_video(tmp_path / "other.mp4", stored, even(frames), pixels, turned)
     motion = drive.from_video(path, reader).motion(START)
     assert motion.sound is None and motion.fps == 30 and motion.descriptors.shape == moved.shape
     assert np.abs(motion.descriptors[:, 64:67] - moved[:, 64:67]).max() < 0.05  # radians
@@ -211,7 +211,7 @@ def test_frames_that_come_unevenly_stay_with_the_sound(
 ) -> None:
     """Ten frames within a third of a second, a pause of half a second, and four more."""
     moments = [number / 30 + (number >= 10) * 0.5 for number in range(14)]
-    path = write_video(tmp_path / "uneven.mp4", frames, moments)
+    path = timed_video(tmp_path / "uneven.mp4", frames, moments)
     assert not is_steady(path)
     opened = drive.from_video(path, reader)
     motion = opened.motion(START)
@@ -219,14 +219,14 @@ def test_frames_that_come_unevenly_stay_with_the_sound(
     assert length / motion.fps == pytest.approx(moments[-1] + 1 / 30, abs=1.5 / motion.fps)
     shown = [max(k for k in range(14) if moments[k] <= at / motion.fps + 1e-3) for at in range(length)]
     assert np.abs(motion.descriptors[:, 64:67] - moved[shown, 64:67]).max() < 0.05
-    write_film(tmp_path / "film.mp4", model, plain, motion)
-    assert probe(tmp_path / "film.mp4").seconds == pytest.approx(length / motion.fps, abs=0.01)
+    write_video(tmp_path / "video.mp4", model, plain, motion)
+    assert probe(tmp_path / "video.mp4").seconds == pytest.approx(length / motion.fps, abs=0.01)
 
 
 def test_steady_videos_are_taken_frame_by_frame(driver: Path, frames: list[np.ndarray], tmp_path: Path) -> None:
     assert is_steady(driver)
     jitter = np.random.default_rng(0).uniform(0, 0.01, len(frames))
-    assert is_steady(write_video(tmp_path / "phone.mp4", frames, list(np.array(even(frames)) + jitter)))
+    assert is_steady(timed_video(tmp_path / "phone.mp4", frames, list(np.array(even(frames)) + jitter)))
 
 
 # --- sounds
@@ -241,7 +241,7 @@ def words() -> np.ndarray:
 
 
 def hear(path: Path, model: Audio2Motion) -> np.ndarray:
-    return from_audio(path, model, Manner(pose_style=0, seed=0)).motion(START).descriptors
+    return from_audio(path, model, SpeechOptions(pose_style=0, seed=0)).motion(START).descriptors
 
 
 def write_sound(path: Path, channels: np.ndarray, codec: str) -> None:
@@ -286,8 +286,8 @@ def test_a_tenth_of_a_second(loudness: float, audio_model: Audio2Motion, tmp_pat
 
 def test_silence_is_a_closed_and_still_mouth(audio_model: Audio2Motion, tmp_path: Path) -> None:
     write_wav(tmp_path / "silence.wav", np.zeros(SAMPLE_RATE))
-    manner = Manner(pose_style=0, seed=0, blinks=np.zeros((1, 1)))
-    expression = from_audio(tmp_path / "silence.wav", audio_model, manner).motion(START).descriptors[:, :64]
+    options = SpeechOptions(pose_style=0, seed=0, blinks=np.zeros((1, 1)))
+    expression = from_audio(tmp_path / "silence.wav", audio_model, options).motion(START).descriptors[:, :64]
     assert np.ptp(expression, axis=0).max() < 1e-4
 
 

@@ -10,7 +10,7 @@ from styleheat.errors import InputError
 from styleheat.inference import speech as module
 from styleheat.inference.adjust import POSE
 from styleheat.inference.reader import FaceReader
-from styleheat.inference.speech import Manner, blinks_of, forth_and_back, from_audio, poses_of, read_aloud
+from styleheat.inference.speech import SpeechOptions, blinks_of, forth_and_back, from_audio, poses_of, read_aloud
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.sound import Sound
 from styleheat.media.video import VideoWriter
@@ -21,7 +21,7 @@ START = np.zeros(73, np.float32)
 START[64:67] = (0.1, -0.2, 0.05)
 START[70:] = (0.9, 128, 128)
 
-ONE, OTHER = Manner(pose_style=3, seed=1), Manner(pose_style=3, seed=2)
+ONE, OTHER = SpeechOptions(pose_style=3, seed=1), SpeechOptions(pose_style=3, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def words(speech: Path, folder: Path) -> Path:
     return folder / "words.wav"
 
 
-def said(path: Path, model: Audio2Motion, manner: Manner) -> np.ndarray:
-    return from_audio(path, model, manner).motion(START).descriptors
+def said(path: Path, model: Audio2Motion, options: SpeechOptions) -> np.ndarray:
+    return from_audio(path, model, options).motion(START).descriptors
 
 
 def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2Motion) -> None:
@@ -65,7 +65,7 @@ def test_long_speech_is_heard_a_few_windows_at_a_time(
 
 
 def test_a_still_head_speaks_all_the_same(words: Path, audio_model: Audio2Motion) -> None:
-    moved, still = said(words, audio_model, ONE), said(words, audio_model, Manner(3, 1, still=True))
+    moved, still = said(words, audio_model, ONE), said(words, audio_model, SpeechOptions(3, 1, still=True))
     assert (still[:, POSE] == START[POSE]).all()
     assert np.array_equal(still[:, : POSE.start], moved[:, : POSE.start])
     assert np.ptp(moved[:, POSE], axis=0).max() > 0
@@ -77,7 +77,7 @@ def test_the_head_may_move_as_another_does(words: Path, audio_model: Audio2Motio
     other[:, 64] = 0.3 + np.linspace(0, 0.2, 21)
     other[:, 70] = np.linspace(2, 3, 21)
     other[:, 71] = 50 + np.arange(21)
-    descriptors = said(words, audio_model, Manner(3, 1, poses=other))
+    descriptors = said(words, audio_model, SpeechOptions(3, 1, poses=other))
     assert descriptors[0, POSE] == pytest.approx(START[POSE])
     assert descriptors[20, POSE] == pytest.approx(START[POSE] + [0.2, 0, 0, 0, 0, 0, 0.45, 20, 0], abs=1e-5)
     assert descriptors[40, POSE] == pytest.approx(START[POSE], abs=1e-5)
@@ -88,7 +88,7 @@ def test_the_head_may_move_as_another_does(words: Path, audio_model: Audio2Motio
 
 def test_the_eyes_may_blink_as_others_do(words: Path, audio_model: Audio2Motion) -> None:
     open_, closed = (np.full((7, 1), far) for far in (0.0, 1.0))
-    eyes = [said(words, audio_model, Manner(3, 1, blinks=blinks)) for blinks in (open_, closed)]
+    eyes = [said(words, audio_model, SpeechOptions(3, 1, blinks=blinks)) for blinks in (open_, closed)]
     drawn = said(words, audio_model, ONE)
     assert np.array_equal(eyes[0][:, POSE], drawn[:, POSE])  # the head's motion stays that of the seed
     changes = [np.abs(seen[:, : POSE.start] - drawn[:, : POSE.start]).max(1) > 1e-5 for seen in eyes]
@@ -97,7 +97,7 @@ def test_the_eyes_may_blink_as_others_do(words: Path, audio_model: Audio2Motion)
 
 def test_articulation_scales_what_the_mouth_does(words: Path, audio_model: Audio2Motion) -> None:
     """Away from the expression that goes with silence."""
-    still, once, twice = (said(words, audio_model, Manner(3, 1, articulation=far)) for far in (0.0, 1.0, 2.0))
+    still, once, twice = (said(words, audio_model, SpeechOptions(3, 1, articulation=far)) for far in (0.0, 1.0, 2.0))
     expression = slice(None, POSE.start)
     np.testing.assert_allclose(twice - once, once - still, atol=1e-5)
     assert np.abs(once - still)[:, expression].max() > 1e-3
@@ -134,8 +134,8 @@ def test_forth_and_back() -> None:
 def test_sounds_that_cannot_be_used_are_one_clear_line(
     speech: Path, audio_model: Audio2Motion, reader: FaceReader, tmp_path: Path
 ) -> None:
-    film = tmp_path / "walls.mp4"
-    with VideoWriter(film, (200, 200)) as writer:
+    video = tmp_path / "walls.mp4"
+    with VideoWriter(video, (200, 200)) as writer:
         for _ in range(3):
             writer.write(np.full((200, 200, 3), 90, np.uint8))
     (tmp_path / "empty.wav").touch()
@@ -143,10 +143,10 @@ def test_sounds_that_cannot_be_used_are_one_clear_line(
     cases = [
         (lambda: said(tmp_path / "empty.wav", audio_model, ONE), "empty.wav: the file is empty"),
         (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of sound"),
-        (lambda: said(film, audio_model, ONE), f"{film}: has no sound"),
-        (lambda: said(speech, audio_model, Manner(45, 0)), "infer_audio.pose_style: 45"),
-        (lambda: module.poses_of(film, reader), f"{film}: no face"),
-        (lambda: module.blinks_of(film, reader), f"{film}: no face"),
+        (lambda: said(video, audio_model, ONE), f"{video}: has no sound"),
+        (lambda: said(speech, audio_model, SpeechOptions(45, 0)), "infer_audio.pose_style: 45"),
+        (lambda: module.poses_of(video, reader), f"{video}: no face"),
+        (lambda: module.blinks_of(video, reader), f"{video}: no face"),
         (lambda: module.poses_of(speech, reader), f"{speech}: "),
     ]
     for case, fault in cases:

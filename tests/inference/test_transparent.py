@@ -1,4 +1,4 @@
-"""Portraits that are cut out: their films are, too."""
+"""Portraits that are cut out: their videos are, too."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styleheat.inference.animate import write_film
+from styleheat.inference.animate import write_video
 from styleheat.inference.compose import unmixed
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait
@@ -57,24 +57,24 @@ def test_a_pasted_film_is_transparent_where_the_picture_is(
     cut_out: Path, model: StyleHEAT, reader: FaceReader, speech: Path, tmp_path: Path
 ) -> None:
     portrait = read_portrait(cut_out, model, reader, largest=256)
-    write_film(tmp_path / "film.mp4", model, portrait, motion(portrait, speech), "pasted", transparent=True)
-    film, clear = probe(tmp_path / "film.mp4"), probe(tmp_path / "film.webm")
-    assert (clear.frames, clear.width, clear.height) == (film.frames, film.width, film.height) == (4, 512, 512)
+    write_video(tmp_path / "video.mp4", model, portrait, motion(portrait, speech), "pasted", transparent=True)
+    video, clear = probe(tmp_path / "video.mp4"), probe(tmp_path / "video.webm")
+    assert (clear.frames, clear.width, clear.height) == (video.frames, video.width, video.height) == (4, 512, 512)
     assert clear.has_audio
-    (found, *_), (expected, *_) = covers(tmp_path / "film.webm"), [read_picture(cut_out)[1]]
+    (found, *_), (expected, *_) = covers(tmp_path / "video.webm"), [read_picture(cut_out)[1]]
     assert np.abs(found.astype(int) - expected).mean() < 12  # untrained networks move a little by themselves
     assert found[20, 20] == 0 and found[150, 230] == 255
-    shown = next(read_frames(tmp_path / "film.mp4"))
+    shown = next(read_frames(tmp_path / "video.mp4"))
     assert shown[20, 20].min() > 250  # on white
-    write_film(tmp_path / "other.mp4", model, portrait, motion(portrait), "pasted")
-    write_film(tmp_path / "square.mp4", model, portrait, motion(portrait), "aligned", transparent=True)
+    write_video(tmp_path / "other.mp4", model, portrait, motion(portrait), "pasted")
+    write_video(tmp_path / "square.mp4", model, portrait, motion(portrait), "aligned", transparent=True)
     assert not list(tmp_path.glob("other.webm")) and not list(tmp_path.glob("square.webm"))
 
 
 def test_an_opaque_portrait_has_one_film(astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
     portrait = read_portrait(astronaut, model, reader, largest=256)
-    write_film(tmp_path / "film.mp4", model, portrait, motion(portrait), "pasted", transparent=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+    write_video(tmp_path / "video.mp4", model, portrait, motion(portrait), "pasted", transparent=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
 
 
 def test_colours_are_taken_off_the_white_they_lie_on() -> None:

@@ -43,7 +43,7 @@ def test_the_rate_is_the_files_own_where_players_know_it(tmp_path: Path, own: in
 
 def test_two_channels_are_written_as_two(tmp_path: Path) -> None:
     mixed = Sound(record(tmp_path / "a.flac", np.stack([HIGH, LOW]), "stereo")).mixed()
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     with VideoWriter(path, (64, 64), 25, mixed.pieces(), mixed.rate, channels=mixed.channels) as writer:
         for _ in range(25):
             writer.write(np.zeros((64, 64, 3), np.uint8))

@@ -89,7 +89,7 @@ def test_equal_input_gives_equal_bytes(threads: int, tmp_path: Path) -> None:
     second = write_numbers(tmp_path / "b.mp4", 25, samples=samples, threads=threads)
     assert probe(first).frames == 25
     assert first.read_bytes() == second.read_bytes()
-    assert b" mbtree=0 " in first.read_bytes()  # with it other bytes came out now and then: of small films one in 300
+    assert b" mbtree=0 " in first.read_bytes()  # with it other bytes came out now and then: of small videos one in 300
 
 
 def test_the_index_comes_before_the_pictures(tmp_path: Path) -> None:

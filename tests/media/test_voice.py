@@ -65,7 +65,7 @@ def test_a_voice_is_heard_in_any_channel(tmp_path: Path, said: np.ndarray, layou
 def test_the_centre_counts_more_than_what_is_around(tmp_path: Path, said: np.ndarray) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal((5, len(said)))
     left, right, low, back_left, back_right = noise
-    path = record(tmp_path / "film.flac", np.stack([left, right, said * 0.5, 8 * low, back_left, back_right]), "5.1")
+    path = record(tmp_path / "video.flac", np.stack([left, right, said * 0.5, 8 * low, back_left, back_right]), "5.1")
     heard = read_voice(path)
     assert np.corrcoef(heard, said)[0, 1] > np.corrcoef(read_audio(path), said)[0, 1] + 0.2
 

@@ -17,7 +17,7 @@ from styleheat.params import Youtube
 
 
 def write_video(path: Path, seconds: float = 1.0, size: tuple[int, int] = (64, 48), shade: int = 0) -> Path:
-    """A film with sound of a square that moves; `shade` makes it another film."""
+    """A video with sound of a square that moves; `shade` makes it another video."""
     sound = 0.1 * np.sin(np.arange(int(16000 * seconds)) * 0.1)
     with VideoWriter(path, size, samples=sound) as writer:
         for k in range(int(25 * seconds)):

@@ -61,7 +61,7 @@ def face(shift: int, size: int = 160) -> np.ndarray:
     return np.roll(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), shift, axis=1)
 
 
-def write_film(path: Path, frames: list[np.ndarray], **options: Any) -> Path:
+def write_video(path: Path, frames: list[np.ndarray], **options: Any) -> Path:
     height, width = frames[0].shape[:2]
     with VideoWriter(path, (width, height), **options) as writer:
         for frame in frames:
@@ -72,7 +72,7 @@ def write_film(path: Path, frames: list[np.ndarray], **options: Any) -> Path:
 def write_input(folder: Path, shifts: dict[str, int]) -> None:
     for name, shift in shifts.items():
         sound = 0.1 * np.sin(np.arange(FRAMES * 640) * 0.1 * (1 + shift))
-        write_film(folder / f"{name}.mp4", [face(shift + k // 8) for k in range(FRAMES)], samples=sound)
+        write_video(folder / f"{name}.mp4", [face(shift + k // 8) for k in range(FRAMES)], samples=sound)
 
 
 def make_projects(folder: Path) -> tuple[Path, Path]:

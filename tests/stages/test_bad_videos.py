@@ -13,7 +13,7 @@ from PIL import Image
 
 from styleheat.clips.account import read_account
 from styleheat.media.audio import write_wav
-from tests.stages.campaign import FRAMES, STAGES, content, face, run, write_film
+from tests.stages.campaign import FRAMES, STAGES, content, face, run, write_video
 
 
 def encode(
@@ -51,7 +51,7 @@ def empty(path: Path) -> None:
 
 def truncated(path: Path, percent: int = 75) -> None:
     """Its first picture takes half of the file."""
-    whole = write_film(path.with_name("whole.tmp.mp4"), people()).read_bytes()
+    whole = write_video(path.with_name("whole.tmp.mp4"), people()).read_bytes()
     path.with_name("whole.tmp.mp4").unlink()
     path.write_bytes(whole[: len(whole) * percent // 100])
 
@@ -78,24 +78,24 @@ def sound_only(path: Path) -> None:
 
 
 def nobody(path: Path) -> None:
-    write_film(path, [np.full((96, 96, 3), 90 + k, np.uint8) for k in range(FRAMES)])
+    write_video(path, [np.full((96, 96, 3), 90 + k, np.uint8) for k in range(FRAMES)])
 
 
 def tiny(path: Path) -> None:
-    write_film(path, people(32))
+    write_video(path, people(32))
 
 
 def one_frame(path: Path) -> None:
-    write_film(path, people()[:1])
+    write_video(path, people()[:1])
 
 
 def two_people(path: Path) -> None:
-    write_film(path, [np.concatenate([frame, frame[:, ::-1]], axis=1) for frame in people()])
+    write_video(path, [np.concatenate([frame, frame[:, ::-1]], axis=1) for frame in people()])
 
 
 def corrupt_middle(path: Path) -> None:
     """Ten pictures are noise."""
-    content = bytearray(write_film(path, people() * 3).read_bytes())
+    content = bytearray(write_video(path, people() * 3).read_bytes())
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     for start, size in packets[40:50]:
@@ -128,7 +128,7 @@ def other_container(path: Path) -> None:
 
 
 def fine(path: Path) -> None:
-    write_film(path, people())
+    write_video(path, people())
 
 
 KINDS: dict[str, tuple[Callable[[Path], None], str, str]] = {

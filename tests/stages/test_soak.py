@@ -16,12 +16,12 @@ import pytest
 
 from styleheat.clips import index
 from styleheat.clips.account import FOLDERS, read_account
-from tests.stages.campaign import FRAMES, STAGES, content, face, run, start, write_film
+from tests.stages.campaign import FRAMES, STAGES, content, face, run, start, write_video
 from tests.stages.test_bad_videos import KINDS
 
 BAD = [name for name, (_, stage, _) in KINDS.items() if stage]
 DISTINCT = 20
-"""Films of a face; those of more clips are copies."""
+"""Videos of a face; those of more clips are copies."""
 
 
 def write_videos(folder: Path, clips: int) -> None:
@@ -34,7 +34,7 @@ def write_videos(folder: Path, clips: int) -> None:
             KINDS[kind][0](path)
             path.rename(path.with_suffix(Path(kind).suffix))
         elif number < DISTINCT:
-            write_film(folder / f"p{number:04d}.mp4", [face(number + k // 8) for k in range(FRAMES)])
+            write_video(folder / f"p{number:04d}.mp4", [face(number + k // 8) for k in range(FRAMES)])
         else:
             like = number % DISTINCT - (number % DISTINCT % 10 == 9)
             shutil.copyfile(folder / f"p{like:04d}.mp4", folder / f"p{number:04d}.mp4")

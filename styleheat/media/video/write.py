@@ -43,7 +43,7 @@ class VideoWriter:
         path: the .mp4 file.
         size: (width, height) in pixels, both even, as the chroma of yuv420p has half the resolution.
         fps: frames a second.
-        samples: sound, (N,) float in [-1, 1], whole or in pieces (`audio.stream_audio`), or None for a silent film; of
+        samples: sound, (N,) float in [-1, 1], whole or in pieces (`audio.stream_audio`), or None for a silent video; of
             two channels (2,N).
         sample_rate: of `samples`, in Hz.
         channels: of `samples`, 1 or 2.

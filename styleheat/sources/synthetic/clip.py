@@ -13,7 +13,7 @@ from styleheat.sources.synthetic.camera import Camera
 from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
 from styleheat.sources.synthetic.landmarks import landmark_track
 from styleheat.sources.synthetic.look import Look
-from styleheat.sources.synthetic.motion import Manner, talk
+from styleheat.sources.synthetic.motion import MotionStyle, talk
 from styleheat.sources.synthetic.props import Prop
 from styleheat.sources.synthetic.render import Renderer
 from styleheat.sources.synthetic.scene import Scene
@@ -48,7 +48,7 @@ class Person:
     seed: int
     identity: Identity
     look: Look
-    manner: Manner
+    style: MotionStyle
     voice: str
     language: str
     speed: float
@@ -66,7 +66,7 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
     male = float(np.clip((0.7 if man else -0.7) + 0.25 * rng.normal(), -1, 1))
     identity = Identity.random(rng, male, age)
     look = Look.random(rng, man, age)
-    manner = Manner(
+    style = MotionStyle(
         articulation=float(rng.uniform(1.2, 2.2)),
         rounding=float(rng.uniform(0.85, 1.1)),
         head=float(rng.uniform(0.8, 1.15)),
@@ -79,8 +79,8 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
     )
     voice = _voice(rng, split, man, SLOW if set_name == SPOKEN else None)
     if set_name in TALKERS and rng.random() < TALKERS[set_name]:
-        manner = replace(manner, gestures=float(rng.uniform(0, 0.2)))
-    return Person(name, seed, identity, look, manner, *voice)
+        style = replace(style, gestures=float(rng.uniform(0, 0.2)))
+    return Person(name, seed, identity, look, style, *voice)
 
 
 def _voice(
@@ -145,7 +145,7 @@ def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np
         replace(p, start=p.start + lead, end=p.end + lead) for p in said.phonemes if p.start + lead < seconds
     )
     speech = Speech(samples, SAMPLE_RATE, phonemes)
-    return speech, talk(speech, seconds, rng, someone.manner)
+    return speech, talk(speech, seconds, rng, someone.style)
 
 
 def spoken(someone: Person, seed: int, seconds: float, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ PORTRAIT, DRIVER, EXPRESSION = 9, 15, 11
 
 
 def main() -> None:
-    """Write a portrait, speech in its voice, a film of somebody else talking, and a third one's smile."""
+    """Write a portrait, speech in its voice, a video of somebody else talking, and a third one's smile."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     portrait, driver, expression = (person("examples", "test", k) for k in (PORTRAIT, DRIVER, EXPRESSION))
     rest = np.zeros((1, len(CONTROLS)))

@@ -36,7 +36,7 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
-class Manner:
+class MotionStyle:
     """One person's way of moving; 1 is usual for each."""
 
     articulation: float = 1.0  # how far the mouth goes
@@ -50,32 +50,32 @@ class Manner:
     gestures: float = 0.0  # how often the face does something that speech doesn't ask for; 0 never
 
 
-def talk(speech: Speech, seconds: float, rng: np.random.Generator, manner: Manner | None = None) -> np.ndarray:
+def talk(speech: Speech, seconds: float, rng: np.random.Generator, style: MotionStyle | None = None) -> np.ndarray:
     """The motion of a head that says `speech` for `seconds`: (round(seconds * 25), len(CONTROLS)) float32.
 
     Angles stay within the limits of `acting`.
     """
-    manner = manner or Manner()
+    style = style or MotionStyle()
     samples = round(seconds * RATE)
     times = (np.arange(samples) + 0.5) / RATE
     tracks = {name: np.zeros(samples) for name in CONTROLS}
     loud = loudness(speech.samples, seconds)
-    mouth = mouth_track(speech.phonemes, seconds, manner.articulation, manner.rounding)
+    mouth = mouth_track(speech.phonemes, seconds, style.articulation, style.rounding)
     for k, name in enumerate(MOUTH):
         tracks[name] = mouth[:, k]
     # People speak up and mumble within a sentence.
-    effort = np.exp(soft_limit(0.35 * manner.gestures * wander(rng, samples, 1.0), 0.6))
+    effort = np.exp(soft_limit(0.35 * style.gestures * wander(rng, samples, 1.0), 0.6))
     tracks["jaw"] = tracks["jaw"] * (0.82 + 0.30 * loud) * effort
 
     # Stressed syllables: the head nods, sometimes the brows rise.
     stressed = [p.start + 0.04 for p in speech.phonemes if p.stressed and p.start < seconds]
     nods, brows = np.zeros(samples), np.zeros(samples)
     for centre in stressed:
-        strength = rng.uniform(0.2, 1.0) * manner.nods
+        strength = rng.uniform(0.2, 1.0) * style.nods
         nods += strength * pulse(times, centre + 0.05, 0.10, 0.16)
-        if rng.random() < 0.16 * manner.brows:
+        if rng.random() < 0.16 * style.brows:
             brows += rng.uniform(0.4, 1.0) * pulse(times, centre, 0.14, 0.30)
-    yaw, pitch, roll = head_turns(rng, times, manner.head)
+    yaw, pitch, roll = head_turns(rng, times, style.head)
     tracks["yaw"] = np.radians(soft_limit(yaw, YAW_LIMIT))
     tracks["pitch"] = np.radians(soft_limit(pitch - 2.0 * nods, PITCH_LIMIT))
     tracks["roll"] = np.radians(soft_limit(roll + 0.12 * yaw, ROLL_LIMIT))
@@ -86,14 +86,14 @@ def talk(speech: Speech, seconds: float, rng: np.random.Generator, manner: Manne
 
     tracks["brow"] = 1.2 * brows + 0.28 * wander(rng, samples, 1.5)
     tracks["furrow"] = 0.22 * wander(rng, samples, 2.0) + 0.06
-    tracks["smile"] = manner.smile + 0.27 * wander(rng, samples, 2.4)
+    tracks["smile"] = style.smile + 0.27 * wander(rng, samples, 2.4)
     tracks["squint"] = 0.12 + 0.18 * wander(rng, samples, 2.0)
-    droop = soft_limit(manner.lids + 0.10 * wander(rng, samples, 1.5), 0.4)
+    droop = soft_limit(style.lids + 0.10 * wander(rng, samples, 1.5), 0.4)
     tracks["wide"] = np.clip(-1.2 * droop, 0, 1)
-    tracks["sideways"] = 0.10 * wander(rng, samples, 1.2) * min(manner.gestures, 1)
+    tracks["sideways"] = 0.10 * wander(rng, samples, 1.2) * min(style.gestures, 1)
 
     sealed = np.clip((mouth[:, MOUTH.index("close")] - 0.7) / 0.25, 0, 1)
-    add, instead, weight = expressions(rng, times, sealed, manner.gestures)
+    add, instead, weight = expressions(rng, times, sealed, style.gestures)
     for name in {*MOUTH, *instead}:
         tracks[name] = tracks[name] * (1 - weight) + instead.get(name, 0.0) * weight
     for name, track in add.items():
@@ -102,7 +102,7 @@ def talk(speech: Speech, seconds: float, rng: np.random.Generator, manner: Manne
         tracks[name] = tracks[name] + track
     tracks["gaze_x"], tracks["gaze_y"] = gaze(rng, times, tracks["yaw"], tracks["pitch"])
     shut = np.clip(np.maximum(tracks["blink"], 0) + np.clip(droop, 0, 1), 0, 0.6)
-    tracks["blink"] = np.maximum(shut, blinks(rng, times, manner.blink_every))
+    tracks["blink"] = np.maximum(shut, blinks(rng, times, style.blink_every))
     for name, (low, high) in LIMITS.items():
         tracks[name] = np.clip(tracks[name], low, high)
 

@@ -39,7 +39,7 @@ def inner_lips(landmarks: np.ndarray) -> float:
 def test_person_depends_on_set_split_and_number_alone() -> None:
     first, again = person("vox", "train", 3), person("vox", "train", 3)
     assert first.identity == again.identity
-    assert (first.name, first.voice, first.manner) == (again.name, again.voice, again.manner)
+    assert (first.name, first.voice, first.style) == (again.name, again.voice, again.style)
     others = [person("vox", "test", 3), person("hdtf", "train", 3), person("vox", "train", 4)]
     assert all(first.identity != other.identity for other in others)
 
