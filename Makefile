@@ -61,7 +61,7 @@ test: setup  ## the tests, but for those that take minutes each
 test-all: test  ## all tests
 	@python -m pytest -m slow
 
-check: setup  ## style, types, and which room may import which
+check: setup  ## style, types, and which package may import which
 	@ruff check .
 	@ruff format --check .
 	@mypy

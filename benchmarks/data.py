@@ -73,18 +73,18 @@ def main() -> None:
     parser.add_argument("--indexed", type=int, default=150_000, help="clips of the part index")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--cropped", type=Path, help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if min(told.frames, told.clips, told.seconds, told.indexed) < 1:
+    args = parser.parse_args()
+    if min(args.frames, args.clips, args.seconds, args.indexed) < 1:
         parser.error("--frames, --clips, --seconds and --indexed must be 1 or more")
-    if told.cropped:
-        print(json.dumps(crop_once(told.cropped)))
+    if args.cropped:
+        print(json.dumps(crop_once(args.cropped)))
         return
-    names = [told.only] if told.only else list(PARTS)
+    names = [args.only] if args.only else list(PARTS)
     report = {}
     for name in names:
         with tempfile.TemporaryDirectory() as folder, working_in(folder):
-            report[name] = PARTS[name](told)
-    print(json.dumps(report, indent=2) if told.json else "\n\n".join(table(name, report[name]) for name in report))
+            report[name] = PARTS[name](args)
+    print(json.dumps(report, indent=2) if args.json else "\n\n".join(table(name, report[name]) for name in report))
 
 
 # --- what is worked on
@@ -102,9 +102,9 @@ def params(size: int = SIZE, packed: int | None = None) -> Params:
     return check_params(tree)
 
 
-def run(name: str, told: Params) -> None:
+def run(name: str, args: Params) -> None:
     module = account if name == "account" else STAGES[name]
-    module.body(Stage(name, told, "vox"))
+    module.body(Stage(name, args, "vox"))
 
 
 @contextlib.contextmanager
@@ -164,17 +164,17 @@ def rates(frames: int, ours: float, usual: dict[str, float]) -> dict[str, float]
 # --- crop
 
 
-def measure_crop(told: argparse.Namespace) -> dict[str, float]:
+def measure_crop(args: argparse.Namespace) -> dict[str, float]:
     box = [510, 90, 1410, 990]
     for person in range(2):
-        video = write_example(Path("data/vox/videos/train", f"{person}.mp4"), 1920, 1080, told.frames, person)
+        video = write_example(Path("data/vox/videos/train", f"{person}.mp4"), 1920, 1080, args.frames, person)
         segment = {"clip": video.stem, "start": 0, "end": None, "size": None, "crop": box, "face": None, "ratio": None}
         video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
     fetched(Path("data/vox/videos"))
     warm_up()
     ours = timed(lambda: run("crop", params()))
     usual = timed(lambda: imageio_loop(Path("data/vox/videos/train/0.mp4"), box, Path("usual.mp4")))
-    return rates(told.frames, ours, {"imageio": usual})
+    return rates(args.frames, ours, {"imageio": usual})
 
 
 def imageio_loop(video: Path, box: list[int], path: Path) -> None:
@@ -218,15 +218,15 @@ def imported(clip: str) -> Outcome:
 # --- pack
 
 
-def measure_pack(told: argparse.Namespace) -> dict[str, float]:
-    clips = [write_clip(f"{person}", told.frames, 2 * SIZE) for person in range(2)]
+def measure_pack(args: argparse.Namespace) -> dict[str, float]:
+    clips = [write_clip(f"{person}", args.frames, 2 * SIZE) for person in range(2)]
     warm_up()
     ours = timed(lambda: run("pack", params(2 * SIZE, packed=SIZE)))
     usual = {
         "Pillow": timed(lambda: pillow_loop(clips[0], Path("usual_aligned"), aligned=True)),
         "Pillow, nothing aligned": timed(lambda: pillow_loop(clips[0], Path("usual"), aligned=False)),
     }
-    return rates(told.frames, ours, usual)
+    return rates(args.frames, ours, usual)
 
 
 def write_clip(name: str, frames: int, size: int) -> Path:
@@ -293,14 +293,14 @@ STRETCH = 33
 """Frames of a sample of train_audio."""
 
 
-def measure_loader(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+def measure_loader(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     import torch
 
     from styleheat.clips.pairs import FramePairs, SpeechClips
 
     torch.set_num_threads(1)  # as DataLoader does in its workers
     for person in range(4):
-        write_clip(str(person), told.frames, SIZE)
+        write_clip(str(person), args.frames, SIZE)
     run("pack", params())
     clips = store.ClipStore("data/vox/lmdb", SIZE)
     speech = speech_clips(params().sets.hdtf.crop.max_frames)
@@ -311,7 +311,7 @@ def measure_loader(told: argparse.Namespace) -> dict[str, dict[str, float]]:
         # LMDB opens a file but once a process.
         copy = shutil.copy(clips.folder / str(SIZE) / store.DATABASE, f"usual{len(reads)}{workers}.mdb")
         ours = FramePairs(clips, "train", SIZE, seed=0, reads=reads)
-        return compared(ours, PillowPairs(clips, copy), 4 * told.frames, workers, batch=16)
+        return compared(ours, PillowPairs(clips, copy), 4 * args.frames, workers, batch=16)
 
     def stretches(workers: int) -> dict[str, float]:
         ours, usual = SpeechClips(speech, "train", STRETCH, seed=0), WholeClips(speech, "train", STRETCH, seed=0)
@@ -433,7 +433,7 @@ class PillowPairs:
 # --- one more clip
 
 
-def measure_one(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+def measure_one(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """A clip alone, then the same clip where many are done: copies of another one under names of their own."""
     own = params(128)
     with inside("alone"):
@@ -445,7 +445,7 @@ def measure_one(told: argparse.Namespace) -> dict[str, dict[str, float]]:
         write_example(Path("in/k1.mp4"), 320, 240, 50, 3)
         for stage in STAGES:
             run(stage, own)
-        multiply(told.clips)
+        multiply(args.clips)
         for stage in STAGES:  # brings the names of those held out into line
             run(stage, own)
         shutil.copy("../alone/in/one.mp4", "in/one.mp4")
@@ -491,9 +491,9 @@ def multiply(count: int) -> None:
 # --- memory
 
 
-def measure_memory(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+def measure_memory(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     report = {}
-    for name, seconds in (("a tenth", told.seconds / 10), ("whole", told.seconds)):
+    for name, seconds in (("a tenth", args.seconds / 10), ("whole", args.seconds)):
         path = Path(name.replace(" ", "_") + ".mp4")
         repeat(path, seconds)
         command = [sys.executable, "-m", "benchmarks.data", "--cropped", str(path.resolve())]
@@ -552,13 +552,13 @@ class Planned(Exception):
     """Thrown where a stage hands over its tasks."""
 
 
-def measure_index(told: argparse.Namespace) -> dict[str, dict[str, float]]:
+def measure_index(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Stages of a set that is done but for the index of each, whose journal says so: a run killed at its end."""
     from styleheat.clips.account import read_account
 
     own = params(128)
-    report = {"download": index_of_archive(told.indexed)}
-    names = [f"id{number // 100:05d}#video{number // 8:06d}#{number:06d}" for number in range(told.indexed)]
+    report = {"download": index_of_archive(args.indexed)}
+    names = [f"id{number // 100:05d}#video{number // 8:06d}#{number:06d}" for number in range(args.indexed)]
     data = Path("data/vox")
     videos = {name: made_up(name, ".mp4", "train", person=name[:7]) for name in names}
     index.write(folder_of(data, "download"), videos)
@@ -594,10 +594,10 @@ def record_all(folder: Path, tasks: dict[str, Task], suffix: str) -> None:
         record(made.items())
 
 
-def pack_all(folder: Path, tasks: dict[str, Task], told: Params) -> None:
+def pack_all(folder: Path, tasks: dict[str, Task], args: Params) -> None:
     """What `pack` leaves that is killed before it writes its index; each clip has one frame, of one pixel."""
     pixel = store.encode_image(np.zeros((1, 1, 3), np.uint8))
-    path = folder / str(told.sets.vox.pack.size) / store.DATABASE
+    path = folder / str(args.sets.vox.pack.size) / store.DATABASE
     path.parent.mkdir()
     with writer._Writer(path) as database:
         for clip, task in tasks.items():
@@ -657,7 +657,7 @@ def touch(folder: Path, made: Iterable[Entry]) -> None:
             Path(f"{folder}/{name}").touch()
 
 
-def tasks_of(stage: str, told: Params) -> dict[str, Task]:
+def tasks_of(stage: str, args: Params) -> dict[str, Task]:
     """What a stage would hand to its workers."""
     caught: dict[str, Task] = {}
 
@@ -667,7 +667,7 @@ def tasks_of(stage: str, told: Params) -> dict[str, Task]:
 
     original, index.process = index.process, catch
     try:
-        run(stage, told)
+        run(stage, args)
     except Planned:
         pass
     finally:

@@ -58,29 +58,29 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--path", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.frames < 1 or told.threads < 1:
+    args = parser.parse_args()
+    if args.frames < 1 or args.threads < 1:
         parser.error("--frames and --threads must be 1 or more")
-    torch.set_num_threads(told.threads)
+    torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
-    if told.path:
-        print(json.dumps(measure(told.path[0], Path(told.path[1]), told.frames, told.device)))
+    if args.path:
+        print(json.dumps(measure(args.path[0], Path(args.path[1]), args.frames, args.device)))
         return
-    peak = convolution_peak(told.device)
-    networks = list(NETWORKS) if told.network == "all" else [told.network]
-    results = {name: compare(name, told, peak) for name in networks}
-    report = {"device": told.device, "threads": told.threads, "peak_gflops": round(peak, 1), "networks": results}
-    print(json.dumps(report, indent=2) if told.json else table(report))
+    peak = convolution_peak(args.device)
+    networks = list(NETWORKS) if args.network == "all" else [args.network]
+    results = {name: compare(name, args, peak) for name in networks}
+    report = {"device": args.device, "threads": args.threads, "peak_gflops": round(peak, 1), "networks": results}
+    print(json.dumps(report, indent=2) if args.json else table(report))
 
 
-def compare(network: str, told: argparse.Namespace, peak: float) -> dict[str, dict[str, Any]]:
+def compare(network: str, args: argparse.Namespace, peak: float) -> dict[str, dict[str, Any]]:
     """Every path's figures for one network; peak: GFLOP a second."""
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         draw_weights(network, Path(folder))
         for path in PATHS:
-            command = ["--path", path, folder, "--frames", str(told.frames), "--threads", str(told.threads)]
-            command += ["--device", told.device]
+            command = ["--path", path, folder, "--frames", str(args.frames), "--threads", str(args.threads)]
+            command += ["--device", args.device]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.inference", *command], stdout=subprocess.PIPE, check=True, text=True
             )

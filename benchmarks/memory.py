@@ -34,14 +34,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=600, help="length of the long driver; the short one has 10 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--driver", type=Path, help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.seconds < 1:
+    args = parser.parse_args()
+    if args.seconds < 1:
         parser.error("--seconds must be 1 or more")
-    if told.driver:
-        print(json.dumps(animated(told.driver)))
+    if args.driver:
+        print(json.dumps(animated(args.driver)))
         return
-    report = {kind: measure(kind, told.seconds) for kind in ("video", "speech")}
-    print(json.dumps(report, indent=2) if told.json else table(report))
+    report = {kind: measure(kind, args.seconds) for kind in ("video", "speech")}
+    print(json.dumps(report, indent=2) if args.json else table(report))
 
 
 def measure(kind: str, seconds: int) -> dict[str, dict[str, float]]:

@@ -56,15 +56,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=34, help="that are measured, after two more")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of the trainings")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    told = parser.parse_args()
-    if told.steps < 1:
+    args = parser.parse_args()
+    if args.steps < 1:
         parser.error("--steps must be 1 or more")
     report = {}
     with tempfile.TemporaryDirectory() as folder:
-        params = parameters(told.network, Path(folder), told.set)
-        for name in [told.only] if told.only else RECIPES:
-            report[name] = measure(name, params, told.steps, Path(folder, name))
-    print(json.dumps(report, indent=2) if told.json else table(report))
+        params = parameters(args.network, Path(folder), args.set)
+        for name in [args.only] if args.only else RECIPES:
+            report[name] = measure(name, params, args.steps, Path(folder, name))
+    print(json.dumps(report, indent=2) if args.json else table(report))
 
 
 def parameters(network: str, folder: Path, changes: list[str]) -> Params:

@@ -25,18 +25,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--driver", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--again", action="store_true", help="make videos that are there already, too")
-    told = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     from styleheat.inference.animator import Animator
     from styleheat.inference.batch import animate_all
 
     try:
         stage = Stage("animate", load_params())
-        counts = animate_all(Animator(stage.params, stage.device()), told.portrait, told.driver, told.out, told.again)
+        counts = animate_all(Animator(stage.params, stage.device()), args.portrait, args.driver, args.out, args.again)
     except InputError as error:
         sys.exit(f"animate: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    print(f"{told.out}: {counts['made']} made, {counts['there']} there already, {counts['failed']} failed")
+    print(f"{args.out}: {counts['made']} made, {counts['there']} there already, {counts['failed']} failed")
     sys.exit(int(counts["failed"] > 0))
 
 

@@ -1,4 +1,4 @@
-"""Make a portrait speak: data/infer/audio.mp4, and beside it audio.wav, the voice that the networks heard."""
+"""Make a portrait speak: data/infer/audio.mp4, and beside it audio.wav, the audio that the networks take."""
 
 from pathlib import Path
 

@@ -114,14 +114,14 @@ def check_state(path: Path, module: nn.Module, state: Mapping[str, Any]) -> None
     wanted = module.state_dict()
     missing, unknown = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or unknown:
-        told = f"{len(missing)} tensors are missing ({missing[0]})" if missing else f"{unknown[0]} is unknown"
-        raise InputError(f"{path}: does not fit {type(module).__name__}: {told}; it is of another model or size")
+        fault = f"{len(missing)} tensors are missing ({missing[0]})" if missing else f"{unknown[0]} is unknown"
+        raise InputError(f"{path}: does not fit {type(module).__name__}: {fault}; it is of another model or size")
     for name, tensor in wanted.items():
         given = state[name]
         if not isinstance(given, Tensor) or given.shape != tensor.shape:
-            told = str(tuple(given.shape)) if isinstance(given, Tensor) else type(given).__name__
+            found = str(tuple(given.shape)) if isinstance(given, Tensor) else type(given).__name__
             raise InputError(
-                f"{path}: {name} is {told}, but {tuple(tensor.shape)} is wanted; it is of a model of another size"
+                f"{path}: {name} is {found}, but {tuple(tensor.shape)} is wanted; it is of a model of another size"
             )
 
 
@@ -138,7 +138,7 @@ class Released:
     archive: str | None = None
     """The archive there that it is part of, if it is not a file of its own."""
     gated: bool = False
-    """Whether only who agreed to a licence may have it, so that `release` tells in words where to ask."""
+    """Whether only who agreed to a licence may have it, so that `release` says where to ask."""
 
     @property
     def address(self) -> str:
@@ -257,8 +257,8 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
         if "weights_only" not in str(error).lower():
             raise InputError(f"{path}: not weights, or cut short; {wanted}") from None
         reason = str(error).splitlines()[0]
-        told = f"{path}: holds more than weights and would have to be run to be read: {reason}"
-        raise InputError(f"{told}; {wanted}") from None
+        fault = f"{path}: holds more than weights and would have to be run to be read: {reason}"
+        raise InputError(f"{fault}; {wanted}") from None
     except (
         RuntimeError,
         EOFError,
@@ -319,8 +319,8 @@ def released_styleheat(folder: Path) -> State:
     known = model.state_dict().keys()
     others = sorted(name for name in visual.keys() - known if not name.startswith(LOSS_OF_VISUAL))
     if others:
-        told = f"{len(others)} tensors that the model doesn't have are left out ({others[0]} …)"
-        print(f"{folder / VISUAL.name}: {told}", file=sys.stderr)
+        note = f"{len(others)} tensors that the model doesn't have are left out ({others[0]} …)"
+        print(f"{folder / VISUAL.name}: {note}", file=sys.stderr)
     state.update({name: tensor for name, tensor in visual.items() if name in known})
     _check(folder, VISUAL, model, state)
     return state

@@ -66,7 +66,7 @@ def launched() -> bool:
     return _FOLDER in os.environ
 
 
-def tell(text: str, status: int, *, sure: bool = True) -> None:
+def report(text: str, status: int, *, sure: bool = True) -> None:
     """Say why this process is about to end with an exit status: on stderr, or to the launching process, which shows the
     first reason of all. sure: false where the end of another process may be the reason."""
     if launched():

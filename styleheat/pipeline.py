@@ -1,7 +1,7 @@
 """What every stage shares: parameters in, seeds, scratch folder, tracking, metrics out, and errors a user can read.
 
-A stage module ends with `main(body)`, or `main(body, sets=True)` for those that work on one data set and are told which
-by `--set`, or `main(body, processes=True)` for the trainings, which run as several processes where there are several
+A stage module ends with `main(body)`, or `main(body, sets=True)` for those that work on one data set, which
+`--set` names, or `main(body, processes=True)` for the trainings, which run as several processes where there are several
 GPUs. Run from the top of the repository, as DVC does: `python -m stages.crop --set vox`.
 """
 
@@ -146,10 +146,10 @@ def main(
         except BaseException as error:
             ended, status, line = _outcome(error)
             if line is not None:
-                launch.tell(f"{title}: {line}", status)
+                launch.report(f"{title}: {line}", status)
             elif launch.launched():
                 # torch raises RuntimeError when another process is gone
-                launch.tell(traceback.format_exc().rstrip(), status, sure=not isinstance(error, RuntimeError))
+                launch.report(traceback.format_exc().rstrip(), status, sure=not isinstance(error, RuntimeError))
             _close(tracker, ended)
             if line is None and not launch.launched():
                 raise
@@ -194,7 +194,7 @@ def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _own_params(params: Params, name: str, chosen: str | None) -> dict[str, Any]:
-    """The seed and the group of a stage, which has the stage's name (`download` is told of a set's `source`)."""
+    """The seed and the group of a stage, which has the stage's name (that of `download` is a set's `source`)."""
     tree = params.model_dump()
     group = tree["sets"][chosen] if chosen else tree
     own = group.get("source" if name == "download" else name, {})

@@ -120,7 +120,7 @@ class MlflowTracker(Tracker):
 
             for name in ("mlflow", "alembic"):  # "Creating initial MLflow database tables..."
                 logging.getLogger(name).setLevel(logging.WARNING)
-            logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)  # a fault is told once, by us
+            logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)  # we report a fault, once
             self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
             self._thread.start()
         self._jobs.put(job)
@@ -287,7 +287,7 @@ def without_password(text: str, uri: str) -> str:
 def connect(root: Path) -> tuple[Any, str]:
     """An MLflow client of the store and the id of this project's experiment, both made when absent.
 
-    Two processes that make a sqlite store at once spoil it, so the second waits for the first.
+    Two processes that make a sqlite store at once damage it, so the second waits for the first.
     """
     from filelock import FileLock
     from mlflow import MlflowClient

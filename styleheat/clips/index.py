@@ -180,7 +180,7 @@ def process(
 def sole_owner(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system frees when the process ends, however it ends.
 
-    A file system without locks is told of in one line. Raises InputError when another process holds it.
+    A file system without locks is reported in one line. Raises InputError when another process holds it.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -296,10 +296,10 @@ def _with_progress(results: Iterator[tuple[str, Entry]], total: int, desc: str) 
     """Pass results on under a progress bar; say each kind of bug once, aloud."""
     from tqdm import tqdm
 
-    told = set()
+    said = set()
     with tqdm(results, total=total, desc=desc, unit="clip", disable=total == 0) as bar:
         for clip, entry in bar:
-            if entry.reason is not None and entry.reason.startswith(UNEXPECTED) and entry.reason not in told:
-                told.add(entry.reason)
+            if entry.reason is not None and entry.reason.startswith(UNEXPECTED) and entry.reason not in said:
+                said.add(entry.reason)
                 bar.write(f"{clip}: {entry.reason}: {entry.detail}")
             yield clip, entry

@@ -23,7 +23,7 @@ from styleheat.errors import InputError
 from styleheat.files import atomic
 
 _FIRST_MAP = 64 << 20
-"""Bytes that a new LMDB may hold before it is told to hold twice as many."""
+"""Bytes that a new LMDB may hold before its limit is doubled."""
 
 
 class ClipWriter:

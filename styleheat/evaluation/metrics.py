@@ -24,7 +24,7 @@ MOUTH_MARGIN = 0.35
 """Margin around the mouth's points, as a share of their width: lips, their shadow and the moving chin's edge."""
 
 ROUNDING = 1 / 12 / 255**2
-"""Mean squared error of rounding to 8 bits: no two frames are told apart below it, which caps PSNR at 58.9 dB."""
+"""Mean squared error of rounding to 8 bits: smaller errors can't be measured, which caps PSNR at 58.9 dB."""
 
 FOREHEAD = 0.35
 """How far the face goes on above the highest point, the brows', as a share of the points' height."""

@@ -50,7 +50,8 @@ MAX_GAP = 2
 
 RIVAL_SIZE = 0.5
 RIVAL_SHARE = 0.2
-"""Another face at least so large beside the followed one, in more than this share of the looks, spoils a clip."""
+"""Another face at least so large beside the followed one, in more than this share of the frames looked at: the clip is
+unusable."""
 
 TUBE_MARGIN = 0.1
 """Share that the tube is enlarged by (video-preprocessing `increase`)."""

@@ -151,7 +151,7 @@ class MediaPipe(Landmarker):
         cuts = CutFinder()
         for frame in frames:
             if cuts.begins(frame):
-                found = None  # where the face was tells nothing of where it is
+                found = None  # after a cut the face is elsewhere
             if found is not None:
                 found = self._look(frame, found[1])
             if found is None:
@@ -159,7 +159,7 @@ class MediaPipe(Landmarker):
             yield frame, None if found is None else found[0]
 
     def _begin(self, image: np.ndarray, faces: list[Face], which: int = 0) -> tuple[np.ndarray, _Region] | None:
-        """As `_look`, at the largest of some faces detected, or the `which`-th smaller one. The mesh tells the region
+        """As `_look`, at the largest of some faces detected, or the `which`-th smaller one. The mesh gives the region
         better than the detector does, so that the first frame of a video agrees with those that follow."""
         by_size = sorted(faces, key=lambda face: -face.size)
         if which >= len(by_size):

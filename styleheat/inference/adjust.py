@@ -49,9 +49,9 @@ def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
     first, last = (round(moment * motion.fps) for moment in seconds)
     descriptors = motion.descriptors[first:last]
     if not len(descriptors):
-        told = f"the driver has no frame from {seconds[0]:g} to {seconds[1]:g}"
+        fault = f"the driver has no frame from {seconds[0]:g} to {seconds[1]:g}"
         length = len(motion.descriptors) / motion.fps
-        raise InputError(f"params.yaml: infer.drive.seconds: {told}; it lasts {length:g} s")
+        raise InputError(f"params.yaml: infer.drive.seconds: {fault}; it lasts {length:g} s")
     sound = None if motion.sound is None else motion.sound.part(first / motion.fps, last / motion.fps)
     return Motion(descriptors, motion.fps, sound)
 

@@ -93,14 +93,14 @@ def animate(
     if config.detail:
         still = torch.from_numpy(window(portrait.descriptor[None], 0))[None].to(device)
         place = None if geometry is None else torch.from_numpy(geometry(portrait.descriptor))[None].to(device)
-        engine.settle(model.video_warper.told(still, own), place)
+        engine.settle(model.video_warper.conditioned(still, own), place)
 
     @torch.inference_mode()
     def paint(chosen: range) -> list[np.ndarray]:
         # Always as many: how many there are may change how convolutions round.
         frames = [min(frame, chosen[-1]) for frame in range(chosen[0], chosen[0] + batch)]
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in frames])).to(device)
-        windows = model.video_warper.told(windows, own.expand(batch, -1))
+        windows = model.video_warper.conditioned(windows, own.expand(batch, -1))
         moves = None
         if geometry is not None:
             fields = {frame: geometry(descriptors[frame]) for frame in chosen}

@@ -42,15 +42,15 @@ class Animator:
     @functools.cached_property
     def options(self) -> speech.SpeechOptions:
         """How portraits speak. Raises InputError when a reference video can't be used."""
-        told = self.params.infer_audio
-        pose, blink = told.reference_pose, told.reference_blink
+        given = self.params.infer_audio
+        pose, blink = given.reference_pose, given.reference_blink
         return speech.SpeechOptions(
-            told.pose_style,
+            given.pose_style,
             self.params.seed,
-            told.still,
+            given.still,
             None if pose == NO_FILE else speech.poses_of(pose, self.reader),
             None if blink == NO_FILE else speech.blinks_of(blink, self.reader),
-            told.articulation,
+            given.articulation,
         )
 
     def portrait(self, path: str | Path) -> Portrait:
@@ -69,8 +69,8 @@ class Animator:
 
     def read_aloud(self, text: str | Path, path: str | Path) -> None:
         """Write the speech that a text becomes, as a wav file."""
-        told = self.params.infer_audio
-        write_wav(path, *speech.read_aloud(text, told.voice, told.speed))
+        given = self.params.infer_audio
+        write_wav(path, *speech.read_aloud(text, given.voice, given.speed))
 
     def driver(self, path: str | Path) -> Driver:
         """Whichever of these a file is: coefficients by its name; a picture, a video or sound by what is in it."""

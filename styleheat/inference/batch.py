@@ -80,7 +80,7 @@ def _open(how: Callable[[Path], T], paths: Iterable[Path]) -> dict[Path, T]:
 
 @contextlib.contextmanager
 def _one_line(path: Path) -> Iterator[None]:
-    """What can't be done with a file ends the block, and is told; also what nobody has foreseen, with its kind."""
+    """An error of a file ends the block and is reported in one line; an unforeseen one with its type."""
     try:
         yield
     except InputError as error:

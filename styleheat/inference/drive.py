@@ -1,6 +1,6 @@
 """What drives a portrait: a video, a file of coefficients or a picture, turned into one descriptor (73,) a frame.
 
-Speech is heard in `speech.py`.
+Speech: `speech.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from styleheat.params import Drive
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: what is heard with them."""
+    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: that goes with them."""
 
     descriptors: np.ndarray
     fps: float

@@ -158,8 +158,8 @@ def inverter(infer: Infer, model: StyleHEAT) -> Invert:
         editing = open_model(infer.editing_weights, Editing).to(device)
         codes = (model.config.codes, model.config.style_dim)
         if editing.age.shape != codes:
-            told = f"{infer.editing_weights} is for codes of {tuple(editing.age.shape)}, {infer.models} has {codes}"
-            raise InputError(f"params.yaml: infer.editing_weights: {told}; directions fit only the model they are of")
+            fault = f"{infer.editing_weights} is for codes of {tuple(editing.age.shape)}, {infer.models} has {codes}"
+            raise InputError(f"params.yaml: infer.editing_weights: {fault}; directions fit only the model they are of")
     if wanted.attribute != "none":
         if editing is None:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Faces read as those of the training clips were: found, followed, and told in coefficients."""
+"""Faces are read as those of the training clips were: found, tracked, and described by coefficients."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -144,7 +144,7 @@ def by_regressor(folder: str | Path, device: str) -> Estimate:
     """
     from styleheat.morphable.deep3d import read_deep3d, regress
 
-    read_deep3d(folder, device)  # what is wrong with it is told before anything else is done
+    read_deep3d(folder, device)  # what is wrong with it is reported before anything else is done
     return lambda frames, landmarks, size: regress(read_deep3d(folder, device), frames, landmarks, size)
 
 

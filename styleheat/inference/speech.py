@@ -23,7 +23,7 @@ from styleheat.networks.audio2motion import WINDOWS_AT_ONCE, Audio2Motion, blink
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """How somebody speaks, beside what is heard.
+    """How somebody speaks, beside the sound.
 
     pose_style: one of the network's ways to move the head. seed: of the head's motion and the blinks.
     still: keep the head as the portrait has it.
@@ -85,9 +85,9 @@ def from_audio(path: str | Path, model: Audio2Motion, options: SpeechOptions) ->
         tqdm.write(f"{path}: nearly silent, {level:.0f} LUFS; lips will hardly move", file=sys.stderr)
     styles = model.config.pose_styles
     if options.pose_style >= styles:
-        told = f"{options.pose_style}, but this model knows 0 to {styles - 1}"
-        raise InputError(f"params.yaml: infer_audio.pose_style: {told}")
-    mel = mel_spectrogram(samples)  # a quarter of the samples' memory, and all that is heard
+        fault = f"{options.pose_style}, but this model knows 0 to {styles - 1}"
+        raise InputError(f"params.yaml: infer_audio.pose_style: {fault}")
+    mel = mel_spectrogram(samples)  # a quarter of the samples' memory, and all that the networks need
     return Driver(lambda start: Motion(speak(mel, frames, model, start, options), FPS, Sound(Path(path))))
 
 

@@ -65,7 +65,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
     """The sound of a file that players play: the track marked as default, else the first; None when it has none that
-    can be decoded, of which one line tells."""
+    can be decoded, which one line reports."""
     found = [stream for stream in container.streams.audio if _decodes(stream)]
     if container.streams.audio and not found:
         warn_once(f"{container.name}: FFmpeg can't decode its sound; it is taken as a file without")
@@ -74,7 +74,7 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
 
 
 def has_sound(path: str | Path) -> bool:
-    """Whether a file has sound that can be decoded; a track without a packet is none, of which one line tells."""
+    """Whether a file has sound that can be decoded; a track without a packet is none, which one line reports."""
     with opened(path) as container:
         stream = sound_stream(container)
         if stream is None:
@@ -99,7 +99,7 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
 def decoded(container: InputContainer, stream: Any) -> Iterator[Any]:
     """The frames of a stream, from where the container stands; None for each packet that can't be decoded.
 
-    One line tells of lost packets. Raises FFmpegError when nothing at all can be decoded.
+    Lost packets are reported in one line. Raises FFmpegError when nothing at all can be decoded.
     """
     lost, any_frame = 0, False
     fault: av.error.FFmpegError | None = None
@@ -134,7 +134,7 @@ def decoded(container: InputContainer, stream: Any) -> Iterator[Any]:
 
 @functools.cache
 def warn_once(line: str) -> None:
-    """Tell of a file what is told once, however often it is read."""
+    """Report a fault of a file once, however often the file is read."""
     tqdm.write(line, file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Still pictures as uint8 RGB arrays, and what tells them from moving ones."""
+"""Still images as uint8 RGB arrays, and how they are distinguished from animations."""
 
 import functools
 import io

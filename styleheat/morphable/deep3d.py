@@ -1,4 +1,4 @@
-"""Deep3DFaceRecon: the regressor that tells 257 coefficients from a face, the crop that it looks at, its face model.
+"""Deep3DFaceRecon: the regressor of 257 coefficients from an image, the crop that it needs, its face model.
 
 The reference is github.com/sicxu/Deep3DFaceRecon_pytorch (Deng et al. 2019, arXiv 1903.08527) as StyleHEAT uses it:
 `models/networks.py` (ReconNetWrapper), `util/preprocess.py` (align_img), `models/bfm.py` (ParametricFaceModel). The

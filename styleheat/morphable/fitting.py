@@ -2,7 +2,7 @@
 
 Each frame is cropped by its five points as Deep3DFaceRecon crops it. Then the model's landmarks are laid over the
 found ones: pose and expression a frame, one identity a clip, by regularised, robust least squares. Every coefficient
-has a standard normal prior, so that what the landmarks can't tell stays near zero.
+has a standard normal prior, so that what the landmarks don't determine stays near zero.
 """
 
 import numpy as np

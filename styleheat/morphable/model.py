@@ -211,7 +211,7 @@ _HINGE_Y, _HINGE_Z = 0.04, -0.38
 """The jaw's axis, a little in front of the ears."""
 
 _STABLE = [0, 1, 15, 16, 27, 28, 29, 30, 36, 39, 42, 45]
-"""Points that hardly move with expressions: they tell the head's motion from the face's."""
+"""Points that hardly move with expressions: they separate the head's motion from the face's."""
 
 Field = np.ndarray
 

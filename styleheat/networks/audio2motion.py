@@ -211,7 +211,7 @@ class PoseVae(nn.Module):
         self.decoder = PoseDecoder(config)
 
 
-class CriticLayer(nn.Module):
+class DiscriminatorLayer(nn.Module):
     """Convolution over frames, batch norm, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
@@ -224,14 +224,17 @@ class CriticLayer(nn.Module):
         return F.relu(self.norm(self.conv(x)))
 
 
-class MotionCritic(nn.Module):
+class MotionDiscriminator(nn.Module):
     """Poses (B,32,6) -> logits (B,8) for stretches of them, high for real; trains the pose network only."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         a, b, c = config.pose_critic
         self.seq = nn.Sequential(
-            CriticLayer(POSE, a, 4, 2), CriticLayer(a, b, 4, 2), CriticLayer(b, c, 3, 1), nn.Conv1d(c, 1, 3, padding=1)
+            DiscriminatorLayer(POSE, a, 4, 2),
+            DiscriminatorLayer(a, b, 4, 2),
+            DiscriminatorLayer(b, c, 3, 1),
+            nn.Conv1d(c, 1, 3, padding=1),
         )
 
     def forward(self, poses: Tensor) -> Tensor:
@@ -269,7 +272,7 @@ class PoseNet(nn.Module):
         self.latent, self.styles, self.overlap = config.pose_latent, config.pose_styles, config.pose_overlap
         self.audio_encoder = WrappedAudioEncoder(config)
         self.netG = PoseVae(config)
-        self.netD_motion = MotionCritic(config)
+        self.netD_motion = MotionDiscriminator(config)
 
     def forward(self, mels: Tensor, motion: Tensor, first: Tensor, style: Tensor, noise: Tensor) -> PoseSample:
         """Autoencode a chunk, for training.

@@ -1,4 +1,4 @@
-"""StyleGAN2 (arXiv 1912.04958): the generator, split where StyleHEAT conditions, warps and repairs it, and the critic.
+"""StyleGAN2 (arXiv 1912.04958): the generator, split at StyleHEAT's feature map, and the discriminator.
 
 The generator paints from 4 pixels up. Each resolution has two modulated convolutions and adds to a picture that is
 doubled each time. F is the feature map after the first convolution at `feature_size` pixels: everything below it
@@ -256,7 +256,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """StyleGAN2's critic: image (B,3,critic_size,critic_size) in [-1,1] -> logits (B,1), high for real.
+    """StyleGAN2's discriminator: image (B,3,critic_size,critic_size) in [-1,1] -> logits (B,1), high for real.
 
     Statistics over groups of four images are one of its inputs: a batch must have fewer than 4 or a multiple of 4.
     """

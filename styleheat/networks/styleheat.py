@@ -57,7 +57,7 @@ class StyleHEAT(nn.Module):
 
         image: portraits (B,3,H,H) in [-1,1]; when `inversion` is given, only looked at for the detail that a network
             with a mask takes from them.
-        window: (B,73,27), see `morphable`, as `VideoWarper.told` returns it.
+        window: (B,73,27), see `morphable`, as `VideoWarper.conditioned` returns it.
         inversion: the portraits' inversion, of batch B (`Inversion.expand`); made here, without gradient, if None.
         size: pixels of the result, by bilinear resizing; the generator's own size if None.
         warped_image: paint what the warping alone gives too, which costs as much again.

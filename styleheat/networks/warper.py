@@ -45,7 +45,7 @@ class MappingNet(nn.Module):
     """Window (B,73,27) of motion coefficients -> descriptor (B,D): dilated convolutions, no padding, a mean.
 
     What the middle frame says by itself is added, unless the network is the released one. The window of a network that
-    sees the source is (B,146,27), see `VideoWarper.told`.
+    sees the source is (B,146,27), see `VideoWarper.conditioned`.
     """
 
     LAYERS = 3
@@ -202,7 +202,7 @@ class WarpingNet(nn.Module):
 
 
 class VideoWarper(nn.Module):
-    """Picture (B,3,input_size,input_size) and window, as `told` makes it -> how the picture moves."""
+    """Picture (B,3,input_size,input_size) and window, as `conditioned` makes it -> how the picture moves."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -245,7 +245,7 @@ class VideoWarper(nn.Module):
         """Start from descriptors of this mean and deviation (73,), those of training data: see `MappingNet`."""
         self.mapping_net.standardise(torch.zeros_like(mean) if self.relative else mean, deviation)
 
-    def told(self, window: Tensor, source: Tensor) -> Tensor:
+    def conditioned(self, window: Tensor, source: Tensor) -> Tensor:
         """Windows (B,73,27) that drive, and the images' own descriptors (B,73) -> windows as this warper takes them:
         less the own descriptors if it is relative, with them, (B,146,27), if it sees the source, else as they are."""
         if self.relative:

@@ -16,7 +16,7 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
 
     Faulty items, known not to be had, come on top of these, to be accounted for.
 
-    Lists only: no video is fetched before an item's `fetch` is called. `access` tells how YouTube is reached. `notes`
+    Lists only: no video is fetched before an item's `fetch` is called. `access` says how YouTube is reached. `notes`
     is a file to keep what a look at local videos told, for the next listing; half-fetched videos lie beside it. Either
     may be removed at any time.
     Raises `InputError` when the source's folder or lists are missing, or hold nothing to use.
@@ -81,7 +81,7 @@ def _synthetic(source: Source, set_name: str) -> list[Item]:
     from styleheat import voices
 
     voices.require()
-    # A change of the renderer, or of what writes its videos, must render anew, which no parameter would tell.
+    # A change of the renderer, or of what writes its videos, must render anew, which no parameter shows.
     code = code_of("styleheat.sources.synthetic.clip")
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]

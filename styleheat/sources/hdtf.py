@@ -2,7 +2,7 @@
 
 Each part (RD, WDA, WRA) has five lists, fetched when they are not there: `video_url`, `resolution`,
 `annotion_time` (sic: the ranges of each video), `crop_wh` (a finished window for each range) and `crop_ratio` (by how
-much a detected face box is enlarged instead). Whole videos are fetched, and a sidecar tells the crop stage what to cut.
+much a detected face box is enlarged instead). Whole videos are fetched, and a sidecar lists what the crop stage cuts.
 
 The lists have their quirks: a byte-order mark, `&t=6s` on addresses, trailing blanks, `.mp4` on names in some, videos
 without ranges, ranges without a window, a resolution of 0, one video under two names.

@@ -4,7 +4,7 @@
     folder/anna#kitchen.mov  person anna, clip anna#kitchen
     folder/bert/walk.mkv     person bert, clip bert#walk
 
-Whole people are held out for testing, so that scores tell how new faces fare. Where the folder has one person only,
+Whole people are held out for testing, so that scores are those of new faces. Where the folder has one person only,
 some of their videos are held out instead, and of a single video its last third: the scores then tell how new
 sentences of a known face fare. Which people are held out depends on the names in the folder and nothing else.
 """
@@ -43,8 +43,8 @@ def items(folder: Path, test_people: int, notes: Path, person: str | None = None
     """The files of `folder`, at any depth; those that are no whole video fail when they are fetched.
 
     person: pattern of ids, see `params.Source`. test_people: people held out, at least one is left to train on.
-    notes: a file that tells the next listing which videos have been looked at: they are neither read nor hashed again
-        unless they changed.
+    notes: a file that lists the videos that have been looked at: they are neither read nor hashed again unless they
+        changed.
     Raises `InputError` when there is no such folder or not one video in it.
     """
     if not folder.is_dir():
@@ -156,7 +156,7 @@ def _held_out(videos: dict[str, list[str]], test_people: int) -> set[str]:
 
 
 def _fetch_part(source: Path, segment: Segment, path: Path) -> list[Path]:
-    """The whole video, and a sidecar that tells the crop stage to use a part of it only."""
+    """The whole video, and a sidecar with the part that the crop stage uses."""
     return [*_fetch(source, path), write_segments(path, [segment])]
 
 

@@ -1,6 +1,6 @@
 """VoxCeleb 1 and 2: interviews on YouTube, one video holding many utterances of one person.
 
-Two kinds of annotation are understood; whole videos are fetched, and a sidecar tells the crop stage what to cut:
+Two kinds of annotation are understood; whole videos are fetched, and a sidecar lists what the crop stage cuts:
 
 - The official archives (`vox1_dev_txt.zip`, `vox1_test_txt.zip`, `vox2_dev_txt.zip`, `vox2_test_txt.zip`, read as
   they are, never unpacked, or unpacked into folders of the same names without `.zip`): one text file an utterance,

@@ -142,7 +142,7 @@ def fetch(video: str, lines: int, access: Youtube, path: Path, scratch: Path) ->
     """Fetch a video into the mp4 `path`, atomically, in the best picture of at most `lines` lines.
 
     A video that comes in larger pictures only is fetched in the smallest of them. scratch: a folder for what is half
-    fetched, which another run goes on with, and for what processes tell each other: after some refusals no more is
+    fetched, which another run goes on with, and for what processes share: after some refusals no more is
     asked for. Raises `Unavailable`, and `OSError` when the disk is full.
     """
     if not VIDEO_ID.fullmatch(video):

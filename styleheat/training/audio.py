@@ -5,7 +5,7 @@ the lips weighed once more through the landmarks that the coefficients put on th
 most where they close; the pose network is a conditional autoencoder whose motion a discriminator judges. Unlike
 SadTalker's, whose audio encoders are Wav2Lip's, both encoders are trained here, from nothing or from `init`. The
 expression that the network starts from is that of any frame of the clip, not of the first one: it is a portrait's, and
-tells nothing of what is said now.
+independent of what is said now.
 """
 
 import numpy as np

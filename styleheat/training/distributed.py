@@ -103,4 +103,4 @@ def joined(device: str) -> Iterator[World]:
     backend = "cpu:gloo,cuda:nccl" if here.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=TIMEOUT)
     yield World(dist.get_rank(), dist.get_world_size(), here)
-    dist.destroy_process_group()  # not after an error: the others would report that they lost a peer before it is told
+    dist.destroy_process_group()  # not after an error: the others would report a lost peer before the error

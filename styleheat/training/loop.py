@@ -37,7 +37,7 @@ LOG_EVERY = 10
 """Steps between the points that are logged, each the mean of as many; fewer where a run has too few for a curve."""
 
 RECENT = 50
-"""Steps whose mean loss is the last one told."""
+"""Steps whose mean loss is reported last."""
 
 CURVE_ROWS = 1000
 """Rows of a curve at most, each the mean of as many steps as it stands for: git and plots stay light."""
@@ -221,7 +221,7 @@ class _Run:
         }
 
     def point(self) -> tuple[Row, Row]:
-        """The next point of the curves: losses, and what else is told."""
+        """The next point of the curves: losses, and other records."""
         losses, others = self.meter.point(self.loss_names, self.settings.batch)
         self.rows.append(losses)
         return {key: value for key, value in losses.items() if key not in ("step", "steps")}, others

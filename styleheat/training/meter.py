@@ -1,4 +1,4 @@
-"""What a training tells of itself: losses, norms and logits, gathered on the device and read once an interval."""
+"""What a training records: losses, norms and logits, gathered on the device and read once an interval."""
 
 import math
 import resource

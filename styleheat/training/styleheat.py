@@ -126,7 +126,7 @@ class StyleHEATRecipe:
     def _drive_part(self, pairs: Batch) -> dict[str, Tensor]:
         source, target = pairs["source"], pairs["target"]
         inverted = pairs["source_align"] if self.params.aligned_source else source
-        window = self.model.video_warper.told(pairs["target_window"], middle(pairs["source_window"]))
+        window = self.model.video_warper.conditioned(pairs["target_window"], middle(pairs["source_window"]))
         frame = self.model(inverted, window, size=target.shape[-1], geometry=pairs.get("target_geometry"))
         landmarks = {key: pairs[key] for key in ("source_landmarks", "target_landmarks")}
         made = {"source": source, "target": target, "made": frame.image, "input": resize(inverted, target.shape[-1])}
@@ -175,7 +175,7 @@ class StyleHEATPhase(nn.Module):
             return torch.cat([batch[first], batch[second]])
 
         source = both("source_align", "target_align") if params.aligned_source else both("source", "target")
-        window = self.video_warper.told(
+        window = self.video_warper.conditioned(
             both("target_window", "source_window"), middle(both("source_window", "target_window"))
         )
         target, landmarks = both("target", "source"), both("target_landmarks", "source_landmarks")

@@ -72,7 +72,7 @@ class WarperRecipe:
     def _drive_part(self, pairs: Batch) -> dict[str, Tensor]:
         source = resize(pairs["source"], self.config.input_size)
         target = resize(pairs["target"], self.config.input_size)
-        window = self.model.told(pairs["target_window"], middle(pairs["source_window"]))
+        window = self.model.conditioned(pairs["target_window"], middle(pairs["source_window"]))
         motion = self.model(source, window, pairs.get("target_geometry"))
         landmarks = {key: pairs[key] for key in ("source_landmarks", "target_landmarks")}
         made = {"source": source, "target": target, "made": self.model.move(source, motion)}
@@ -102,7 +102,7 @@ class WarperPhase(nn.Module):
         source, target = (resize(batch[key], self.size) for key in ("source", "target"))
         there, here = batch["target_window"], batch["source_window"]
         second = source.flip(3) if self._mirrors() else target
-        window = self.warper.told(torch.cat([there, here]), torch.cat([middle(here), middle(there)]))
+        window = self.warper.conditioned(torch.cat([there, here]), torch.cat([middle(here), middle(there)]))
         inputs = torch.cat([source, second])
         geometry = None
         if self.warper.geometry:

@@ -87,12 +87,12 @@ def test_frames_are_those_of_the_plain_composition(
 ) -> None:
     with torch.no_grad():
         every = torch.from_numpy(windows(descriptors))
-        every = model.video_warper.told(every, torch.from_numpy(portrait.descriptor).expand(len(every), -1))
+        every = model.video_warper.conditioned(every, torch.from_numpy(portrait.descriptor).expand(len(every), -1))
         geometry = portrait.geometry()
         moves = torch.from_numpy(np.stack([geometry(descriptor) for descriptor in descriptors]))
         image = to_tensor(portrait.image).expand(len(every), -1, -1, -1)
         own = torch.from_numpy(portrait.descriptor)
-        still = model.video_warper.told(own[None, :, None].expand(-1, -1, every.shape[-1]), own[None])
+        still = model.video_warper.conditioned(own[None, :, None].expand(-1, -1, every.shape[-1]), own[None])
         place = torch.from_numpy(geometry(portrait.descriptor))[None]
         rest = model.video_warper(portrait.inversion.image, still, place).displacement
         inversion = portrait.inversion.expand(len(every))

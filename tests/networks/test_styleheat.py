@@ -56,10 +56,10 @@ def test_a_network_may_be_told_the_portraits_own_motion(sees_source: bool) -> No
     warper = VideoWarper(dataclasses.replace(CONFIG, sees_source=sees_source))
     window, source = torch.randn(2, 73, 27), torch.randn(2, 73)
     warper.mapping_net.standardise(torch.arange(73.0), torch.full((73,), 2.0))
-    told = warper.told(window, source)
+    told = warper.conditioned(window, source)
     assert told[:, :73].equal(window)
     assert warper.mapping_net(told).shape == (2, CONFIG.descriptor)
-    moved = warper.mapping_net(warper.told(window, source + 1))
+    moved = warper.mapping_net(warper.conditioned(window, source + 1))
     assert moved.equal(warper.mapping_net(told)) != sees_source
 
 

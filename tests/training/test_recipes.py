@@ -519,8 +519,8 @@ def test_a_relative_warper_takes_changes_and_stays_where_there_are_none() -> Non
     config = dataclasses.replace(TINY_RELEASED, relative=True)
     warper, source, image = VideoWarper(config), torch.randn(2, 73), torch.rand(2, 3, SIZE, SIZE)
     same = source[..., None].expand(-1, -1, 27)
-    assert warper.told(same, source).abs().max() == 0
-    moved = warper.move(image, warper(image, warper.told(same, source)))
+    assert warper.conditioned(same, source).abs().max() == 0
+    moved = warper.move(image, warper(image, warper.conditioned(same, source)))
     torch.testing.assert_close(moved, image, rtol=0, atol=1e-5)  # the last layer begins at 0
 
 

@@ -34,7 +34,7 @@ BITS = {"mono": 96_000, "stereo": 160_000}
 
 
 class VideoWriter:
-    """Write frames, and sound if given, as an mp4 that players can start before it is whole: H.264 (yuv420p) and AAC.
+    """Write frames, and sound if given, as an mp4 that can be played while it loads: H.264 (yuv420p) and AAC.
 
     Use as a context manager. The file appears under its name only when the block ends without an exception. Equal
     frames and samples give equal bytes. Sound longer than the frames is cut.
@@ -47,7 +47,7 @@ class VideoWriter:
             two channels (2,N).
         sample_rate: of `samples`, in Hz.
         channels: of `samples`, 1 or 2.
-        crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
+        crf: x264's constant rate factor, 0 (lossless) to 51; 18 is hard to distinguish from the original.
         codec: "h264", or "png": each frame a PNG picture, so that what is read is what was written. FFmpeg's tools and
             libraries read such an mp4, few players do. Or "vp9": a .webm that may be transparent, with Opus sound; its
             frames have a fourth channel, 0 where nothing is.
