@@ -252,7 +252,7 @@ def made_of(folder: Path, *paths: Path) -> Entry:
 @functools.cache
 def some_landmarks(size: int) -> np.ndarray:
     """(68, 2): those of the mean face, in the middle of a frame."""
-    from styleheat.morphable.model import MEAN
+    from styleheat.morphable.points import MEAN
 
     flat = MEAN[:, :2] * (1, -1)
     return (flat - flat.mean(0)) / np.ptp(flat, axis=0).max() * size * 0.45 + size / 2
@@ -373,7 +373,7 @@ class WholeClips:
         import torch
 
         from styleheat.media.mel import mel_spectrogram, mel_windows
-        from styleheat.morphable.model import blink_track
+        from styleheat.morphable.measures import blink_track
 
         rng = np.random.default_rng([self.seed, number])
         clip = list(self.names)[rng.integers(len(self.names))]

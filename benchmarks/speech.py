@@ -36,7 +36,8 @@ from styleheat.evaluation.metrics import MAX_LAG, best_lag, correlation, lag_cor
 from styleheat.inference import speech
 from styleheat.inference.animate import load_audio2motion
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.model import face_model, interocular_distance, mouth_opening
+from styleheat.morphable.measures import interocular_distance, mouth_opening
+from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.params import load_params
 from styleheat.sources.synthetic.acting import RATE

@@ -24,7 +24,8 @@ from styleheat.media.augment import FORMANTS, SPEEDS, augment, played, stretched
 from styleheat.media.mel import speech_windows
 from styleheat.morphable.coefficients import DESCRIPTOR_EXPRESSION, FRAME_SIZE, descriptor, window_indices
 from styleheat.morphable.geometry import Geometry, mirror_field
-from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
+from styleheat.morphable.measures import blink_track, mirror_landmarks
+from styleheat.morphable.model import face_model
 
 ITEMS = frozenset(
     f"{role}{item}" for role in ("source", "target") for item in ("", "_align", "_window", "_landmarks", "_geometry")

@@ -156,9 +156,9 @@ class ClipStore:
     def person(self, clip: str) -> str:
         """Who is seen in a clip. In the LMDBs of others, which don't say, the clip's name up to a "#" or a last "_"
         with a number, as PIRenderer's are named."""
-        person = self._transaction(clip).get(f"{clip}-person".encode())
-        if person is not None:
-            return bytes(person).decode()
+        named = self._transaction(clip).get(f"{clip}-person".encode())
+        if named is not None:
+            return bytes(named).decode()
         person = clip.partition("#")[0]
         name, underscore, number = person.rpartition("_")
         return name if underscore and number.isdigit() else person

@@ -15,7 +15,7 @@ from styleheat.evaluation.frames import Frames
 from styleheat.face import identity
 from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.reader import FaceReader
-from styleheat.morphable.model import eye_opening, mouth_opening, mouth_width
+from styleheat.morphable.measures import eye_opening, mouth_opening, mouth_width
 
 EMBED_EVERY = 12
 """One frame in so many is embedded for identity, which costs more than generating it."""

@@ -7,8 +7,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from styleheat.errors import InputError
 from styleheat.inference.drive import Motion
+from styleheat.morphable.camera import angles, rotation
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
-from styleheat.morphable.model import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, angles, face_model, rotation
+from styleheat.morphable.model import face_model
+from styleheat.morphable.points import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT
 from styleheat.params import Drive
 
 POSE = slice(DESCRIPTOR_EXPRESSION.stop, DESCRIPTOR_CROP.stop)

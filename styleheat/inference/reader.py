@@ -16,7 +16,7 @@ from styleheat.media import video
 from styleheat.media.image import read_image
 from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, pack_coefficients
 from styleheat.morphable.fitting import fit
-from styleheat.morphable.model import blink_track
+from styleheat.morphable.measures import blink_track
 from styleheat.params import Infer
 
 Estimate = Callable[[Iterable[np.ndarray], np.ndarray, int], tuple[np.ndarray, np.ndarray]]

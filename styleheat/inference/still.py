@@ -12,7 +12,7 @@ from styleheat.media.container import opened, video_stream
 from styleheat.media.image import is_animation, is_picture, read_picture
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE
-from styleheat.morphable.model import eye_opening, mouth_opening
+from styleheat.morphable.measures import eye_opening, mouth_opening
 
 LOOKED_AT = 40
 """Frames of a video among which the best one is chosen, evenly over its length."""

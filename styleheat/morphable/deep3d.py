@@ -25,8 +25,8 @@ from torchvision.models import resnet50
 from styleheat.constants import COEFFICIENTS
 from styleheat.errors import InputError
 from styleheat.morphable import coefficients as layout
+from styleheat.morphable.camera import CAMERA_DISTANCE, CENTRE, FOCAL
 from styleheat.morphable.fitting import fill, has_face
-from styleheat.morphable.model import CAMERA_DISTANCE, CENTRE, FOCAL
 
 PARTS = (80, 64, 80, 3, 27, 2, 1)
 """Coefficients of each final layer: identity, expression, texture, angle, gamma, and translation across and along."""

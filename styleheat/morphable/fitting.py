@@ -13,22 +13,10 @@ from threadpoolctl import threadpool_limits
 from styleheat.constants import COEFFICIENTS, EXPRESSION, IDENTITY, LANDMARKS
 from styleheat.errors import InputError
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.model import (
-    BROW_LEFT,
-    BROW_RIGHT,
-    CAMERA_DISTANCE,
-    FOCAL,
-    JAW,
-    MEAN,
-    NOSE,
-    STANDARD_POINTS,
-    FaceModel,
-    angles,
-    face_model,
-    interocular_distance,
-    project,
-    rotation,
-)
+from styleheat.morphable.camera import CAMERA_DISTANCE, FOCAL, angles, project, rotation
+from styleheat.morphable.measures import interocular_distance
+from styleheat.morphable.model import FaceModel, face_model
+from styleheat.morphable.points import BROW_LEFT, BROW_RIGHT, JAW, MEAN, NOSE, STANDARD_POINTS
 
 _SIGMA = np.ones(LANDMARKS)
 _SIGMA[NOSE] = 1.5

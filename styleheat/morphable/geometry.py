@@ -21,7 +21,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.model import CAMERA_DISTANCE, project, rotation
+from styleheat.morphable.camera import CAMERA_DISTANCE, project, rotation
+from styleheat.morphable.raster import Raster, rasterise
+from styleheat.morphable.spline import thin_plate
 from styleheat.morphable.surface import face_surface
 
 GRID = 256
@@ -131,16 +133,6 @@ class View:
     teeth: np.ndarray
 
 
-@dataclass(frozen=True)
-class Raster:
-    """A rasterised mesh: depth (g,g), infinite where nothing is; label (g,g), the kind of triangle; and attributes of
-    its vertices, interpolated (g,g,C)."""
-
-    depth: np.ndarray
-    label: np.ndarray
-    attributes: np.ndarray
-
-
 class Geometry:
     """The face of a portrait, ready to be moved."""
 
@@ -158,7 +150,7 @@ class Geometry:
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
         self._source = self._view(own)
-        self._raster = _rasterise(self._source, np.zeros((len(self._source.depth), 0)))
+        self._raster = _rasterised(self._source, np.zeros((len(self._source.depth), 0)))
         _mark_mouth(self._raster.label)
         # Cells along the outline count as beside the face: they look alike on both sides.
         self._inside = cv2.erode((self._raster.label > 0).astype(np.uint8), np.ones((SOFT, SOFT)))
@@ -170,7 +162,7 @@ class Geometry:
         visible[: len(source.facing)] = _visibility(source.facing, target.facing)
         came = source.points.copy()
         came[-self._opening :] = _along(target.teeth, source.teeth, target.points[-self._opening :])
-        raster = _rasterise(target, np.column_stack([came, source.depth, visible]))
+        raster = _rasterised(target, np.column_stack([came, source.depth, visible]))
         return _joined(raster, self._raster, self._inside, self._spline(source, target))
 
     def _view(self, descriptor: np.ndarray) -> View:
@@ -213,7 +205,7 @@ class Geometry:
         softness = SOFTNESS / np.concatenate([visible, np.ones(len(border))]) ** 4
         middle = (np.arange(SPLINE_GRID) + 0.5) / SPLINE_GRID
         x, y = np.meshgrid(middle, middle)
-        return _thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
+        return thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
             2, SPLINE_GRID, SPLINE_GRID
         )
 
@@ -276,6 +268,12 @@ def _visibility(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return slope * slope * (3 - 2 * slope)
 
 
+def _rasterised(view: View, attributes: np.ndarray) -> Raster:
+    """`face_mesh` in an image; attributes: (V,C), of its vertices."""
+    mesh = face_mesh()
+    return rasterise(view.points, view.depth, attributes, mesh.triangles, mesh.kinds, GRID)
+
+
 def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray) -> np.ndarray:
     """The surface where the portrait shows it, the spline elsewhere, with a soft edge between. What is hidden stays so
     to its edge, as an opening between lips is thin."""
@@ -306,31 +304,6 @@ def _slivers(mask: np.ndarray, cells: int) -> np.ndarray:
 
 def _soft(image: np.ndarray) -> np.ndarray:
     return cv2.blur(image, (SOFT, SOFT), borderType=cv2.BORDER_REPLICATE)
-
-
-def _thin_plate(at: np.ndarray, values: np.ndarray, softness: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The thin-plate spline near values (N,2) at points (N,2), passing them by their softness (N,), at other points
-    (M,2): (M,2)."""
-    count = len(at)
-    system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _kernel(at, at) + np.diag(softness)
-    system[:count, count] = system[count, :count] = 1
-    system[:count, count + 1 :] = at
-    system[count + 1 :, :count] = at.T
-    right = np.concatenate([values, np.zeros((3, 2))])
-    weights = np.linalg.solve(system, right)
-    return _kernel(where, at) @ weights[:count] + weights[count] + where @ weights[count + 1 :]
-
-
-@numba.njit(cache=True, nogil=True)
-def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """r² log r of the distances of points (N,2) and (M,2): (N,M)."""
-    values = np.empty((len(a), len(b)))
-    for i in range(len(a)):
-        for j in range(len(b)):
-            square = max((a[i, 0] - b[j, 0]) ** 2 + (a[i, 1] - b[j, 1]) ** 2, 1e-12)
-            values[i, j] = 0.5 * square * math.log(square)
-    return values
 
 
 @numba.njit(cache=True, nogil=True)
@@ -386,53 +359,3 @@ def _blend(
                 column = min(max(int((field[0, y, x] + right) * size), 0), size - 1)
                 row = min(max(int((field[1, y, x] + down) * size), 0), size - 1)
                 certain[y, x] = inside[row, column] == 0
-
-
-def _rasterise(view: View, attributes: np.ndarray) -> Raster:
-    """Rasterise `face_mesh`; attributes: (V,C), of its vertices."""
-    mesh = face_mesh()
-    raster = Raster(
-        np.full((GRID, GRID), np.inf, np.float32),
-        np.zeros((GRID, GRID), np.uint8),
-        np.zeros((GRID, GRID, attributes.shape[1]), np.float32),
-    )
-    _draw(view.points * GRID, view.depth, attributes, mesh.triangles, mesh.kinds, *vars(raster).values())
-    return raster
-
-
-@numba.njit(cache=True, nogil=True)
-def _draw(
-    points: np.ndarray,
-    depth: np.ndarray,
-    attributes: np.ndarray,
-    triangles: np.ndarray,
-    kinds: np.ndarray,
-    z: np.ndarray,
-    label: np.ndarray,
-    found: np.ndarray,
-) -> None:
-    """Draw triangles that face the camera, the nearest wins, into the arrays of a `Raster`. points: pixels, the first
-    pixel from 0 to 1."""
-    size = z.shape[0]
-    for f in range(triangles.shape[0]):
-        i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-        x0, y0, x1, y1, x2, y2 = points[i, 0], points[i, 1], points[j, 0], points[j, 1], points[k, 0], points[k, 1]
-        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if area > -1e-9:  # turned away: y runs down, so that counter-clockwise is negative
-            continue
-        left, right = max(0, math.ceil(min(x0, x1, x2) - 0.5)), min(size - 1, math.floor(max(x0, x1, x2) - 0.5))
-        top, bottom = max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(size - 1, math.floor(max(y0, y1, y2) - 0.5))
-        for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                px, py = x + 0.5, y + 0.5
-                a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
-                b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
-                c = 1 - a - b
-                if a < 0 or b < 0 or c < 0:
-                    continue
-                here = a * depth[i] + b * depth[j] + c * depth[k]
-                if here >= z[y, x]:
-                    continue
-                z[y, x], label[y, x] = here, kinds[f]
-                for q in range(attributes.shape[1]):
-                    found[y, x, q] = a * attributes[i, q] + b * attributes[j, q] + c * attributes[k, q]

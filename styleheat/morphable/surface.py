@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from styleheat.morphable.model import MEAN, MIRROR, face_model
+from styleheat.morphable.model import face_model
+from styleheat.morphable.points import MEAN, MIRROR
 
 FOREHEAD_Y = 0.6
 """Vertices of the outline above this height don't follow expressions: brows wrinkle skin and don't lift the hair."""

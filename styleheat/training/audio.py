@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from styleheat.constants import ANGLE, EXPRESSION, TRANSLATION
-from styleheat.morphable.model import interocular_distance, mouth_opening
+from styleheat.morphable.measures import interocular_distance, mouth_opening
 from styleheat.networks.audio2motion import CHUNK, Audio2Motion, ExpressionNet, PoseNet
 from styleheat.networks.precision import float32
 from styleheat.params import TrainAudio

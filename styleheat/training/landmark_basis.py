@@ -9,7 +9,8 @@ import safetensors
 from styleheat.clips.store import ClipStore
 from styleheat.constants import ANGLE, EXPRESSION, LANDMARKS
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.model import face_model, interocular_distance
+from styleheat.morphable.measures import interocular_distance
+from styleheat.morphable.model import face_model
 
 FRAMES = 20_000
 """Frames that a basis is estimated from, at most."""

@@ -17,7 +17,8 @@ from styleheat.errors import InputError
 from styleheat.media.mel import mel_spectrogram, mel_windows
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.geometry import CHANNELS, GRID
-from styleheat.morphable.model import blink_track, face_model, mirror_landmarks
+from styleheat.morphable.measures import blink_track, mirror_landmarks
+from styleheat.morphable.model import face_model
 from tests.clips.samples import ALIGNED, SIZE, picture
 
 

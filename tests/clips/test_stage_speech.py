@@ -12,7 +12,8 @@ from styleheat.clips.store import ClipStore
 from styleheat.errors import InputError
 from styleheat.media.voice import LOUDNESS, loudness
 from styleheat.morphable.coefficients import EXPRESSION, FRAME_SIZE
-from styleheat.morphable.model import face_model, mouth_opening
+from styleheat.morphable.measures import mouth_opening
+from styleheat.morphable.model import face_model
 from styleheat.params import check_params, read_yaml
 from styleheat.pipeline import Stage
 

@@ -7,7 +7,7 @@ import pytest
 
 from styleheat.face.landmarks import MediaPipe, stack
 from styleheat.media.video import read_frames
-from styleheat.morphable.model import eye_opening
+from styleheat.morphable.measures import eye_opening
 
 DRIVER = Path(__file__).parents[2] / "data" / "examples" / "driver.mp4"
 

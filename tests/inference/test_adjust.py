@@ -12,8 +12,9 @@ from styleheat.errors import InputError
 from styleheat.inference.adjust import adjust, part_of, relative
 from styleheat.inference.drive import Motion
 from styleheat.media.sound import Sound
+from styleheat.morphable.camera import rotation
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
-from styleheat.morphable.model import face_model, rotation
+from styleheat.morphable.model import face_model
 from styleheat.params import Drive, load_params
 
 AS_IT_IS = load_params(Path(__file__).parents[2] / "params.yaml").infer.drive.model_dump()

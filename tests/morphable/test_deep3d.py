@@ -15,10 +15,10 @@ from styleheat.clips import index
 from styleheat.clips.workers import Outcome, Task
 from styleheat.errors import InputError
 from styleheat.media.video import VideoWriter
+from styleheat.morphable.camera import rotation as column_rotation
 from styleheat.morphable.coefficients import ANGLE, read_mat, write_landmarks
 from styleheat.morphable.deep3d import Regressor, align, open_deep3d, regress, rotation, standard_points
-from styleheat.morphable.model import MEAN
-from styleheat.morphable.model import rotation as column_rotation
+from styleheat.morphable.points import MEAN
 from styleheat.params import check_params, read_yaml
 from styleheat.pipeline import Stage
 

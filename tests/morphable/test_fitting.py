@@ -8,7 +8,8 @@ import pytest
 from styleheat.errors import InputError
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.fitting import fill_in, fit
-from styleheat.morphable.model import face_model, mirror_landmarks, mouth_opening
+from styleheat.morphable.measures import mirror_landmarks, mouth_opening
+from styleheat.morphable.model import face_model
 
 MODEL = face_model()
 SIZE = 128

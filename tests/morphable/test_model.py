@@ -12,19 +12,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.model import (
-    MEAN,
-    MIRROR,
-    STANDARD_POINTS,
-    angles,
-    blink_track,
-    eye_opening,
-    face_model,
-    interocular_distance,
-    mirror_landmarks,
-    mouth_opening,
-    rotation,
-)
+from styleheat.morphable.camera import angles, rotation
+from styleheat.morphable.measures import blink_track, eye_opening, interocular_distance, mirror_landmarks, mouth_opening
+from styleheat.morphable.model import face_model
+from styleheat.morphable.points import MEAN, MIRROR, STANDARD_POINTS
 
 MODEL = face_model()
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.constants import EXPRESSION, IDENTITY
-from styleheat.morphable.model import MEAN, MIRROR, face_model
+from styleheat.morphable.model import face_model
+from styleheat.morphable.points import MEAN, MIRROR
 from styleheat.morphable.surface import BROW_GAIN, Surface, face_surface
 
 

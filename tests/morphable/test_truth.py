@@ -9,7 +9,8 @@ from styleheat.face.landmarks import landmarker, smooth, stack
 from styleheat.media.video import read_frames
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.fitting import fit
-from styleheat.morphable.model import face_model, mouth_opening
+from styleheat.morphable.measures import mouth_opening
+from styleheat.morphable.model import face_model
 
 SIZE, SECONDS = 192, 4.0
 
