@@ -85,5 +85,5 @@ def test_dvc_looks_at_whatever_a_stage_reaches(stage: str) -> None:
 
 def test_what_is_rendered_does_not_depend_on_how_videos_are_fetched() -> None:
     found = code.reached("styleheat.sources.synthetic.clip")
-    assert {"styleheat.sources.synthetic.hair", "styleheat.voices.espeak", "styleheat.media.video.write"} <= set(found)
+    assert {"styleheat.renderer.hair", "styleheat.voices.espeak", "styleheat.media.video.write"} <= set(found)
     assert not any(name.endswith(("youtube", "voxceleb", "hdtf", "index", "workers")) for name in found)

@@ -9,14 +9,15 @@ from typing import Literal
 import numpy as np
 
 from styleheat.constants import FPS, SAMPLE_RATE
-from styleheat.sources.synthetic.camera import Camera
-from styleheat.sources.synthetic.head import CONTROLS, INDEX, Identity
-from styleheat.sources.synthetic.landmarks import landmark_track
-from styleheat.sources.synthetic.look import Look
+from styleheat.renderer.camera import Camera
+from styleheat.renderer.controls import CONTROLS, INDEX
+from styleheat.renderer.identity import Identity
+from styleheat.renderer.landmarks import landmark_track
+from styleheat.renderer.look import Look
+from styleheat.renderer.props import Prop
+from styleheat.renderer.render import Renderer
+from styleheat.renderer.scene import Scene
 from styleheat.sources.synthetic.motion import MotionStyle, talk
-from styleheat.sources.synthetic.props import Prop
-from styleheat.sources.synthetic.render import Renderer
-from styleheat.sources.synthetic.scene import Scene
 from styleheat.sources.synthetic.sentences import LANGUAGES, paragraph
 from styleheat.voices import Speech, neural, speak
 

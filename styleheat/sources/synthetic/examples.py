@@ -9,8 +9,8 @@ import numpy as np
 
 from styleheat.media.audio import write_wav
 from styleheat.media.image import write_image
+from styleheat.renderer.controls import CONTROLS, INDEX
 from styleheat.sources.synthetic.clip import conversation, frames, person, render_clip
-from styleheat.sources.synthetic.head import CONTROLS, INDEX
 
 FOLDER = Path("data/examples")
 SIZE, PORTRAIT_SIZE = 320, 512

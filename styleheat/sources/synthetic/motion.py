@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.renderer.controls import CONTROLS, INDEX
 from styleheat.sources.synthetic.acting import (
     PITCH_LIMIT,
     RATE,
@@ -23,7 +24,6 @@ from styleheat.sources.synthetic.acting import (
     soft_limit,
     wander,
 )
-from styleheat.sources.synthetic.head import CONTROLS, INDEX
 from styleheat.sources.synthetic.mouth import MOUTH, mouth_track
 from styleheat.voices import Speech
 

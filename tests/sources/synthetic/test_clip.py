@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from styleheat.constants import FPS, LANDMARKS, SAMPLE_RATE
+from styleheat.renderer.controls import CONTROLS, INDEX
+from styleheat.renderer.landmarks import landmark_track
+from styleheat.renderer.render import Renderer
 from styleheat.sources.synthetic.clip import conversation, frames, person, render_clip, renderer
-from styleheat.sources.synthetic.head import CONTROLS, INDEX
-from styleheat.sources.synthetic.landmarks import landmark_track
-from styleheat.sources.synthetic.render import Renderer
 
 pytest.importorskip("espeakng_loader")
 SIZE = 96

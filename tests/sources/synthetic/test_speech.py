@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from styleheat.constants import FPS, SAMPLE_RATE
-from styleheat.sources.synthetic.head import INDEX
+from styleheat.renderer.controls import INDEX
 from styleheat.sources.synthetic.motion import loudness, talk
 from styleheat.sources.synthetic.mouth import SHAPE_OF, VISEMES, mouth_track, shapes_of
 from styleheat.sources.synthetic.sentences import LANGUAGES, paragraph

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from styleheat.sources.synthetic.body import Mesh, grid_mesh
-from styleheat.sources.synthetic.head import COLUMNS, EYE_ROW, HEIGHTS, ROWS, SKIN_FACES, UNDER, Head, bump, step
-from styleheat.sources.synthetic.raster import vertex_normals
+from styleheat.renderer.body import Mesh, grid_mesh
+from styleheat.renderer.curves import bump, step
+from styleheat.renderer.grid import COLUMNS, EYE_ROW, HEIGHTS, ROWS, SKIN_FACES, UNDER
+from styleheat.renderer.head import Head
+from styleheat.renderer.raster import vertex_normals
 
 # ---- glasses ----
 

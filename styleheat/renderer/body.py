@@ -5,17 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from styleheat.sources.synthetic.head import (
-    COLUMNS,
-    EYE_ROW,
-    MOUTH_LOWER,
-    MOUTH_ROW,
-    MOUTH_UPPER,
-    Head,
-    bump,
-    grid_faces,
-    step,
-)
+from styleheat.renderer.curves import bump, step
+from styleheat.renderer.grid import COLUMNS, EYE_ROW, MOUTH_LOWER, MOUTH_ROW, MOUTH_UPPER, grid_faces
+from styleheat.renderer.head import Head
 
 
 @dataclass

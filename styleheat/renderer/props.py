@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.sources.synthetic.body import Mesh, grid_mesh
-from styleheat.sources.synthetic.head import MOUTH_ROW, Head
-from styleheat.sources.synthetic.look import linear
+from styleheat.renderer.body import Mesh, grid_mesh
+from styleheat.renderer.grid import MOUTH_ROW
+from styleheat.renderer.head import Head
+from styleheat.renderer.look import linear
 
 KINDS = {
     "none": 0.80, "stand": 0.04, "studio": 0.03, "held": 0.035, "chin": 0.03, "lips": 0.025, "cheek": 0.015,

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from styleheat.sources.synthetic.body import Mesh
-from styleheat.sources.synthetic.raster import compiled, nearest_depth, vertex_normals
+from styleheat.renderer.body import Mesh
+from styleheat.renderer.raster import compiled, nearest_depth, vertex_normals
 
 CAMERA = 11.0
 """Distance of the camera in decimetres."""

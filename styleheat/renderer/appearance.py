@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from styleheat.sources.synthetic.body import EYE_REACH, IRIS, TRUNK_COLUMNS, TRUNK_ROWS
-from styleheat.sources.synthetic.head import COLUMNS, EYE_ROW, HEIGHTS, MOUTH_ROW, ROWS, Head, bump, step
-from styleheat.sources.synthetic.look import Look, beard_area, hairline_height, has_fringe, linear
+from styleheat.renderer.body import EYE_REACH, IRIS, TRUNK_COLUMNS, TRUNK_ROWS
+from styleheat.renderer.curves import bump, step
+from styleheat.renderer.grid import COLUMNS, EYE_ROW, HEIGHTS, MOUTH_ROW, ROWS
+from styleheat.renderer.head import Head
+from styleheat.renderer.look import Look, beard_area, hairline_height, has_fringe, linear
 
 TEXELS = 3
 """Texels a side of a grid cell of the skin."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.sources.synthetic.background import KINDS
-from styleheat.sources.synthetic.look import hsv
+from styleheat.renderer.background import KINDS
+from styleheat.renderer.look import hsv
 
 _LIGHTINGS = {
     "three quarters": 0.26, "front": 0.17, "side": 0.13, "top": 0.09, "below": 0.06, "back": 0.08, "overcast": 0.11,

@@ -4,22 +4,13 @@ import math
 
 import numpy as np
 
-from styleheat.sources.synthetic import hair
-from styleheat.sources.synthetic.head import (
-    COLUMNS,
-    EYE_LOWER,
-    EYE_UPPER,
-    HEIGHTS,
-    INDEX,
-    MOUTH_LOWER,
-    MOUTH_ROW,
-    MOUTH_UPPER,
-    NECK_PIVOT,
-    Head,
-    Identity,
-)
-from styleheat.sources.synthetic.light import CAMERA, CENTRE
-from styleheat.sources.synthetic.raster import compiled
+from styleheat.renderer import facial_hair
+from styleheat.renderer.controls import INDEX, NECK_PIVOT
+from styleheat.renderer.grid import COLUMNS, EYE_LOWER, EYE_UPPER, HEIGHTS, MOUTH_LOWER, MOUTH_ROW, MOUTH_UPPER
+from styleheat.renderer.head import Head
+from styleheat.renderer.identity import Identity
+from styleheat.renderer.light import CAMERA, CENTRE
+from styleheat.renderer.raster import compiled
 
 VIEW = 3.7
 """Decimetres that the picture shows at the head's distance: the face takes half of its height."""
@@ -78,7 +69,7 @@ def landmark_vertices(head: Head) -> np.ndarray:
     half = head.mouth_half
 
     def at(x: float, v: float) -> int:
-        return int(hair.nearest_vertices(head, np.array([x]), np.array([v]))[0])
+        return int(facial_hair.nearest_vertices(head, np.array([x]), np.array([v]))[0])
 
     def on_row(row: int, x: float) -> int:
         line = np.where(head.front[row] > 0.3, head.flat[row, :, 0], 9)

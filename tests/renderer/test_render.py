@@ -5,18 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from styleheat.sources.synthetic.head import (
-    COLUMNS,
-    CONTROLS,
-    INDEX,
-    MOUTH_LOWER,
-    MOUTH_UPPER,
-    SKIN_FACES,
-    Head,
-    Identity,
-)
-from styleheat.sources.synthetic.landmarks import rotation
-from styleheat.sources.synthetic.raster import develop, draw_hairs, draw_mesh, vertex_normals
+from styleheat.renderer.controls import CONTROLS, INDEX
+from styleheat.renderer.grid import COLUMNS, MOUTH_LOWER, MOUTH_UPPER, SKIN_FACES
+from styleheat.renderer.head import Head
+from styleheat.renderer.identity import Identity
+from styleheat.renderer.landmarks import rotation
+from styleheat.renderer.raster import develop, draw_hairs, draw_mesh, vertex_normals
 
 
 def canvas(size: int = 8) -> tuple[np.ndarray, np.ndarray]:

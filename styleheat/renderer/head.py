@@ -6,167 +6,29 @@ grid, rows from the crown to under the chin, columns around the head, slit along
 """
 
 import math
-from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from styleheat.sources.synthetic.raster import compiled
-
-EYE_ROW, MOUTH_ROW = 0.04, -0.62
-"""Heights of the closed eyes' and of the closed mouth's line."""
-
-CONTROLS = (
-    "jaw",  # 0 teeth together .. 1 as open as speech gets (about 22 mm between the lips) .. 2.2 wide open
-    "close",  # 0 .. 1 lips brought together, whatever the jaw does
-    "round",  # 0 .. 1 corners in, lips forward
-    "spread",  # 0 .. 1 corners out
-    "smile",  # -0.3 .. 1 corners up and out, cheeks up
-    "press",  # 0 .. 1 lips rolled in
-    "upper",  # 0 .. 1 upper lip raised
-    "lower",  # 0 .. 1 lower lip lowered
-    "tuck",  # 0 .. 1 lower lip under the upper teeth
-    "tongue",  # 0 .. 1 tongue tip raised to the teeth
-    "frown",  # 0 .. 1 corners down, chin up
-    "sideways",  # -1 .. 1 mouth and chin shifted to the picture's left or right
-    "sneer",  # 0 .. 1 nose wrinkled, upper lip raised beside it
-    "puff",  # 0 .. 1 cheeks blown up
-    "brow",  # -1 .. 1.7 brows lowered or raised
-    "furrow",  # 0 .. 1 brows drawn together
-    "cock",  # -1 .. 1 one brow up, the other down
-    "blink",  # 0 open .. 1 shut
-    "squint",  # 0 .. 1 lower lids raised
-    "wide",  # 0 .. 1 upper lids raised
-    "wink",  # -1 .. 1 only the eye on the picture's left or right shut
-    "gaze_x",  # radians, towards the picture's right
-    "gaze_y",  # radians, up
-    "yaw",  # radians, face turned towards the picture's right
-    "pitch",  # radians, up
-    "roll",  # radians, crown towards the picture's left
-    "x",  # decimetres, picture's right
-    "y",  # up
-    "z",  # towards the camera
+from styleheat.renderer.controls import (
+    INDEX,
+    SHAPE_CONTROLS,
+    SHAPES,
 )
-"""What moves from frame to frame: a motion is an array (frames, len(CONTROLS)) in this order."""
-INDEX = {name: i for i, name in enumerate(CONTROLS)}
-JAW, CLOSE, SMILE, BROW, BLINK, SQUINT, WIDE, WINK, GAZE_Y = (
-    INDEX[name] for name in ("jaw", "close", "smile", "brow", "blink", "squint", "wide", "wink", "gaze_y")
+from styleheat.renderer.curves import bump, step
+from styleheat.renderer.deform import deform_skin
+from styleheat.renderer.grid import (
+    ANGLES,
+    COLUMNS,
+    EYE_ROW,
+    EYE_UPPER,
+    HEIGHTS,
+    MOUTH_ROW,
+    MOUTH_UPPER,
+    SLIT,
+    UNDER,
 )
-SHAPES = (
-    "round", "spread", "smile", "press", "upper", "lower", "tuck", "frown", "sideways", "sneer", "puff", "brow",
-    "furrow", "cock", "squint",
-)  # fmt: skip
-"""The controls that add a displacement of their own to the skin."""
-SHAPE_CONTROLS = np.array([INDEX[name] for name in SHAPES])
-
-JAW_HINGE = (-0.05, 0.05)
-"""Height and depth of the axis that the jaw turns about: just before the ear canal."""
-JAW_ANGLE = 0.235
-"""Radians the jaw turns at control 1: 22 mm at the incisors, 0.95 dm away."""
-NECK_PIVOT = np.array([0.0, -0.55, -0.15])
-"""What the head turns about."""
-
-
-def bump(x: np.ndarray, width: float) -> np.ndarray:
-    """A smooth hill of height 1 at 0."""
-    return np.exp(-((x / width) ** 2))
-
-
-def step(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
-    """0 below `low`, 1 above `high` (or the other way round), smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-@dataclass
-class Identity:
-    """What makes one head's shape differ from another's; each number is 0 for the average and about ±1 for most."""
-
-    width: float
-    length: float
-    jaw: float  # breadth at the jaw's angles
-    jaw_square: float
-    chin: float  # forward
-    chin_width: float
-    cheekbone: float
-    cheek: float  # full or hollow
-    forehead: float
-    brow_ridge: float
-    nose_length: float
-    nose_width: float
-    nose_height: float
-    nose_bridge: float  # straight, hooked or snub
-    nose_tip: float
-    eye_distance: float
-    eye_width: float
-    eye_open: float
-    eye_tilt: float
-    eye_depth: float
-    lid_fold: float
-    brow_height: float
-    mouth_width: float
-    lip_upper: float
-    lip_lower: float
-    mouth_height: float
-    ear_size: float
-    ear_angle: float
-    asymmetry: float
-    male: float  # -1 .. 1: brow ridge, jaw and neck together
-    age: float  # 0 .. 1: sagging, folds
-
-    @classmethod
-    def random(cls, rng: np.random.Generator, male: float, age: float) -> "Identity":
-        """Draw a head: normal numbers, cut at 1.8 to keep faces plausible."""
-        names = [field.name for field in fields(cls)][:-2]
-        values = {name: float(np.clip(rng.normal() * 0.85, -1.8, 1.8)) for name in names}
-        values["jaw"] += 0.5 * male
-        values["brow_ridge"] += 0.7 * male
-        values["chin"] += 0.3 * male
-        values["lip_upper"] -= 0.3 * male
-        values["eye_open"] -= 0.3 * male
-        return cls(**values, male=male, age=age)
-
-
-def _rows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per row: height of its front, way under the chin (0 .. 1), and slit (±1, ±3 eye, ±2 mouth, + above; else 0)."""
-    heights = np.concatenate(
-        [
-            np.linspace(1.16, 0.95, 10)[:-1],
-            np.linspace(0.95, 0.30, 22)[:-1],
-            np.linspace(0.30, -0.14, 45)[:-1],
-            np.linspace(-0.14, -0.50, 33)[:-1],
-            np.linspace(-0.50, -0.80, 35)[:-1],
-            np.linspace(-0.80, -1.08, 22),
-        ]
-    )
-    rows = [(y, 0.0, 0) for y in heights if abs(y - EYE_ROW) > 0.004 and abs(y - MOUTH_ROW) > 0.004]
-    rows += [(-1.08 - 0.001 * k, k / 9, 0) for k in range(1, 10)]
-    # An eyelid's edge has some thickness: its rim is a row of its own (slit ±1 at the edge, ±3 at the rim).
-    rows += [(EYE_ROW + offset, 0.0, slit) for offset, slit in ((2e-6, 1), (1e-6, 3), (-1e-6, -3), (-2e-6, -1))]
-    rows += [(MOUTH_ROW + 1e-6, 0.0, 2), (MOUTH_ROW - 1e-6, 0.0, -2)]
-    rows.sort(key=lambda row: -row[0])
-    table = np.array(rows)
-    return table[:, 0], table[:, 1], table[:, 2].astype(np.int64)
-
-
-HEIGHTS, UNDER, SLIT = _rows()
-ANGLES = np.concatenate(
-    [np.linspace(-math.pi, -1.3, 14)[:-1], np.linspace(-1.3, 1.3, 123), np.linspace(1.3, math.pi, 14)[1:]]
-)
-ROWS, COLUMNS = len(HEIGHTS), len(ANGLES)
-EYE_UPPER, EYE_UPPER_RIM, EYE_LOWER_RIM, EYE_LOWER = (int(np.flatnonzero(s == SLIT)[0]) for s in (1, 3, -3, -1))
-MOUTH_UPPER, MOUTH_LOWER = (int(np.flatnonzero(s == SLIT)[0]) for s in (2, -2))
-
-
-def grid_faces(rows: int, columns: int, skip: tuple[int, ...] = ()) -> np.ndarray:
-    """Triangles (M, 3) of a grid of vertices, rows downward, columns to the right; none below the rows in `skip`."""
-    i, j = np.meshgrid([r for r in range(rows - 1) if r not in skip], np.arange(columns - 1), indexing="ij")
-    a = (i * columns + j).ravel()
-    b, c, d = a + 1, a + columns, a + columns + 1
-    return np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]).astype(np.int32)
-
-
-SKIN_FACES = grid_faces(ROWS, COLUMNS, skip=(EYE_UPPER_RIM, MOUTH_UPPER))
+from styleheat.renderer.identity import Identity
 
 
 class Head:
@@ -449,7 +311,7 @@ class Head:
         weights = controls[SHAPE_CONTROLS].astype(np.float32)
         # an opening mouth also raises the upper lip a little, which bares the teeth's edges
         weights[SHAPES.index("upper")] += 0.40 * controls[INDEX["jaw"]] * (1 - controls[INDEX["close"]])
-        return _deform(
+        return deform_skin(
             self.vertices,
             self.shapes,
             weights,
@@ -459,82 +321,3 @@ class Head:
             self.eye_table,
             lids,
         )
-
-
-@compiled
-def _deform(
-    vertices: np.ndarray,
-    shapes: np.ndarray,
-    weights: np.ndarray,
-    jaw_weight: np.ndarray,
-    close_weight: np.ndarray,
-    controls: np.ndarray,
-    eye_table: np.ndarray,
-    lids: np.ndarray,
-) -> np.ndarray:
-    """Add displacements, turn the jaw, bring the lips together, slide the lids over the eyeballs."""
-    out = vertices.copy()
-    for k in range(shapes.shape[0]):
-        w = weights[k]
-        if w != 0:
-            for n in range(out.shape[0]):
-                out[n, 0] += w * shapes[k, n, 0]
-                out[n, 1] += w * shapes[k, n, 1]
-                out[n, 2] += w * shapes[k, n, 2]
-    jaw, close = controls[JAW], controls[CLOSE]
-    if jaw != 0:
-        for n in range(out.shape[0]):
-            angle = jaw * JAW_ANGLE * jaw_weight[n]
-            if angle != 0:
-                y, z = out[n, 1] - JAW_HINGE[0], out[n, 2] - JAW_HINGE[1]
-                co, si = math.cos(angle), math.sin(angle)
-                out[n, 1] = JAW_HINGE[0] + y * co - z * si
-                out[n, 2] = JAW_HINGE[1] + z * co + y * si
-    if close != 0:
-        for column in range(COLUMNS):
-            upper, lower = MOUTH_UPPER * COLUMNS + column, MOUTH_LOWER * COLUMNS + column
-            gap_y, gap_z = out[upper, 1] - out[lower, 1], out[upper, 2] - out[lower, 2]
-            for row in range(ROWS):
-                n = row * COLUMNS + column
-                w = close * close_weight[n]
-                if w != 0:
-                    out[n, 1] += w * gap_y
-                    out[n, 2] += w * gap_z
-    blink, squint, brow, smile, gaze = (
-        controls[BLINK],
-        controls[SQUINT],
-        controls[BROW],
-        controls[SMILE],
-        controls[GAZE_Y],
-    )
-    eye_x, eye_z, radius, eye_top, eye_bottom, tilt, half, fold = lids
-    opened = 1 + 0.16 * brow + 0.9 * gaze - 0.12 * smile - 0.25 * squint + 0.32 * controls[WIDE]
-    wink = controls[WINK]
-    for n in range(eye_table.shape[0]):
-        index, sign, xr, ey = int(eye_table[n, 0]), eye_table[n, 1], eye_table[n, 2], eye_table[n, 3]
-        inside = max(0.0, 1 - abs(xr + 0.06) ** 2.3 / 1.06**2.3)
-        above = eye_top * opened * inside**0.72 * (1 - 0.10 * xr)
-        inside = max(0.0, 1 - abs(xr) ** 2.2)
-        below = -eye_bottom * max(1 - 0.35 * smile - 0.45 * squint - 0.5 * gaze, 0.1) * inside**0.8 * (1 + 0.18 * xr)
-        shut = -0.55 * eye_bottom * inside**0.8
-        closed = max(blink, wink * sign)
-        above += (shut - above) * closed
-        below += (shut - below) * closed
-        if abs(xr) < 1.6:
-            slope = tilt * half * xr * (1 - min(1.0, max(0.0, (abs(xr) - 1.0) / 0.6)))
-        else:
-            slope = 0.0
-        rim = eye_table[n, 7]
-        shift = above * eye_table[n, 4] + below * eye_table[n, 5]
-        fade = 1 - min(1.0, abs(ey) / 0.2)
-        out[index, 1] += shift + slope * fade
-        x = out[index, 0] - sign * eye_x
-        y = out[index, 1] - EYE_ROW
-        thick = 0.020 - 0.014 * rim
-        ball = math.sqrt(max((radius + thick) ** 2 - x * x - y * y, 0.0)) + eye_z
-        # the fold above the upper lid
-        crease = math.exp(-(((ey - 0.062) / 0.016) ** 2)) * (1 - closed) * max(0.0, 1 - abs(xr / 1.15) ** 3)
-        hood = math.exp(-(((ey - 0.10) / 0.03) ** 2)) * (1 - closed) * max(0.0, 1 - abs(xr / 1.3) ** 3)
-        lying = ball - 0.020 * crease + fold * hood
-        out[index, 2] += (lying - out[index, 2]) * eye_table[n, 6]
-    return out

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from styleheat.sources.synthetic.background import KINDS, background
-from styleheat.sources.synthetic.camera import Camera, ImageProcessor
-from styleheat.sources.synthetic.scene import Scene
+from styleheat.renderer.background import KINDS, background
+from styleheat.renderer.camera import Camera, ImageProcessor
+from styleheat.renderer.scene import Scene
 
 SIZE = 64
 NO_GAIN = np.ones(3)

@@ -6,33 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.sources.synthetic import appearance, body, hair, wear
-from styleheat.sources.synthetic.background import background
-from styleheat.sources.synthetic.body import Mesh
-from styleheat.sources.synthetic.camera import Camera, ImageProcessor
-from styleheat.sources.synthetic.hair import Hairs, SkinHairs
-from styleheat.sources.synthetic.head import (
-    COLUMNS,
-    CONTROLS,
-    EYE_ROW,
-    EYE_UPPER,
-    HEIGHTS,
-    INDEX,
-    JAW_ANGLE,
-    JAW_HINGE,
-    MOUTH_ROW,
-    NECK_PIVOT,
-    ROWS,
-    SKIN_FACES,
-    Head,
-    Identity,
-    step,
-)
-from styleheat.sources.synthetic.landmarks import VIEW, landmark_vertices, project, rotation, turned
-from styleheat.sources.synthetic.light import CAMERA, CENTRE, bake, harmonics, light_hairs, light_mesh, shade_below
-from styleheat.sources.synthetic.look import COVERS_EARS, Look, linear
-from styleheat.sources.synthetic.props import Prop, prop_meshes
-from styleheat.sources.synthetic.raster import (
+from styleheat.renderer import appearance, body, facial_hair, hair, wear
+from styleheat.renderer.background import background
+from styleheat.renderer.body import Mesh
+from styleheat.renderer.camera import Camera, ImageProcessor
+from styleheat.renderer.controls import CONTROLS, INDEX, JAW_ANGLE, JAW_HINGE, NECK_PIVOT
+from styleheat.renderer.curves import step
+from styleheat.renderer.facial_hair import SkinHairs
+from styleheat.renderer.grid import COLUMNS, EYE_ROW, EYE_UPPER, HEIGHTS, MOUTH_ROW, ROWS, SKIN_FACES
+from styleheat.renderer.hair import Hairs
+from styleheat.renderer.head import Head
+from styleheat.renderer.identity import Identity
+from styleheat.renderer.landmarks import VIEW, landmark_vertices, project, rotation, turned
+from styleheat.renderer.light import CAMERA, CENTRE, bake, harmonics, light_hairs, light_mesh, shade_below
+from styleheat.renderer.look import COVERS_EARS, Look, linear
+from styleheat.renderer.props import Prop, prop_meshes
+from styleheat.renderer.raster import (
     develop,
     draw_glass,
     draw_glow,
@@ -40,7 +29,7 @@ from styleheat.sources.synthetic.raster import (
     draw_mesh,
     vertex_normals,
 )
-from styleheat.sources.synthetic.scene import Scene
+from styleheat.renderer.scene import Scene
 
 SAMPLES = 2
 """Samples across and down a pixel."""
@@ -161,8 +150,8 @@ class Renderer:
         self.hairs += [(border, 1.0, 0.2) for border in hair.hem(head, look, neutral)]
         self.frames_of_glasses = [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
         self.lenses = [] if look.glasses is None else wear.lenses(head, look.glasses)
-        self.skin_hairs: list[SkinHairs] = [hair.brows(head, look, rng), *hair.lashes(head, look)]
-        grown_beard = hair.beard(head, look, rng)
+        self.skin_hairs: list[SkinHairs] = [facial_hair.brows(head, look, rng), *facial_hair.lashes(head, look)]
+        grown_beard = facial_hair.beard(head, look, rng)
         if grown_beard is not None:
             self.skin_hairs.insert(0, grown_beard)
 

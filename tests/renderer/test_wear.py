@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from styleheat.sources.synthetic import light
-from styleheat.sources.synthetic.camera import Camera
-from styleheat.sources.synthetic.head import CONTROLS, Head, Identity
-from styleheat.sources.synthetic.look import BEARDS, STYLES, Look
-from styleheat.sources.synthetic.props import KINDS, Prop, prop_meshes
-from styleheat.sources.synthetic.render import Frame, Renderer
-from styleheat.sources.synthetic.scene import Scene
-from styleheat.sources.synthetic.wear import HATS, Glasses, Hat, glasses_frame, lenses
+from styleheat.renderer import light
+from styleheat.renderer.camera import Camera
+from styleheat.renderer.controls import CONTROLS
+from styleheat.renderer.head import Head
+from styleheat.renderer.identity import Identity
+from styleheat.renderer.look import BEARDS, STYLES, Look
+from styleheat.renderer.props import KINDS, Prop, prop_meshes
+from styleheat.renderer.render import Frame, Renderer
+from styleheat.renderer.scene import Scene
+from styleheat.renderer.wear import HATS, Glasses, Hat, glasses_frame, lenses
 
 SIZE = 96
 REST = np.zeros(len(CONTROLS), np.float32)
@@ -69,7 +71,7 @@ def test_hats_cover_the_crown_and_leave_the_face(kind: str, bare: Frame) -> None
 def test_hair_grows_below_a_hat_alone() -> None:
     looks = [replace(plain(), style="afro", hat=hat) for hat in (None, hat_of("beanie"), hat_of("scarf"))]
     identity = Identity.random(np.random.default_rng(2), male=0.6, age=0.4)
-    from styleheat.sources.synthetic.hair import scalp
+    from styleheat.renderer.hair import scalp
 
     head = Head(identity)
     free, under_beanie, under_scarf = (scalp(head, look).sum() for look in looks)
