@@ -34,12 +34,12 @@ def body(stage: Stage) -> None:
             made.mkdir()
             (made / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
         return
-    from styleheat import checkpoints  # after the common case, which needs no torch
+    from styleheat import conversion  # after the common case, which needs no torch
 
     folder = opened(source)
     record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     used: dict[str, str] = {}
-    for file in dict.fromkeys(file for name in models for file in checkpoints.released_files(name, folder)):
+    for file in dict.fromkeys(file for name in models for file in conversion.released_files(name, folder)):
         path = folder / file.name
         if not path.is_file() and source == "release" and file.archive:
             archive = FETCHED / file.archive
@@ -52,11 +52,11 @@ def body(stage: Stage) -> None:
             used[file.name] = verified(path, record.get(file.name))
     with files.atomic(FOLDER) as made:
         for name in models:
-            sources = [folder / file.name for file in checkpoints.released_files(name, folder)]
+            sources = [folder / file.name for file in conversion.released_files(name, folder)]
             fetch.require_space(FOLDER.parent, sum(p.stat().st_size for p in sources if p.is_file()), f"model {name}")
             facts = {"sha256": {p.name: used.get(str(p.relative_to(folder))) for p in sources}}
             try:
-                checkpoints.convert_released(name, folder, made / name, facts)
+                conversion.convert_released(name, folder, made / name, facts)
             except InputError as error:
                 if folder != FETCHED:
                     raise
@@ -105,7 +105,7 @@ def check_published(name: str, path: Path, refuse: bool) -> None:
 
     refuse: raise InputError where it is certainly another one, which a user's own may be; else one line says so.
     """
-    from styleheat.checkpoints import PUBLISHED
+    from styleheat.conversion import PUBLISHED
 
     known = PUBLISHED.get(name)
     if known is None:

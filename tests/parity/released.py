@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.io import savemat
 
-from styleheat.checkpoints import Released, convert_released, released_files
+from styleheat.conversion import Released, convert_released, released_files
 from tests.parity import fill as rule
 
 SEED = 20220704

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from stages import weights
-from styleheat import checkpoints, fetch
+from styleheat import checkpoints, conversion, fetch
 from styleheat.errors import InputError
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
@@ -40,8 +40,8 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(work)
     write_released(folder, StyleHEAT(TINY), ())
     audio = Audio2Motion(TINY)
-    torch.save({"model": audio.audio2exp.state_dict()}, folder / checkpoints.EXPRESSION.name)
-    torch.save({"model": audio.audio2pose.state_dict()}, folder / checkpoints.POSE.name)
+    torch.save({"model": audio.audio2exp.state_dict()}, folder / conversion.EXPRESSION.name)
+    torch.save({"model": audio.audio2pose.state_dict()}, folder / conversion.POSE.name)
     return folder
 
 
@@ -86,7 +86,7 @@ def test_a_folder(released: Path) -> None:
     record = json.loads(weights.RECORD.read_text())
     assert len(record) == 6 and record["hfgi.pth"] == weights.sha256(released / "hfgi.pth")
     facts = checkpoints.read_config(weights.FOLDER / "audio")[1]
-    assert facts["sha256"] == {name: record[name] for name in (checkpoints.EXPRESSION.name, checkpoints.POSE.name)}
+    assert facts["sha256"] == {name: record[name] for name in (conversion.EXPRESSION.name, conversion.POSE.name)}
     assert [p.name for p in weights.FETCHED.iterdir()] == ["sha256.json"]
 
 
@@ -105,7 +105,7 @@ def test_the_authors_release(released: Path, address: str, monkeypatch: pytest.M
     (released / "inside" / "interfacegan_directions").mkdir(parents=True)
     for name, shape in (("age", (1, TINY.style_dim)), ("pose", (TINY.style_dim,))):
         torch.save(torch.zeros(shape), released / "inside" / "interfacegan_directions" / f"{name}.pt")
-    archive = released / checkpoints.DIRECTIONS
+    archive = released / conversion.DIRECTIONS
     shutil.make_archive(str(archive.with_suffix("")), "zip", released / "inside")
     downloads: list[str] = []
     download = fetch.download
@@ -116,13 +116,13 @@ def test_the_authors_release(released: Path, address: str, monkeypatch: pytest.M
         download(f"{address}/{asked.rpartition('/')[2]}", path)
 
     monkeypatch.setattr(fetch, "download", redirected)
-    monkeypatch.setattr(checkpoints, "PUBLISHED", {})  # of the real files
-    monkeypatch.setitem(checkpoints.RELEASED, "editing", lambda folder: {  # type: ignore[attr-defined]
-        "age": checkpoints.read_released(folder, checkpoints.AGE)[checkpoints.BARE]})  # fmt: skip
-    for file in (checkpoints.GANSPACE, checkpoints.PULSE):
+    monkeypatch.setattr(conversion, "PUBLISHED", {})  # of the real files
+    monkeypatch.setitem(conversion.RELEASED, "editing", lambda folder: {  # type: ignore[attr-defined]
+        "age": conversion.read_released(folder, conversion.AGE)[conversion.BARE]})  # fmt: skip
+    for file in (conversion.GANSPACE, conversion.PULSE):
         (released / file.name).write_bytes(b"x")
     run("release", ["audio", "editing"])
-    assert downloads.count(checkpoints.AGE.address) == 1 and len(downloads) == 5
+    assert downloads.count(conversion.AGE.address) == 1 and len(downloads) == 5
     assert (weights.FOLDER / "editing" / "model.safetensors").is_file()
 
 
@@ -139,15 +139,15 @@ def test_files_are_held_to_what_was_published_of_them(
     released: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a file fetched from its address, others are refused; a user's own may be another, and one line says so."""
-    name = checkpoints.EXPRESSION.name
+    name = conversion.EXPRESSION.name
     path = released / name
     size, content = path.stat().st_size, weights.sha256(path)
     for known, fault in (
-        (checkpoints.Published(size, content, True), None),
-        (checkpoints.Published(9, content, True), f"{size} bytes, not 9"),
-        (checkpoints.Published(size, "00", True), "sha256 .*, not 00"),
+        (conversion.Published(size, content, True), None),
+        (conversion.Published(9, content, True), f"{size} bytes, not 9"),
+        (conversion.Published(size, "00", True), "sha256 .*, not 00"),
     ):
-        monkeypatch.setattr(checkpoints, "PUBLISHED", {name: known})
+        monkeypatch.setattr(conversion, "PUBLISHED", {name: known})
         if fault is None:
             weights.check_published(name, path, refuse=True)
             assert not capsys.readouterr().err
@@ -157,7 +157,7 @@ def test_files_are_held_to_what_was_published_of_them(
         weights.check_published(name, path, refuse=False)
         said = capsys.readouterr().err
         assert said.count("\n") == 1 and "going on with it" in said
-    monkeypatch.setattr(checkpoints, "PUBLISHED", {name: checkpoints.Published(9, "00", False)})
+    monkeypatch.setattr(conversion, "PUBLISHED", {name: conversion.Published(9, "00", False)})
     weights.check_published(name, path, refuse=True)  # not certain
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_is_not_at_its_first_address_is_looked_for_at_the_next(relea
     assert (released / "copy.pth").read_bytes() == (released / "hfgi.pth").read_bytes()
     with pytest.raises(InputError, match=r"gone\.pth: the server answers 404"):
         weights.fetched([f"{address}/gone.pth", f"{address}/lost.pth"], released / "other.pth")
-    assert checkpoints.POSE.addresses[1].startswith("https://huggingface.co/vinthony/SadTalker/resolve/")
+    assert conversion.POSE.addresses[1].startswith("https://huggingface.co/vinthony/SadTalker/resolve/")
 
 
 def test_files_are_held_to_their_first_use(released: Path, address: str) -> None:
@@ -183,13 +183,13 @@ def test_what_is_wrong_is_told_and_nothing_is_left(released: Path, address: str)
     whole = (released / "hfgi.pth").read_bytes()
     (released / "hfgi.pth").write_bytes(whole[: len(whole) // 2])
     said = refused(released)
-    assert "hfgi.pth: not weights, or cut short" in said and checkpoints.HFGI.address in said
+    assert "hfgi.pth: not weights, or cut short" in said and conversion.HFGI.address in said
     shutil.copy(released / "StyleGAN_e4e.pth", released / "hfgi.pth")
     assert "hfgi.pth: has no section `aligner`" in refused(released)
     (released / "hfgi.pth").write_text("<html>Quota exceeded</html>")
     assert "hfgi.pth: a web page" in refused(released)
     (released / "hfgi.pth").unlink()
-    assert f"get it from {checkpoints.HFGI.address}" in refused(released)
+    assert f"get it from {conversion.HFGI.address}" in refused(released)
     assert "404" in refused(address)
     assert "no such folder" in refused(released / "gone")
     assert "no such archive" in refused(released / "gone.zip")
