@@ -38,6 +38,9 @@ APART = tuple(
         "pipeline",
         "sources",
         "tracking",
+        "tracking.execution",
+        "tracking.store",
+        "tracking.tracker",
     )
 )
 """Modules that run the work, list what there is, or say what went wrong, and have no part in what it makes. What

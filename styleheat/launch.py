@@ -28,7 +28,7 @@ LOST_S = 15.0
 """How long processes have to notice that another one failed, before they get SIGTERM."""
 
 CLOSING_S = 150.0
-"""How long they have from then on: more than `tracking.CLOSING_S`."""
+"""How long they have from then on: more than `tracking.tracker.CLOSING_S`."""
 
 POLL_S = 0.1
 

@@ -39,6 +39,9 @@ BOOKKEEPING = (
     "styleheat.params.types",
     "styleheat.pipeline",
     "styleheat.tracking",
+    "styleheat.tracking.execution",
+    "styleheat.tracking.store",
+    "styleheat.tracking.tracker",
 )
 """Modules that change no number of a training: a run goes on after they changed."""
 

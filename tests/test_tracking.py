@@ -342,7 +342,7 @@ def test_a_password_is_neither_said_nor_kept(
 def test_a_hanging_server_costs_no_more_than_the_closing_time(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("styleheat.tracking.CLOSING_S", 1.0)
+    monkeypatch.setattr("styleheat.tracking.tracker.CLOSING_S", 1.0)
     with socket.socket() as silent:  # accepts, never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -153,7 +153,7 @@ def test_a_parameter_reruns_what_hangs_on_it(
         ("styleheat/evaluation/new.py", {"evaluate"}),
         ("stages/infer_image.py", {"infer_image"}),
         ("styleheat/pipeline.py", set()),
-        ("styleheat/tracking.py", set()),
+        ("styleheat/tracking/store.py", set()),
         ("data/sources/vox/mine.mp4", {f"{name}@vox" for name in PER_SET}
             | {"train_prior", "train_warper", "train", "evaluate", *INFER}),
     ],
@@ -184,8 +184,8 @@ def test_results_are_small_and_in_git(reproduced: Repository):
     assert not [name for name in tracked if kept.match(name) and not name.endswith(".gitignore")]
 
 
-def rooms_of(module: Path, seen: set[Path]) -> set[str]:
-    """Rooms and loose modules of styleheat/ that a module imports, directly or through others."""
+def packages_of(module: Path, seen: set[Path]) -> set[str]:
+    """Packages and loose modules of styleheat/ that a module imports, directly or through others."""
     if module in seen:
         return set()
     seen.add(module)
@@ -201,7 +201,7 @@ def rooms_of(module: Path, seen: set[Path]) -> set[str]:
         place = ROOT.joinpath(*name.split("."))
         target = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         if name.startswith("styleheat.") and target.exists():
-            found |= {name.split(".")[1]} | rooms_of(target, seen)
+            found |= {name.split(".")[1]} | packages_of(target, seen)
     return found
 
 
@@ -210,11 +210,11 @@ def declared(stage: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [*PER_SET, *SINGLE])
-def test_deps_name_the_rooms_that_a_stage_uses(name: str):
+def test_deps_name_the_packages_that_a_stage_uses(name: str):
     stage = read_yaml(ROOT / "dvc.yaml")["stages"][name]
     stage = stage.get("do", stage)
     assert stage["cmd"].startswith(f"python -m stages.{name}")
     assert f"stages/{name}.py" in stage["deps"]
-    used = rooms_of(ROOT / "stages" / f"{name}.py", set())
+    used = packages_of(ROOT / "stages" / f"{name}.py", set())
     assert used - declared(stage) - CHANGES_NO_RESULT == set()
     assert declared(stage) - used == set()

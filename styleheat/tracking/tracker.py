@@ -1,4 +1,4 @@
-"""The one place that knows MLflow.
+"""Trackers: they take the records of a stage and send them to MLflow.
 
 Each execution of the pipeline (a `dvc repro`, a `dvc exp run`, or one stage run by hand) is a parent run; each of its
 stages is a child run. Runs lie in `mlruns/mlflow.db` at the top of the repository unless `MLFLOW_TRACKING_URI` says
@@ -15,21 +15,17 @@ import os
 import queue
 import re
 import resource
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from styleheat import files
+from styleheat.tracking.execution import described, dvc_md5, execution_of_process, git, user
+from styleheat.tracking.store import connect, shown_uri, store_uri, without_password
 
-EXPERIMENT = "styleheat"
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens MLflow's pages for training, not those for language models."""
-STORE = "mlruns"
 CLOSING_S = 120.0
 """How long a finished stage waits for its last records to be taken."""
 RETRY_S = 60.0
@@ -151,21 +147,21 @@ class MlflowTracker(Tracker):
             "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
             "dvc.exp_baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
             "dvc.lock": files.digest("dvc.lock") if Path("dvc.lock").exists() else "",
-            "git.dirty": str(bool(_git("status", "--porcelain"))).lower(),
-            "mlflow.source.git.commit": _git("rev-parse", "HEAD"),
+            "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
+            "mlflow.source.git.commit": git("rev-parse", "HEAD"),
             "mlflow.source.type": "LOCAL",
-            "mlflow.user": _user(),
+            "mlflow.user": user(),
         }
         found = self._client.search_runs([experiment], f"tags.execution = '{execution}'", max_results=1)
         if found:
             self._parent = found[0].info.run_id
             self._client.update_run(self._parent, status="RUNNING")
         else:
-            whole = tags | {"execution": execution} | _described(None, tags)
+            whole = tags | {"execution": execution} | described(None, tags)
             parent = self._client.create_run(experiment, self._began_ms, whole, name)
             self._parent = parent.info.run_id
             self._send_params(self._parent, self.all_params)
-        tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent} | _described(self.stage, tags)
+        tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent} | described(self.stage, tags)
         left = self._left_run() if self.note else None
         if left is None:
             run = self._client.create_run(experiment, self._began_ms, tags, f"{self.stage} {name}")
@@ -265,152 +261,11 @@ class MlflowTracker(Tracker):
             self.note.unlink(missing_ok=True)
 
 
-def store_uri(root: Path) -> str:
-    """Where runs are kept: `MLFLOW_TRACKING_URI`, or a sqlite file under `root`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / STORE / 'mlflow.db'}"
-
-
-def shown_uri(root: Path) -> str:
-    """`store_uri` without the password that it may hold, for messages and files."""
-    uri = store_uri(root)
-    return without_password(uri, uri)
-
-
-def without_password(text: str, uri: str) -> str:
-    """A text in which the password of an address is hidden, as it stands there and as it is meant."""
-    secret = urlsplit(uri).password
-    for form in (secret, unquote(secret)) if secret else ():
-        text = text.replace(form, "***")
-    return text
-
-
-def connect(root: Path) -> tuple[Any, str]:
-    """An MLflow client of the store and the id of this project's experiment, both made when absent.
-
-    Two processes that make a sqlite store at once damage it, so the second waits for the first.
-    """
-    from filelock import FileLock
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    folder = root.resolve() / STORE
-    folder.mkdir(exist_ok=True)
-    local = not os.environ.get("MLFLOW_TRACKING_URI")
-    with FileLock(folder / "lock"):
-        client = MlflowClient(store_uri(root))
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment is None:
-            place = (folder / "artifacts").as_uri() if local else None
-            try:
-                return client, client.create_experiment(EXPERIMENT, artifact_location=place, tags=KIND)
-            except MlflowException:  # made by another machine in between
-                experiment = client.get_experiment_by_name(EXPERIMENT)
-                if experiment is None:
-                    raise
-        if experiment.lifecycle_stage == "deleted":
-            return client, _anew(client, experiment)
-        return client, experiment.experiment_id
-
-
-def _anew(client: Any, deleted: Any) -> str:
-    """The id of an experiment in place of a deleted one: itself, restored, or where that may not be, another one."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.restore_experiment(deleted.experiment_id)
-    except MlflowException:
-        name = f"{EXPERIMENT} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        print(f"tracking: MLflow's experiment {EXPERIMENT} has been deleted; runs go to '{name}'", file=sys.stderr)
-        return client.create_experiment(name, artifact_location=deleted.artifact_location, tags=KIND)
-    print(f"tracking: MLflow's experiment {EXPERIMENT} had been deleted; it is restored", file=sys.stderr)
-    return deleted.experiment_id
-
-
-def execution_of_process() -> tuple[str, str]:
-    """What the stages of one execution have in common, and a name for people.
-
-    In an experiment of DVC it is the experiment's name; in `dvc repro` it is the process of DVC. A stage run by hand is
-    an execution of its own.
-    """
-    import psutil
-
-    experiment = os.environ.get("DVC_EXP_NAME")
-    if experiment:
-        return f"exp {experiment} {os.environ.get('DVC_EXP_BASELINE_REV', '')}", experiment
-    dvc = dvc_process()
-    process = dvc or psutil.Process()
-    started = process.create_time()
-    key = f"{os.uname().nodename} {process.pid} {started:.2f}"
-    kind = "repro" if dvc else "by hand"
-    return key, f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}"
-
-
-def dvc_process() -> Any:
-    """DVC's process (a `psutil.Process`), when this is one of its stages: the nearest ancestor that has no `DVC_STAGE`,
-    which DVC gives to each stage it starts. None for a stage run by hand, and in a container that DVC started."""
-    import psutil
-
-    if "DVC_STAGE" not in os.environ:
-        return None
-    for ancestor in psutil.Process().parents():
-        try:
-            if "DVC_STAGE" not in ancestor.environ():
-                return ancestor
-        except psutil.Error:  # a process we may not look into is none of DVC's stages
-            return ancestor
-    return None
-
-
-def dvc_md5(path: Path) -> str | None:
-    """DVC's md5 of an output, as `dvc.lock` has it; None for what is no output of a stage that has run."""
-    import yaml
-
-    lock = Path("dvc.lock")
-    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.exists() else {}
-    outs = (out for stage in stages.values() for out in stage.get("outs", ()))
-    return next((out.get("md5") for out in outs if out.get("path") == path.as_posix()), None)
-
-
-def _described(stage: str | None, tags: Mapping[str, str]) -> dict[str, str]:
-    """What MLflow shows of a run: where it came from, and a note on what it is and how to repeat it. stage: None for
-    the execution."""
-    experiment, revision = tags["dvc.exp_name"], tags["mlflow.source.git.commit"]
-    by_dvc = "DVC_STAGE" in os.environ
-    module, _, chosen = (stage or "").partition("@")
-    by_hand = f"python -m stages.{module}" + (f" --set {chosen}" if chosen else "")
-    if not by_dvc:
-        source = by_hand if stage else "by hand"
-        command = by_hand if stage else "see the runs below"
-    else:
-        source = "dvc exp run" if experiment else "dvc repro"
-        command = " ".join(filter(None, ["dvc repro", stage]))
-    start = f"dvc exp apply {experiment}" if experiment else f"git checkout {revision or 'REVISION'}"
-    what = f"Stage `{stage}`" if stage else "One execution of the pipeline; its stages are the runs within this one"
-    changed = " The working tree had changes that were not committed." if tags["git.dirty"] == "true" else ""
-    repeat = f"{start}\n{command}" if by_dvc or stage else start
-    note = f"{what}, started by `{source}`.{changed}\n\nTo repeat it:\n\n```sh\n{repeat}\n```\n"
-    return {"mlflow.source.name": source, "mlflow.note.content": note}
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number without a name
-        return str(os.getuid())
-
-
 def _monitor(run: str, uri: str) -> Any:
     """MLflow's own thread that sends the load of CPU, memory, disk, network and GPU."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     return SystemMetricsMonitor(run, resume_logging=True, tracking_uri=uri)
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _now_ms() -> int:
