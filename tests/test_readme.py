@@ -334,6 +334,28 @@ def photographs(project: Repository, command: str) -> None:
     assert "ceiling: nod" in shell(project, f"{command} {options}")
 
 
+def shown(project: Repository, command: str) -> None:
+    """The experiments that the commands before it ran, with their learning rates."""
+    said = shell(project, command)
+    assert ("bolder" in said and "0.0005" in said) or ("1e-05" in said and "3e-05" in said), said
+
+
+def queue(project: Repository, command: str) -> None:
+    (project.path / "data" / "sources" / "own" / "mine.mp4").write_bytes(b"git ignores it")
+    said = shell(project, command)
+    assert said.count("Queued experiment") == 2
+
+
+def start_queue(project: Repository, command: str) -> None:
+    """Both experiments end, in copies that have the user's own videos."""
+    shell(project, command)
+    deadline = time.monotonic() + 600
+    while {"Queued", "Running"} & set((said := shell(project, "dvc queue status")).split()):
+        assert time.monotonic() < deadline, said
+        time.sleep(2)
+    assert said.split().count("Success") == 2 and "Failed" not in said, said
+
+
 def score(project: Repository, command: str) -> None:
     """Of half a second, against itself."""
     for folder in ("generated", "originals"):
@@ -367,7 +389,9 @@ CHECKS: dict[str, Check] = {
     "dvc push": push,
     "dvc pull": pull,
     "dvc exp run --name bolder -S train.lr=0.0005": experiment,
-    "dvc exp show --only-changed": says("bolder", "0.0005"),
+    "dvc exp run --queue -S 'train.lr=0.00001,0.00003' --copy-paths data/sources/own": queue,
+    "dvc queue start": start_queue,
+    "dvc exp show --only-changed": shown,
     "dvc metrics diff HEAD bolder": says("metrics/train.json"),
     "dvc plots diff HEAD bolder": says("index.html"),
     "dvc repro --force --single-item download@vox": runs("download@vox"),
