@@ -18,8 +18,10 @@ from styleheat.params.data import Crop, Landmarks, Pack, Quality, Sets, Source, 
 from styleheat.params.inference import NO_FILE, Drive, Evaluate, Infer, InferAudio, InferImage, InferVideo
 from styleheat.params.machine import Runtime, Youtube
 from styleheat.params.training import (
+    AudioLosses,
     ImageTraining,
     Optimizer,
+    PriorLosses,
     StyleHeatLosses,
     Train,
     TrainAudio,
@@ -32,6 +34,7 @@ from styleheat.params.types import Amount, Impossible, Section
 __all__ = [
     "NO_FILE",
     "PARAMS_FILE",
+    "AudioLosses",
     "Crop",
     "Drive",
     "ImageTraining",
@@ -40,6 +43,7 @@ __all__ = [
     "Optimizer",
     "Pack",
     "Params",
+    "PriorLosses",
     "Quality",
     "Runtime",
     "Source",

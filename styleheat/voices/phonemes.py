@@ -68,6 +68,7 @@ def phonemes_of(symbols: Iterable[tuple[str, float, float]]) -> tuple[Phoneme, .
             stress = stress and (stress[0], end)
         elif _is_gap(symbol) and found and found[-1].name == PAUSE:
             found[-1] = Phoneme(PAUSE, found[-1].start, end)
+            stress = stress and (stress[0], end)
         else:
             name = PAUSE if _is_gap(symbol) else symbol.lstrip(STRESS)
             stressed = "ˈ" in symbol or (stress is not None and stress[0] == "ˈ")
