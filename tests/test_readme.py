@@ -341,7 +341,9 @@ def shown(project: Repository, command: str) -> None:
 
 
 def queue(project: Repository, command: str) -> None:
-    (project.path / "data" / "sources" / "own" / "mine.mp4").write_bytes(b"git ignores it")
+    folder = project.path / "data" / "sources" / "own" / "anna"
+    folder.mkdir()
+    (folder / "mine.mp4").write_bytes(b"git ignores it")
     said = shell(project, command)
     assert said.count("Queued experiment") == 2
 
@@ -353,7 +355,8 @@ def start_queue(project: Repository, command: str) -> None:
     while {"Queued", "Running"} & set((said := shell(project, "dvc queue status")).split()):
         assert time.monotonic() < deadline, said
         time.sleep(2)
-    assert said.split().count("Success") == 2 and "Failed" not in said, said
+    names = re.findall(r"^([0-9a-f]{7})\b", said, re.MULTILINE)
+    assert said.split().count("Success") == 2, "".join(shell(project, f"dvc queue logs {name}") for name in names)
 
 
 def score(project: Repository, command: str) -> None:
@@ -389,7 +392,7 @@ CHECKS: dict[str, Check] = {
     "dvc push": push,
     "dvc pull": pull,
     "dvc exp run --name bolder -S train.lr=0.0005": experiment,
-    "dvc exp run --queue -S 'train.lr=0.00001,0.00003' --copy-paths data/sources/own": queue,
+    "dvc exp run --queue -S 'train.lr=0.00001,0.00003' --copy-paths data/sources/own/anna": queue,
     "dvc queue start": start_queue,
     "dvc exp show --only-changed": shown,
     "dvc metrics diff HEAD bolder": says("metrics/train.json"),
