@@ -1,8 +1,9 @@
 """Score the models on people they were not trained on: metrics/evaluate.json, metrics/evaluate/, data/evaluate/."""
 
+import shutil
 from pathlib import Path
 
-from styleheat.pipeline import SCRATCH, Stage, main, root
+from styleheat.pipeline import Stage, main
 
 STRIP = Path("metrics/evaluate/strip.jpg")
 OUT = Path("data/evaluate")
@@ -32,7 +33,7 @@ def body(stage: Stage) -> None:
     driven_by = protocols.drivers(people, params.seed)
     scored = digest(infer.models), digest(infer.audio_models), digest(infer.coefficients_weights)
     packed = packed_sources(LMDB, size)
-    folder, tasks = root() / SCRATCH / stage.title, {}
+    folder, tasks = stage.scratch(fingerprint(vars(setup), scored)) / "clips", {}
     for clip, driver in driven_by.items():
         voice = sources.voice_of(params.sets.hdtf.source, people[clip])
         data = packed[clip], packed[driver] if driver else ""
@@ -61,6 +62,7 @@ def body(stage: Stage) -> None:
     )
     report.write_page(OUT, folder, results, numbers, f"{infer.models} and {infer.audio_models}. {space}")
     stage.tracker.log_artifact(OUT)
+    shutil.rmtree(folder)  # all of it is in OUT and the metrics
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def train_audio(stage: Stage) -> None:
     params, settings = stage.params, stage.params.train_audio
     coefficients = params.sets.hdtf.coefficients
     store, spoken = ClipStore("data/hdtf/lmdb", params.sets.hdtf.pack.size), ClipStore("data/speech/lmdb", FRAME_SIZE)
-    learnt = spoken if spoken.clips("train") else store  # lips that are known are worth more than lips that were found
+    learnt = spoken if spoken.clips("train") else store  # exact landmarks instead of detected ones
 
     def clips(of: ClipStore, split: str) -> SpeechClips:
         return SpeechClips(of, split, FRAMES, seed=params.seed, augment=settings.augment and split == "train")

@@ -1,69 +1,41 @@
 """Frames that are scored: sequences that are read one at a time, so that memory does not grow with a video's length."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
-from styleheat.clips.store import ClipStore
-
-
-class Frames(Protocol):
-    """Frames (S,S,3) uint8 by number; an array (T,S,S,3) is one."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, number: int, /) -> np.ndarray: ...
-    def __iter__(self) -> Iterator[np.ndarray]: ...
+Frames = Sequence[np.ndarray] | np.ndarray
+"""Frames (S,S,3) uint8 by number, read more than once."""
 
 
 @dataclass(frozen=True)
-class StoredFrames:
-    """The first frames of a clip of an LMDB."""
+class LazyFrames(Sequence[np.ndarray]):
+    """Frames that are read when they are asked for. read: the frame of a number from 0 to length - 1."""
 
-    store: ClipStore
-    clip: str
     length: int
+    read: Callable[[int], np.ndarray]
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, number: int) -> np.ndarray:
+    def __getitem__(self, number: Any) -> Any:
         if not 0 <= number < self.length:
             raise IndexError(number)
-        return self.store.frame(self.clip, number)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[number] for number in range(self.length))
+        return self.read(number)
 
 
-@dataclass(frozen=True)
-class RepeatedFrame:
-    """One frame, many times."""
-
-    frame: np.ndarray
-    length: int
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, number: int) -> np.ndarray:
-        if not 0 <= number < self.length:
-            raise IndexError(number)
-        return self.frame
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self.frame for _ in range(self.length))
-
-
-class FrameFile:
+class FrameFile(Sequence[np.ndarray]):
     """Frames of one size in a temporary file, uncompressed: written in their order, read in any. Use as a context
     manager, which removes the file."""
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="styleheat-frames-")  # noqa: SIM115  closed by __exit__
+    def __init__(self, folder: Path | None = None) -> None:
+        """folder: where it lies; None: where temporary files do, which may be memory."""
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by __exit__
         self._shape: tuple[int, ...] = ()
         self._count = 0
 
@@ -78,15 +50,12 @@ class FrameFile:
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, number: int) -> np.ndarray:
+    def __getitem__(self, number: Any) -> Any:
         if not 0 <= number < self._count:
             raise IndexError(number)
         size = int(np.prod(self._shape))
         self._file.seek(number * size)
         return np.frombuffer(self._file.read(size), np.uint8).reshape(self._shape)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[number] for number in range(self._count))
 
     def __enter__(self) -> "FrameFile":
         return self

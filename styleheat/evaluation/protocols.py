@@ -4,12 +4,13 @@ same_identity: the first frame of a clip, driven by that clip; every pixel has a
 of one person, driven by another's clip. speech: the first frame of a clip, driven by its sound alone; the lips have a
 target, the rest is the model's choice.
 
-Beside each result stand the scores of the trivial answer, the source frame repeated, and the ceiling: those of the
-target itself (without image metrics, which are perfect there by definition).
+Each result also has the scores of the trivial answer, the source frame repeated, and as a ceiling the identity
+similarity of the target's own frames; all other scores of the target are perfect by definition.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from styleheat.clips.store import ClipStore
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.evaluation import metrics, panels, speech
-from styleheat.evaluation.frames import FrameFile, Frames, RepeatedFrame, StoredFrames
+from styleheat.evaluation.frames import FrameFile, Frames, LazyFrames
 from styleheat.evaluation.images import image_scores
 from styleheat.evaluation.measure import Measurements, measure
 from styleheat.face.landmarks import has_face
@@ -123,7 +124,7 @@ def read_clip(store: ClipStore, name: str, seconds: float, aligned: bool = False
     return Clip(
         name,
         store.person(name),
-        StoredFrames(store, name, length),
+        LazyFrames(length, partial(store.frame, name)),
         store.coefficients(name)[:length],
         store.landmarks(name, slice(1))[0],
         sound,
@@ -189,7 +190,7 @@ class Evaluator:
     ) -> Result:
         """Generate a video of the source's first frame by a motion (T,73), write it, and score it against the target's
         T frames."""
-        with FrameFile() as generated:
+        with FrameFile(folder) as generated:
             for frame in self._animate(source, motion):
                 clock.progress()
                 generated.append(frame)
@@ -229,16 +230,17 @@ def compare(
     repeated = source.first_repeated(length)
     ours, theirs = generated.after_first(), target.after_first()
     difference = np.degrees(np.abs(theirs.descriptors[:, DESCRIPTOR_ANGLE] - source.descriptors[0, DESCRIPTOR_ANGLE]))
-    ceiling = _of_face(theirs, theirs, embedding) | {"sharpness_mouth": 1.0, "sharpness_eyes": 1.0}
     scores = score(ours, theirs, embedding, generated_frames, target_frames)
-    trivial = score(repeated.after_first(), theirs, embedding, RepeatedFrame(source_frame, length), target_frames)
+    trivial = score(
+        repeated.after_first(), theirs, embedding, LazyFrames(length, lambda number: source_frame), target_frames
+    )
     return Result(
         name,
         person,
         None,
         _finite(scores),
         _finite(trivial),
-        _finite({key: value for key, value in ceiling.items() if key in scores}),
+        _finite({"identity": metrics.identity_similarity(theirs.faces, embedding)}),
         list(_finite(dict(enumerate(metrics.lag_correlations(ours.mouth, theirs.mouth)))).values()),
         _finite({0: float(np.nanmean(difference)) if np.isfinite(difference).any() else np.nan})[0],
     )

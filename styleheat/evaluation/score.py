@@ -4,14 +4,13 @@ So that methods can be compared, frames are compared in one space, whatever the 
 second, and SPACE × SPACE pixels of a fixed upright square in FFHQ's framing, the median over the frames of each video.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from styleheat.constants import FPS
 from styleheat.errors import InputError
-from styleheat.evaluation.frames import FrameFile, Frames
+from styleheat.evaluation.frames import FrameFile, LazyFrames
 from styleheat.evaluation.measure import measure
 from styleheat.evaluation.protocols import Result, against_target, compare
 from styleheat.face.align import ffhq_box
@@ -53,27 +52,9 @@ def score(path: Path, against: Path, reader: FaceReader, person: str) -> Result:
                 f"{path}: {len(generated)} frames at {FPS} per second, but {against} has {len(target)}; give videos of "
                 "the same motion"
             )
-        ours, theirs = _First(generated, length), _First(target, length)
+        ours, theirs = (LazyFrames(length, frames.__getitem__) for frames in (generated, target))
         made, wanted = measure(ours, reader), measure(theirs, reader)
         return compare(path.stem, person, wanted, target[0], wanted, theirs, made, ours, against_target)
-
-
-class _First:
-    """The first frames of others."""
-
-    def __init__(self, frames: Frames, length: int) -> None:
-        self._frames, self._length = frames, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, number: int) -> np.ndarray:
-        if not 0 <= number < self._length:
-            raise IndexError(number)
-        return self._frames[number]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[number] for number in range(self._length))
 
 
 def _videos(folder: Path) -> dict[str, Path]:
