@@ -166,8 +166,9 @@ class InferAudio(Section):
     """As `infer_video.portrait`."""
     driver: PathText
     """Speech: wav, mp3, m4a, or a video with sound; or a text (`.txt`, UTF-8), which is spoken by `voice`."""
-    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_-]+$")]
-    """Of a text: one of `voices.neural.VOICES` speaks English, an eSpeak voice ("de", "en-gb+f1") its own language."""
+    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_:.-]+$")]
+    """Of a text: one of `voices.neural.VOICES`, or a mix of them ("jf_alpha:3+jm_kumo:1"), speaks English; an eSpeak
+    voice ("de", "en-gb+f1") its own language."""
     speed: Annotated[float, Field(ge=0.5, le=2)]
     """Of a text: 1 is the voice's own."""
     articulation: Annotated[float, Field(ge=0, le=3)]

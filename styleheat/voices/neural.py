@@ -7,6 +7,7 @@ speak English phonemes as well. Both read text by hibari-tts's rules and diction
 import functools
 import importlib.util
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,9 @@ HEART = "heart"
 KOKORO = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
 VOICES = (HEART, *KOKORO)
 
+MIX = re.compile(rf"({'|'.join(KOKORO)})(?::(\d+(?:\.\d+)?))?")
+"""One part of a mixed voice, "jf_alpha:3+jm_kumo:1": the voice, and its weight, 1 where none is given."""
+
 SAMPLE_RATE = 24_000
 HOP = 600
 """Samples for which a phoneme's duration counts one."""
@@ -36,8 +40,13 @@ SPOKEN = {
 """IPA of symbols that these voices use for more than one sound."""
 
 
+def known(voice: str) -> bool:
+    """Whether `speak` has this voice: one of VOICES, or a mix of those of KOKORO."""
+    return voice in VOICES or bool(_weights(voice))
+
+
 def speak(text: str, voice: str, speed: float = 1.0, pitch: float = 1.0) -> Speech:
-    """Speak English `text` by one of VOICES: speed 1 is the voice's own, pitch scales pitch and formants.
+    """Speak English `text` by a known voice: speed 1 is the voice's own, pitch scales pitch and formants.
 
     The same request gives the same samples. Raises InputError when the packages are missing or the text has no word.
     """
@@ -79,17 +88,28 @@ def _heart(phrase: str, tempo: float) -> tuple[list[str], np.ndarray, np.ndarray
 
 
 def _kokoro(phrase: str, voice: str, tempo: float) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The same of a Kokoro voice."""
+    """The same of a Kokoro voice, or of a mix of them."""
     session, vocabulary, styles = _kokoro_model()
     symbols = _symbols(phrase, vocabulary)
-    style = styles[voice].reshape(len(styles[voice]), -1)[len(symbols) - 3]  # by the number of phonemes
+    row = len(symbols) - 3  # styles are by the number of phonemes
+    style = sum(weight * styles[name][row].ravel() for name, weight in _weights(voice).items())
     inputs = {
         "tokens": np.asarray([[0, *(vocabulary[symbol] for symbol in symbols[1:-1]), 0]], np.int64),
-        "style": style[None].astype(np.float32),
+        "style": np.asarray(style, np.float32)[None],
         "speed": np.asarray([tempo], np.float32),
     }
     samples, counts = session.run(None, inputs)
     return symbols, counts.ravel(), samples.ravel()
+
+
+def _weights(voice: str) -> dict[str, float]:
+    """The weights, of sum 1, with which a voice mixes those of KOKORO; empty where it isn't made of them."""
+    parts = [MIX.fullmatch(part) for part in voice.split("+")]
+    weights = {part[1]: float(part[2] or 1) for part in parts if part}
+    total = sum(weights.values())
+    if len(weights) < len(parts) or total == 0:
+        return {}
+    return {name: weight / total for name, weight in weights.items()}
 
 
 def _symbols(phrase: str, vocabulary: dict[str, int]) -> list[str]:

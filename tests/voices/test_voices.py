@@ -10,7 +10,7 @@ pytest.importorskip("espeakng_loader")
 pytest.importorskip("hibari")
 SENTENCE = "She sells seashells, and six sharks chase the fishes. Papa made a map of my farm."
 FRICATIVES, VOWELS = set("szʃʒ"), set("aeiouæɑɐɒɔəɚɛɜɪʊʌ")
-VOICES = ["en-us+m3", "en-gb-x-rp+f1", neural.HEART, "jf_alpha", "jm_kumo"]
+VOICES = ["en-us+m3", "en-gb-x-rp+f1", neural.HEART, "jf_alpha", "jf_alpha:1+jm_kumo:3"]
 
 
 def lag(said: Speech, letters: set[str], band: tuple[float, float], against: tuple[float, float] | None) -> float:
@@ -46,6 +46,15 @@ def test_phonemes_are_heard_when_they_are_said_to_be(voice: str) -> None:
     assert starts == sorted(starts) and said.seconds - 0.1 < said.phonemes[-1].end <= said.seconds + 0.001
     assert PAUSE in {phoneme.name for phoneme in said.phonemes}
     assert sum(phoneme.stressed for phoneme in said.phonemes) >= 8
+
+
+def test_voices_are_mixed() -> None:
+    mixed, alone = (speak("Maybe tomorrow.", voice) for voice in ("jf_alpha+jm_kumo", "jm_kumo"))
+    assert np.array_equal(alone.samples, speak("Maybe tomorrow.", "jm_kumo:2").samples)
+    assert not np.array_equal(mixed.samples, alone.samples)
+    for voice in ("heart+jm_kumo", "jf_alpha:0", "jf_alpha:x"):
+        with pytest.raises(InputError, match="eSpeak NG has no such voice"):
+            speak("Maybe tomorrow.", voice)
 
 
 @pytest.mark.parametrize("voice", ["en-us+m3", "heart", "jf_alpha"])
