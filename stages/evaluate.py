@@ -17,21 +17,29 @@ def body(stage: Stage) -> None:
     from styleheat.clips.workers import Task
     from styleheat.clips.writer import packed_sources
     from styleheat.code import code_of
-    from styleheat.evaluation import protocols, report
+    from styleheat.evaluation import learned, protocols, report
     from styleheat.evaluation.clip import Setup, evaluate_clip
-    from styleheat.evaluation.summary import summary
+    from styleheat.evaluation.summary import of_sets, summary
     from styleheat.files import digest, fingerprint
 
     params, infer, settings, runtime = stage.params, stage.params.infer, stage.params.evaluate, stage.params.runtime
     size, aligned = params.sets.hdtf.pack.size, checkpoints.aligned_source(infer.models)
     setup = Setup(
-        infer.model_dump_json(), stage.worker_device(), str(LMDB), size, settings.seconds, aligned, params.seed
+        infer.model_dump_json(),
+        stage.worker_device(),
+        str(LMDB),
+        size,
+        settings.seconds,
+        aligned,
+        params.seed,
+        settings.scores,
     )
     store = ClipStore(LMDB, size)
     clips = protocols.chosen_clips(store, settings.clips)
     people = {clip: store.person(clip) for clip in clips}
     driven_by = protocols.drivers(people, params.seed)
-    scored = digest(infer.models), digest(infer.audio_models), digest(infer.coefficients_weights)
+    weights = (infer.models, infer.audio_models, infer.coefficients_weights, settings.scores)
+    scored = [digest(folder) for folder in weights]
     packed = packed_sources(LMDB, size)
     folder, tasks = stage.scratch(fingerprint(vars(setup), scored)) / "clips", {}
     for clip, driver in driven_by.items():
@@ -54,6 +62,11 @@ def body(stage: Stage) -> None:
     evaluated = index.read(folder)
     results = report.all_results(folder, [clip for clip in clips if evaluated[clip].ok])
     numbers = summary(results)
+    if learned.available(settings.scores):
+        for protocol, distances in of_sets(folder, results).items():
+            numbers[protocol] |= distances
+    else:
+        numbers["left_out"] = learned.LEFT_OUT
     stage.write_metrics({**numbers, "lost": dict(account.lost)})
     report.write_strip(STRIP, folder, results)
     stage.tracker.log_image("evaluate", STRIP)

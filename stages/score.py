@@ -23,12 +23,17 @@ COLUMNS = (
     "ssim",
     "ms_ssim",
     "l1",
+    "lpips",
+    "fid",
+    "kid",
     "landmarks",
     "aed",
     "apd",
     "identity",
     "mouth_correlation",
     "eyes_correlation",
+    "lse_c",
+    "lse_d",
 )
 
 
@@ -41,19 +46,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--against", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers into this file")
     given = parser.parse_args(arguments)
-    from styleheat.evaluation import score
-    from styleheat.evaluation.summary import of_protocol
+    import numpy as np
+
+    from styleheat.evaluation import learned, score
+    from styleheat.evaluation.summary import distances, of_protocol
     from styleheat.inference.reader import face_reader
 
     results, failed = {}, 0
     try:
         stage = Stage("score", load_params())
         reader = face_reader(stage.params.infer, stage.device())
+        networks = learned.opened(stage.params.evaluate.scores, stage.device())
         for name, (video, target) in tqdm(score.pairs(given.videos, given.against).items(), unit="video"):
             try:
                 if target is None:
                     raise InputError(f"{video}: {given.against} has no video of this name; give it one")
-                results[name] = score.score(video, target, reader, name.partition("#")[0])
+                results[name] = score.score(video, target, reader, networks, name.partition("#")[0])
             except InputError as error:
                 failed += 1
                 tqdm.write(f"score: {error}", file=sys.stderr)
@@ -63,7 +71,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"score: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    numbers = of_protocol(list(results.values()))
+    scored = list(results.values())
+    numbers = of_protocol([one.result for one in scored])
+    if networks is None:
+        print(learned.LEFT_OUT, file=sys.stderr)
+    else:
+        features = [np.concatenate([getattr(one, key) for one in scored]) for key in ("generated", "target")]
+        numbers |= distances(*features)
     if given.json:
         given.json.write_text(json.dumps(numbers, indent=2, sort_keys=True) + "\n")
     shown = [column for column in COLUMNS if column in numbers]

@@ -5,10 +5,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from styleheat import fetch, files
 from styleheat.errors import InputError
 from styleheat.pipeline import Stage, main
+
+if TYPE_CHECKING:
+    from styleheat.releases.files import Released
 
 FOLDER = Path("models/official")
 
@@ -34,12 +38,12 @@ def body(stage: Stage) -> None:
             made.mkdir()
             (made / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
         return
-    from styleheat import conversion  # after the common case, which needs no torch
+    from styleheat import releases  # after the common case, which needs no torch
 
     folder = opened(source)
     record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     used: dict[str, str] = {}
-    for file in dict.fromkeys(file for name in models for file in conversion.released_files(name, folder)):
+    for file in dict.fromkeys(file for name in models for file in releases.released_files(name, folder)):
         path = folder / file.name
         if not path.is_file() and source == "release" and file.archive:
             archive = FETCHED / file.archive
@@ -48,15 +52,15 @@ def body(stage: Stage) -> None:
         elif not path.is_file() and (is_address(source) or (source == "release" and not file.gated)):
             fetched(file.addresses if source == "release" else (f"{source.rstrip('/')}/{file.name}",), path)
         if path.is_file():  # reading says better what a missing file should have been
-            check_published(file.name, path, refuse=source == "release")
+            check_published(file, path, refuse=source == "release")
             used[file.name] = verified(path, record.get(file.name))
     with files.atomic(FOLDER) as made:
         for name in models:
-            sources = [folder / file.name for file in conversion.released_files(name, folder)]
+            sources = [folder / file.name for file in releases.released_files(name, folder)]
             fetch.require_space(FOLDER.parent, sum(p.stat().st_size for p in sources if p.is_file()), f"model {name}")
             facts = {"sha256": {p.name: used.get(str(p.relative_to(folder))) for p in sources}}
             try:
-                conversion.convert_released(name, folder, made / name, facts)
+                releases.convert_released(name, folder, made / name, facts)
             except InputError as error:
                 if folder != FETCHED:
                     raise
@@ -100,14 +104,12 @@ def fetched(addresses: Sequence[str], path: Path) -> None:
     raise faults[0]
 
 
-def check_published(name: str, path: Path, refuse: bool) -> None:
+def check_published(file: "Released", path: Path, refuse: bool) -> None:
     """Hold a released file to what was published of it: its size, then its sha256.
 
     refuse: raise InputError where it is certainly another one, which a user's own may be; else one line says so.
     """
-    from styleheat.conversion import PUBLISHED
-
-    known = PUBLISHED.get(name)
+    known = file.published
     if known is None:
         return
     size = path.stat().st_size

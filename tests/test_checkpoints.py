@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from styleheat import checkpoints, conversion
+from styleheat import checkpoints, releases
 from styleheat.errors import InputError
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
@@ -17,6 +17,7 @@ from styleheat.networks.inversion import Inverter
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
+from styleheat.releases import inversion
 
 TINY = dataclasses.replace(
     NETWORKS["embedded"],
@@ -116,9 +117,9 @@ class TestReleasedFiles:
         model = StyleHEAT(tiny)
         model.generator.e4e_encoder.latent_avg.normal_()
         write_released(tmp_path, model, visual)
-        conversion.convert_released("styleheat", tmp_path, tmp_path / "made", {"source": "here"})
+        releases.convert_released("styleheat", tmp_path, tmp_path / "made", {"source": "here"})
         assert same(model, checkpoints.open_model(tmp_path / "made", StyleHEAT))
-        conversion.convert_released("prior", tmp_path, tmp_path / "prior", {})
+        releases.convert_released("prior", tmp_path, tmp_path / "prior", {})
         assert same(model.generator, checkpoints.open_model(tmp_path / "prior", Inverter))
 
     def test_what_the_whole_models_file_repeats_wins(self, tmp_path: Path, tiny: NetworkConfig) -> None:
@@ -127,7 +128,7 @@ class TestReleasedFiles:
         (tmp_path / "visual").mkdir()
         write_released(tmp_path / "visual", model, ("stylegan.",))
         (tmp_path / "visual" / "StyleHEAT_visual.pt").replace(tmp_path / "StyleHEAT_visual.pt")
-        state = conversion.released_styleheat(tmp_path)
+        state = releases.released_styleheat(tmp_path)
         name = "generator.stylegan.input.input"
         assert torch.equal(state[name], model.state_dict()[name])
         name = "generator.hfgi_encoder.conv_layer1.0.weight"
@@ -143,12 +144,12 @@ class TestReleasedFiles:
         mean = torch.randn_like(full[0])
         file["latent_avg"] = full[None] if None in shape else mean.reshape(shape)
         torch.save(file, tmp_path / "Encoder_e4e.pth")
-        made = conversion.released_prior(tmp_path)["e4e_encoder.latent_avg"]
+        made = releases.released_prior(tmp_path)["e4e_encoder.latent_avg"]
         assert torch.equal(made, full if None in shape else mean.expand_as(full))
         file["latent_avg"] = torch.zeros(3, 5, 7)
         torch.save(file, tmp_path / "Encoder_e4e.pth")
         with pytest.raises(InputError, match=r"`latent_avg` is \(3, 5, 7\), not"):
-            conversion.released_prior(tmp_path)
+            releases.released_prior(tmp_path)
 
     def test_what_the_model_does_not_know_is_left_out(
         self, tmp_path: Path, tiny: NetworkConfig, capsys: pytest.CaptureFixture[str]
@@ -157,7 +158,7 @@ class TestReleasedFiles:
         file = torch.load(tmp_path / "StyleHEAT_visual.pt")
         file["net_G_ema"]["calibrator.extra"] = torch.zeros(1)
         torch.save(file, tmp_path / "StyleHEAT_visual.pt")
-        assert "calibrator.extra" not in conversion.released_styleheat(tmp_path)
+        assert "calibrator.extra" not in releases.released_styleheat(tmp_path)
         said = capsys.readouterr().err
         assert "1 tensors that the model doesn't have are left out (calibrator.extra" in said and said.count("\n") == 1
 
@@ -166,10 +167,10 @@ class TestReleasedFiles:
         extra = {"model": model.audio2exp.state_dict(), "optimizer": {"state": {}}, "epoch": 300}
         torch.save(extra, tmp_path / "auido2exp_00300-model.pth")
         torch.save({"model": model.audio2pose.state_dict(), "epoch": 1}, tmp_path / "auido2pose_00140-model.pth")
-        two = conversion.released_audio(tmp_path)
+        two = releases.released_audio(tmp_path)
         flat = {**model.state_dict(), "generator.x": torch.zeros(1), "face_3drecon.y": torch.zeros(1)}
         safetensors.torch.save_file(flat, tmp_path / "SadTalker_V0.0.2_256.safetensors")
-        one = conversion.released_audio(tmp_path)
+        one = releases.released_audio(tmp_path)
         assert one.keys() == two.keys() == model.state_dict().keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
 
@@ -178,7 +179,7 @@ class TestReleasedFiles:
         torch.save({"net_G_ema": warper.state_dict()}, tmp_path / "video_warper.pth")
         torch.save(discriminator.state_dict(), tmp_path / "stylegan2_d_256.pth")
         for name, kind, module in (("warper", VideoWarper, warper), ("discriminator", Discriminator, discriminator)):
-            conversion.convert_released(name, tmp_path, tmp_path / name, {})
+            releases.convert_released(name, tmp_path, tmp_path / name, {})
             assert same(module, checkpoints.open_model(tmp_path / name, kind))
 
     def test_wrong_files_are_refused_in_one_line(self, tmp_path: Path, tiny: NetworkConfig) -> None:
@@ -186,9 +187,9 @@ class TestReleasedFiles:
 
         def refusal() -> str:
             with pytest.raises(InputError) as caught:
-                conversion.released_prior(tmp_path)
+                releases.released_prior(tmp_path)
             said = str(caught.value)
-            assert "\n" not in said and str(path) in said and conversion.HFGI.wanted in said
+            assert "\n" not in said and str(path) in said and inversion.HFGI.wanted in said
             return said
 
         write_released(tmp_path, StyleHEAT(tiny), ())

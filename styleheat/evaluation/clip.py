@@ -8,6 +8,7 @@ from pathlib import Path
 from styleheat import files
 from styleheat.clips.store import ClipStore
 from styleheat.clips.workers import Outcome, gpu_of_worker
+from styleheat.evaluation import learned
 from styleheat.evaluation.protocols import Evaluator, Result, from_json, read_clip, to_json
 from styleheat.inference import animate
 from styleheat.inference.reader import face_reader
@@ -21,7 +22,7 @@ class Setup:
     """What is scored, and on what.
 
     infer: `params.Infer` as JSON. lmdb, size: of the data set. seconds: of each clip, at most. aligned: whether the
-    model inverts FFHQ-aligned frames.
+    model inverts FFHQ-aligned frames. scores: folder of networks for more scores (`learned.opened`).
     """
 
     infer: str
@@ -31,6 +32,7 @@ class Setup:
     seconds: float
     aligned: bool
     seed: int
+    scores: str
 
 
 def evaluate_clip(name: str, driver: str | None, voice: str | None, setup: Setup, folder: Path) -> Outcome:
@@ -55,4 +57,5 @@ def _evaluator(setup: Setup) -> Evaluator:
     infer, device = Infer.model_validate_json(setup.infer), gpu_of_worker(setup.device)
     model = animate.load_styleheat(infer.models, device)
     audio_model = animate.load_audio2motion(infer.audio_models, device)
-    return Evaluator(model, audio_model, face_reader(infer, device), setup.seed)
+    networks = learned.opened(setup.scores, device)
+    return Evaluator(model, audio_model, face_reader(infer, device), setup.seed, networks)

@@ -21,7 +21,7 @@ from styleheat import clock, files
 from styleheat.clips.store import ClipStore
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.evaluation import metrics, panels, speech
+from styleheat.evaluation import learned, metrics, panels, speech
 from styleheat.evaluation.frames import FrameFile, Frames, LazyFrames
 from styleheat.evaluation.images import image_scores
 from styleheat.evaluation.measure import Measurements, measure
@@ -43,6 +43,11 @@ NEEDS = {
     "speech": "needs held-out clips with sound",
 }
 """What a protocol needs that not every set has."""
+
+REAL = "real.npy"
+
+FRAME_SAMPLES = SAMPLE_RATE // FPS
+"""Samples of sound in a frame."""
 
 Scores = dict[str, float]
 
@@ -135,20 +140,25 @@ def read_clip(store: ClipStore, name: str, seconds: float, aligned: bool = False
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Scores models by the protocols. seed: of the head motion and blinks that speech leaves open."""
+    """Scores models by the protocols. seed: of the head motion and blinks that speech leaves open. networks:
+    for more scores."""
 
     model: StyleHEAT
     audio_model: Audio2Motion
     reader: FaceReader
     seed: int
+    networks: learned.Learned | None = None
 
     def __call__(self, clip: Clip, driver: Clip | None, folder: Path) -> dict[str, Result]:
         """Every protocol that a clip allows; cross identity needs another person's clip, speech needs sound.
 
         Leaves in the folder, for each: `<protocol>.mp4`, source, target and generated side by side with the sound, and
-        `<protocol>.png`, some of these frames.
+        `<protocol>.png`, some of these frames; with `networks` also `<protocol>.npy`, Inception's features of the
+        generated frames, and REAL, those of the clip's own.
         """
         own = measure(clip.frames, self.reader)
+        if self.networks is not None:
+            np.save(folder / REAL, self.networks.features(clip.frames))
         results = {"same_identity": self._same_identity(clip, own, folder)}
         if driver is not None:
             results["cross_identity"] = self._cross_identity(clip, own, driver, folder)
@@ -157,7 +167,10 @@ class Evaluator:
         return results
 
     def _same_identity(self, clip: Clip, own: Measurements, folder: Path) -> Result:
-        return self._scored("same_identity", folder, clip, own, clip, own, clip.descriptors, against_target)
+        sound = None if clip.sound is None else clip.sound[FRAME_SAMPLES:]
+        score = learned.extended(against_target, self.networks, pixels=True, sound=sound)
+        result = self._scored("same_identity", folder, clip, own, clip, own, clip.descriptors, score)
+        return self._with_real_lips(result, clip, own, sound)
 
     def _cross_identity(self, clip: Clip, own: Measurements, driver: Clip, folder: Path) -> Result:
         """The driver is brought to the source's scale."""
@@ -169,13 +182,22 @@ class Evaluator:
     def _speech(self, clip: Clip, sound: np.ndarray, own: Measurements, folder: Path) -> Result:
         options = SpeechOptions(pose_style=0, seed=self.seed)
         motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], options)
-        after_first = sound[SAMPLE_RATE // FPS :]
+        after_first = sound[FRAME_SAMPLES:]
 
         def score(generated: Measurements, target: Measurements, person: np.ndarray, *frames: Frames) -> Scores:
             return _of_face(generated, target, person) | _of_speech(generated, target, after_first)
 
-        result = self._scored("speech", folder, clip, own, clip, own, motion, score)
-        return replace(result, voice=clip.voice)
+        total = learned.extended(score, self.networks, pixels=False, sound=after_first)
+        result = self._scored("speech", folder, clip, own, clip, own, motion, total)
+        return replace(self._with_real_lips(result, clip, own, after_first), voice=clip.voice)
+
+    def _with_real_lips(self, result: Result, clip: Clip, own: Measurements, sound: np.ndarray | None) -> Result:
+        """With the scores of the clip's own lips as the ceiling."""
+        if self.networks is None:
+            return result
+        frames = learned.after_first(clip.frames)
+        real = self.networks.lip_sync(frames, own.after_first().landmarks, sound)
+        return replace(result, ceiling=result.ceiling | _finite(real))
 
     def _scored(
         self,
@@ -197,6 +219,8 @@ class Evaluator:
             first = source.frames[0]
             panels.write_video(folder / f"{protocol}.mp4", first, target.frames, generated, target.sound)
             panels.write_rows(folder / f"{protocol}.png", first, target.frames, generated)
+            if self.networks is not None:
+                np.save(folder / f"{protocol}.npy", self.networks.features(generated))
             ours = measure(generated, self.reader)
             return compare(
                 source.name, source.person, own, first, target_measured, target.frames, ours, generated, score

@@ -4,6 +4,7 @@ So that methods can be compared, frames are compared in one space, whatever the 
 second, and SPACE × SPACE pixels of a fixed upright square in FFHQ's framing, the median over the frames of each video.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import numpy as np
 from styleheat.constants import FPS
 from styleheat.errors import InputError
 from styleheat.evaluation.frames import FrameFile, LazyFrames
+from styleheat.evaluation.learned import Learned, extended
 from styleheat.evaluation.measure import measure
-from styleheat.evaluation.protocols import Result, against_target, compare
+from styleheat.evaluation.protocols import FRAME_SAMPLES, Result, against_target, compare
 from styleheat.face.align import ffhq_box
 from styleheat.face.crop import cut_out, median_square
 from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.reader import FaceReader
+from styleheat.media.audio import read_audio
+from styleheat.media.container import has_sound
 from styleheat.media.video import read_frames
 from styleheat.sources.local import AS_THEY_ARE, REPACKED
 
@@ -39,8 +43,18 @@ def pairs(videos: Path, against: Path) -> dict[str, tuple[Path, Path | None]]:
     return {name: (path, theirs.get(name)) for name, path in ours.items()}
 
 
-def score(path: Path, against: Path, reader: FaceReader, person: str) -> Result:
-    """Compare two videos of one motion, frame by frame. The first frame counts as the source, and is not scored.
+@dataclass(frozen=True)
+class Scored:
+    """A pair of videos: their result, and Inception's features (T,2048) of both, or None without networks."""
+
+    result: Result
+    generated: np.ndarray | None
+    target: np.ndarray | None
+
+
+def score(path: Path, against: Path, reader: FaceReader, networks: Learned | None, person: str) -> Scored:
+    """Compare two videos of one motion, frame by frame. The first frame counts as the source, and is not scored. Lips
+    are held to the sound of `against`, if it has any.
 
     Raises InputError when a file is no video, no frame shows a face, or one is longer than the other by more than
     ROUGHLY.
@@ -54,7 +68,19 @@ def score(path: Path, against: Path, reader: FaceReader, person: str) -> Result:
             )
         ours, theirs = (LazyFrames(length, frames.__getitem__) for frames in (generated, target))
         made, wanted = measure(ours, reader), measure(theirs, reader)
-        return compare(path.stem, person, wanted, target[0], wanted, theirs, made, ours, against_target)
+        total = extended(against_target, networks, pixels=True, sound=_sound(against, length) if networks else None)
+        result = compare(path.stem, person, wanted, target[0], wanted, theirs, made, ours, total)
+        if networks is None:
+            return Scored(result, None, None)
+        return Scored(result, networks.features(ours), networks.features(theirs))
+
+
+def _sound(path: Path, frames: int) -> np.ndarray | None:
+    """The sound (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
+    if not has_sound(path):
+        return None
+    samples = read_audio(path)[: frames * FRAME_SAMPLES]
+    return np.pad(samples, (0, frames * FRAME_SAMPLES - len(samples)))[FRAME_SAMPLES:]
 
 
 def _videos(folder: Path) -> dict[str, Path]:

@@ -1,12 +1,14 @@
 """From the results of single clips to the numbers of `metrics/evaluate.json`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from styleheat.evaluation import learned
 from styleheat.evaluation.metrics import MAX_LAG, best_lag
-from styleheat.evaluation.protocols import NEEDS, PROTOCOLS, Result
+from styleheat.evaluation.protocols import NEEDS, PROTOCOLS, REAL, Result
 
 DIGITS = 4
 """Decimals: enough for any conclusion, few enough that the order of a sum of floats doesn't show."""
@@ -33,6 +35,25 @@ def summary(results: Mapping[str, Mapping[str, Result]]) -> dict[str, Any]:
             if large:
                 numbers[protocol]["large_pose"] = of_protocol(large)
     return numbers
+
+
+def of_sets(folder: Path, results: Mapping[str, Mapping[str, Result]]) -> dict[str, dict[str, float]]:
+    """By protocol, FID and KID of all its generated frames against all frames of the clips, and the numbers of both;
+    from the features that `protocols.Evaluator` left in a folder for each clip."""
+    real = np.concatenate([np.load(folder / clip / REAL) for clip in results])
+    numbers: dict[str, dict[str, float]] = {}
+    for protocol in PROTOCOLS:
+        clips = [clip for clip, found in results.items() if protocol in found]
+        if clips:
+            generated = np.concatenate([np.load(folder / clip / f"{protocol}.npy") for clip in clips])
+            numbers[protocol] = distances(generated, real)
+    return numbers
+
+
+def distances(generated: np.ndarray, real: np.ndarray) -> dict[str, float]:
+    """FID and KID of Inception's features (N,2048), and how many images they are of."""
+    scores = {"fid": learned.frechet(generated, real), "kid": learned.kernel(generated, real)}
+    return {**_rounded(scores), "images": len(generated), "real_images": len(real)}
 
 
 def of_protocol(members: Sequence[Result]) -> dict[str, Any]:

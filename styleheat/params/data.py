@@ -168,7 +168,7 @@ class Weights(Section):
     them under the same names, or a zip or tar archive of such a folder. What is fetched lies in data/sources/official.
     """
     models: Annotated[
-        list[Literal["styleheat", "audio", "prior", "warper", "discriminator", "vgg19", "editing", "deep3d"]],
+        list[Literal["styleheat", "audio", "prior", "warper", "discriminator", "vgg19", "editing", "deep3d", "scores"]],
         Field(min_length=1),
     ]
     """Which model folders are made in `models/official`; only the files that these need are read or fetched."""

@@ -15,6 +15,9 @@ class Evaluate(Section):
     """Held-out clips of each set that are judged, at most."""
     seconds: Positive
     """Length that is judged of each, at most."""
+    scores: PathText
+    """Folder of the networks that LPIPS, FID, KID, LSE-C and LSE-D need (`weights.models: [scores]`), or `models/none`:
+    these scores are left out."""
 
 
 class Inversion(Section):

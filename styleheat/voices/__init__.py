@@ -7,7 +7,7 @@ __all__ = ["PAUSE", "Phoneme", "Speech", "require", "speak"]
 
 
 def speak(text: str, voice: str, speed: float = 1.0, pitch: float = 1.0) -> Speech:
-    """Speak `text` by one of `neural.VOICES`, a mix of them ("jf_alpha:3+jm_kumo:1"), or an eSpeak voice ("de", "en-us+f3").
+    """Speak `text` by one of `neural.VOICES`, a mix of them ("jf_alpha:3+jm_kumo:1"), or an eSpeak voice ("en-us+f3").
 
     speed and pitch are factors of the voice's own; with neural voices, pitch scales the formants too. The same request
     gives the same samples. Raises InputError when the voice's package is missing, or it can't speak the text.

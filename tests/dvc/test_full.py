@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styleheat import checkpoints, conversion
+from styleheat import checkpoints, releases
 from styleheat.constants import SAMPLE_RATE
 from styleheat.media.audio import write_wav
 from styleheat.media.video import probe
@@ -51,7 +51,7 @@ TRAINED = ("train_prior", "train_warper", "train", "train_audio")
 def test_full_trains_evaluates_and_animates(tmp_path: Path) -> None:
     released = tmp_path / "released"
     names = ("prior", "vgg19", "deep3d", "discriminator")
-    write(released, {file for name in names for file in conversion.released_files(name, released)}, fill, SEED)
+    write(released, {file for name in names for file in releases.released_files(name, released)}, fill, SEED)
     repository = clone(tmp_path / "project")
     repository.environment["OMP_NUM_THREADS"] = str(os.cpu_count())
     repository.run("python", "-m", "stages.profile", "full")

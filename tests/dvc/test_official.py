@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styleheat import conversion
+from styleheat import releases
 from styleheat.constants import SAMPLE_RATE
 from styleheat.media.audio import write_wav
 from styleheat.media.image import read_image
@@ -43,7 +43,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The released files that the profile asks for."""
     folder = tmp_path_factory.mktemp("released")
-    write(folder, {file for name in NAMES for file in conversion.released_files(name, folder)}, fill, SEED)
+    write(folder, {file for name in NAMES for file in releases.released_files(name, folder)}, fill, SEED)
     return folder
 
 
@@ -87,6 +87,6 @@ def test_official_fetches_and_animates_without_data(tmp_path: Path, address: str
         assert (info.width, info.height, info.frames) == (1024, 1024, frames)
     assert {p.name for key in ("vox", "hdtf") for p in (repository.path / "data" / key).iterdir()} <= {".gitignore"}
     record = json.loads((repository.path / "data/sources/official/sha256.json").read_text())
-    files = [file.name for name in NAMES for file in conversion.released_files(name, tmp_path)]
+    files = [file.name for name in NAMES for file in releases.released_files(name, tmp_path)]
     assert sorted(record) == sorted(files) == sorted(path.lstrip("/") for path in Handler.asked)
     assert repository.repro("repro", *INFER) == []

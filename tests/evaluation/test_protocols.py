@@ -18,10 +18,10 @@ from styleheat.clips.store import ClipStore
 from styleheat.clips.writer import ClipWriter, write_lmdb
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.evaluation import panels, protocols, report
+from styleheat.evaluation import learned, panels, protocols, report
 from styleheat.evaluation.images import AT_ONCE
 from styleheat.evaluation.protocols import Clip, Evaluator, Result
-from styleheat.evaluation.summary import of_protocol, summary
+from styleheat.evaluation.summary import of_protocol, of_sets, summary
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference.reader import FaceReader, by_fitting, by_regressor
 from styleheat.media.image import read_image
@@ -30,6 +30,7 @@ from styleheat.morphable.model import face_model
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.styleheat import StyleHEAT
+from tests.evaluation.networks import scores_folder
 from tests.parity.released import deep3d_folder
 
 FRAMES = 14
@@ -92,6 +93,28 @@ def test_the_target_is_a_perfect_result(
     assert scores["ms_ssim"] is None  # of 128 pixels
     assert scores["identity"] == results["same_identity"].ceiling["identity"] and scores["identity"] > 0.9
     assert results["speech"].scores["mouth_correlation"] == pytest.approx(1)
+
+
+def test_scores_of_networks(
+    clips: list[Clip], evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    networks = learned.opened(scores_folder(tmp_path / "scores"), "cpu")
+    _answer(monkeypatch, clips[0].frames)
+    (tmp_path / "a#1").mkdir()
+    results = dataclasses.replace(evaluator, networks=networks)(clips[0], clips[1], tmp_path / "a#1")
+    same, speech = results["same_identity"], results["speech"]
+    assert same.scores["lpips"] == 0 < same.trivial["lpips"]
+    for result in (same, speech):
+        assert result.ceiling["lse_d"] == result.scores["lse_d"] > 0 and "lse_c" in result.trivial
+    assert "lpips" not in speech.scores and "lse_d" not in results["cross_identity"].scores
+    sets = of_sets(tmp_path, {"a#1": results})
+    assert sets.keys() == results.keys()
+    assert sets["same_identity"] == pytest.approx(
+        {"fid": 0, "kid": 0, "images": FRAMES, "real_images": FRAMES}, abs=0.01
+    )
+    silent = dataclasses.replace(clips[0], sound=None)
+    scores = dataclasses.replace(evaluator, networks=networks)(silent, None, tmp_path / "a#1")["same_identity"]
+    assert scores.scores["lse_d"] is None and scores.ceiling["lse_d"] is None
 
 
 def test_so_it_is_by_the_released_regressor(

@@ -8,8 +8,10 @@ import cv2
 import pytest
 
 from stages import score
+from styleheat.evaluation import learned
 from styleheat.media.video import VideoWriter, read_frames
 from styleheat.params import PARAMS_FILE
+from tests.evaluation.networks import scores_folder
 
 ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / "data" / "examples" / "driver.mp4"
@@ -62,3 +64,25 @@ def test_a_row_for_a_folder_of_videos(
 
     with pytest.raises(SystemExit, match="nowhere: no such folder"):
         score.main(["--videos", "nowhere", "--against", "originals"])
+
+
+def test_scores_of_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = (ROOT / PARAMS_FILE).read_text()
+    assert "scores: models/none" in params
+    Path(PARAMS_FILE).write_text(params.replace("scores: models/none", "scores: models/scores"))
+    scores_folder(Path("models/scores"))
+    for folder, blur in (("ours", 1.5), ("originals", 0)):
+        Path(folder).mkdir()
+        write(Path(folder) / "ann#1.mp4", blur=blur)
+    with pytest.raises(SystemExit) as end:
+        score.main(["--videos", "ours", "--against", "originals", "--json", "ours.json"])
+    assert end.value.code == 0
+    out, said = capsys.readouterr()
+    numbers = json.loads(Path("ours.json").read_text())
+    assert numbers["lpips"] > 0 and numbers["trivial"]["lpips"] > 0 and numbers["fid"] >= 0
+    assert numbers["images"] == numbers["real_images"] == 10
+    assert "lse_c" not in numbers  # without sound
+    assert "| lpips | fid | kid |" in out and learned.LEFT_OUT not in said

@@ -10,7 +10,7 @@ import torch
 from scipy.io import savemat
 
 from stages import coefficients as stage
-from styleheat import conversion
+from styleheat import releases
 from styleheat.clips import index
 from styleheat.clips.workers import Outcome, Task
 from styleheat.errors import InputError
@@ -33,15 +33,15 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "Deep3D").mkdir()
     (folder / "BFM").mkdir()
     torch.manual_seed(0)
-    torch.save({"net_recon": Regressor().state_dict(), "opt_00": {"state": {}}}, folder / conversion.DEEP3D.name)
-    savemat(folder / conversion.STANDARD.name, {"lm": MEAN})
+    torch.save({"net_recon": Regressor().state_dict(), "opt_00": {"state": {}}}, folder / releases.DEEP3D.name)
+    savemat(folder / releases.STANDARD.name, {"lm": MEAN})
     return folder
 
 
 @pytest.fixture(scope="module")
 def weights(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("deep3d")
-    conversion.convert_released("deep3d", released, folder, {})
+    releases.convert_released("deep3d", released, folder, {})
     return folder
 
 
@@ -89,21 +89,21 @@ def test_rotation_is_that_of_our_own_model() -> None:
 
 def test_files_that_are_not_what_they_should_be(released: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"epoch_20\.pth: missing; .* get it from https://github"):
-        conversion.released_deep3d(tmp_path)
+        releases.released_deep3d(tmp_path)
     (tmp_path / "Deep3D").symlink_to(released / "Deep3D")
     with pytest.raises(InputError, match=r"similarity_Lm3D_all\.mat: missing; .* get it from https://raw"):
-        conversion.released_deep3d(tmp_path)
+        releases.released_deep3d(tmp_path)
     (tmp_path / "BFM").mkdir()
-    (tmp_path / conversion.STANDARD.name).write_bytes(b"no MATLAB file at all")
+    (tmp_path / releases.STANDARD.name).write_bytes(b"no MATLAB file at all")
     with pytest.raises(InputError, match="not weights, or cut short; it should hold the standard landmarks"):
-        conversion.released_deep3d(tmp_path)
-    savemat(tmp_path / conversion.STANDARD.name, {"lm": MEAN[:5]})
+        releases.released_deep3d(tmp_path)
+    savemat(tmp_path / releases.STANDARD.name, {"lm": MEAN[:5]})
     with pytest.raises(InputError, match=r"no variable `lm` of shape \(68, 3\)"):
-        conversion.released_deep3d(tmp_path)
-    savemat(tmp_path / conversion.STANDARD.name, {"lm": MEAN})
-    savemat(tmp_path / conversion.FACE_MODEL.name, {"meanshape": np.zeros((1, 12))})
+        releases.released_deep3d(tmp_path)
+    savemat(tmp_path / releases.STANDARD.name, {"lm": MEAN})
+    savemat(tmp_path / releases.FACE_MODEL.name, {"meanshape": np.zeros((1, 12))})
     with pytest.raises(InputError, match=r"BFM_model_front\.mat: not a face model .* Basel Face Model .* licence"):
-        conversion.released_deep3d(tmp_path)
+        releases.released_deep3d(tmp_path)
     with pytest.raises(InputError, match="missing; the coefficients of deep3d need the released regressor"):
         open_deep3d(tmp_path)
 

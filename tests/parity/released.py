@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from scipy.io import savemat
 
-from styleheat.conversion import Released, convert_released, released_files
+from styleheat.releases import convert_released, released_files
+from styleheat.releases.files import Released
 from tests.parity import fill as rule
 
 SEED = 20220704

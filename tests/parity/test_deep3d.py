@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from styleheat import conversion
+from styleheat import releases
 from styleheat.morphable.coefficients import (
     crop_norm_ratio,
     descriptor,
@@ -65,10 +65,10 @@ def test_face_model(fixture: Golden, coefficients: Tensor) -> None:
 
 def test_from_files(fixture: Golden, fill: ModuleType, coefficients: Tensor, tmp_path: Path) -> None:
     """The regressor's file, the standard points and the face model, converted and opened as the stages do."""
-    files = (conversion.DEEP3D, conversion.STANDARD, conversion.FACE_MODEL)
+    files = (releases.DEEP3D, releases.STANDARD, releases.FACE_MODEL)
     write(tmp_path, files, fill, fixture.seed)
-    assert conversion.released_files("deep3d", tmp_path) == files
-    conversion.convert_released("deep3d", tmp_path, tmp_path / "made", {})
+    assert releases.released_files("deep3d", tmp_path) == files
+    releases.convert_released("deep3d", tmp_path, tmp_path / "made", {})
     model = open_deep3d(tmp_path / "made")
     assert model.face is not None
     fixture.close("lm3d_std5", model.standard, 1e-12)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from styleheat import checkpoints, conversion
+from styleheat import checkpoints, releases
 from styleheat.errors import InputError
 from styleheat.inference.edit import edit
 from styleheat.networks.config import NETWORKS
@@ -31,14 +31,14 @@ def fixture(golden: Callable[[str], Golden]) -> Golden:
 @pytest.fixture(scope="module")
 def released(fixture: Golden, fill: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("released")
-    write(folder, conversion.released_files("editing", folder), fill, fixture.seed)
+    write(folder, releases.released_files("editing", folder), fill, fixture.seed)
     return folder
 
 
 @pytest.fixture(scope="module")
 def editing(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Editing:
     folder = tmp_path_factory.mktemp("editing")
-    conversion.convert_released("editing", released, folder, {})
+    releases.convert_released("editing", released, folder, {})
     return checkpoints.open_model(folder, Editing)
 
 
@@ -67,7 +67,7 @@ def test_a_portrait_grows_old(fixture: Golden, editing: Editing) -> None:
 
 def test_other_shapes_of_the_same_files(released: Path, editing: Editing, tmp_path: Path) -> None:
     """The reference takes means of one row or none, and components with an axis more."""
-    for file in (conversion.AGE, conversion.HEAD_POSE, conversion.GANSPACE):
+    for file in (releases.AGE, releases.HEAD_POSE, releases.GANSPACE):
         content = torch.load(released / file.name, weights_only=True)
         if isinstance(content, dict):
             changed = {"mean": content["mean"][0], "comp": content["comp"][:, None], "std": content["std"][:, None]}
@@ -75,8 +75,8 @@ def test_other_shapes_of_the_same_files(released: Path, editing: Editing, tmp_pa
             changed = content.expand(18, -1).clone()
         (tmp_path / file.name).parent.mkdir(exist_ok=True)
         torch.save(changed, tmp_path / file.name)
-    (tmp_path / conversion.PULSE.name).write_bytes((released / conversion.PULSE.name).read_bytes())
-    state = conversion.released_editing(tmp_path)
+    (tmp_path / releases.PULSE.name).write_bytes((released / releases.PULSE.name).read_bytes())
+    state = releases.released_editing(tmp_path)
     assert state.keys() == editing.state_dict().keys()
     assert all(torch.equal(tensor, state[name]) for name, tensor in editing.state_dict().items())
 
@@ -84,18 +84,18 @@ def test_other_shapes_of_the_same_files(released: Path, editing: Editing, tmp_pa
 def test_wrong_files_are_one_clear_line(released: Path, tmp_path: Path) -> None:
     def refused(name: str, says: str) -> None:
         with pytest.raises(InputError, match=says) as error:
-            conversion.released_editing(tmp_path)
+            releases.released_editing(tmp_path)
         assert str(tmp_path / name) in str(error.value) and "\n" not in str(error.value)
 
     (tmp_path / "interfacegan_directions").mkdir()
-    for file in (conversion.AGE, conversion.HEAD_POSE, conversion.GANSPACE, conversion.PULSE):
+    for file in (releases.AGE, releases.HEAD_POSE, releases.GANSPACE, releases.PULSE):
         refused(file.name, "missing; it should hold")
         whole = (released / file.name).read_bytes()
         (tmp_path / file.name).write_bytes(whole[: len(whole) // 2])
         refused(file.name, "cut short")
         (tmp_path / file.name).write_bytes(whole)
-    np.savez(tmp_path / conversion.PULSE.name, X_mean=np.array([{}], dtype=object))
-    refused(conversion.PULSE.name, "not weights")
-    content = torch.load(released / conversion.GANSPACE.name, weights_only=True)
-    torch.save({name: tensor[:40] for name, tensor in content.items()}, tmp_path / conversion.GANSPACE.name)
-    refused(conversion.GANSPACE.name, r"`comp` is \(40, 512\)")
+    np.savez(tmp_path / releases.PULSE.name, X_mean=np.array([{}], dtype=object))
+    refused(releases.PULSE.name, "not weights")
+    content = torch.load(released / releases.GANSPACE.name, weights_only=True)
+    torch.save({name: tensor[:40] for name, tensor in content.items()}, tmp_path / releases.GANSPACE.name)
+    refused(releases.GANSPACE.name, r"`comp` is \(40, 512\)")

@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +14,14 @@ import pytest
 import torch
 
 from stages import weights
-from styleheat import checkpoints, conversion, fetch
+from styleheat import checkpoints, fetch, releases
 from styleheat.errors import InputError
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
+from styleheat.releases import editing, files, inversion
+from styleheat.releases.files import Published
 from tests.test_checkpoints import TINY, same, write_released
 
 MODELS = ["styleheat", "audio", "warper"]
@@ -40,8 +43,8 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(work)
     write_released(folder, StyleHEAT(TINY), ())
     audio = Audio2Motion(TINY)
-    torch.save({"model": audio.audio2exp.state_dict()}, folder / conversion.EXPRESSION.name)
-    torch.save({"model": audio.audio2pose.state_dict()}, folder / conversion.POSE.name)
+    torch.save({"model": audio.audio2exp.state_dict()}, folder / releases.EXPRESSION.name)
+    torch.save({"model": audio.audio2pose.state_dict()}, folder / releases.POSE.name)
     return folder
 
 
@@ -86,7 +89,7 @@ def test_a_folder(released: Path) -> None:
     record = json.loads(weights.RECORD.read_text())
     assert len(record) == 6 and record["hfgi.pth"] == weights.sha256(released / "hfgi.pth")
     facts = checkpoints.read_config(weights.FOLDER / "audio")[1]
-    assert facts["sha256"] == {name: record[name] for name in (conversion.EXPRESSION.name, conversion.POSE.name)}
+    assert facts["sha256"] == {name: record[name] for name in (releases.EXPRESSION.name, releases.POSE.name)}
     assert [p.name for p in weights.FETCHED.iterdir()] == ["sha256.json"]
 
 
@@ -105,7 +108,7 @@ def test_the_authors_release(released: Path, address: str, monkeypatch: pytest.M
     (released / "inside" / "interfacegan_directions").mkdir(parents=True)
     for name, shape in (("age", (1, TINY.style_dim)), ("pose", (TINY.style_dim,))):
         torch.save(torch.zeros(shape), released / "inside" / "interfacegan_directions" / f"{name}.pt")
-    archive = released / conversion.DIRECTIONS
+    archive = released / editing.DIRECTIONS
     shutil.make_archive(str(archive.with_suffix("")), "zip", released / "inside")
     downloads: list[str] = []
     download = fetch.download
@@ -116,13 +119,13 @@ def test_the_authors_release(released: Path, address: str, monkeypatch: pytest.M
         download(f"{address}/{asked.rpartition('/')[2]}", path)
 
     monkeypatch.setattr(fetch, "download", redirected)
-    monkeypatch.setattr(conversion, "PUBLISHED", {})  # of the real files
-    monkeypatch.setitem(conversion.RELEASED, "editing", lambda folder: {  # type: ignore[attr-defined]
-        "age": conversion.read_released(folder, conversion.AGE)[conversion.BARE]})  # fmt: skip
-    for file in (conversion.GANSPACE, conversion.PULSE):
+    monkeypatch.setattr(weights, "check_published", lambda *given, **options: None)  # of the real files
+    monkeypatch.setitem(releases.RELEASED, "editing", lambda folder: {  # type: ignore[attr-defined]
+        "age": files.read_released(folder, releases.AGE)[files.BARE]})  # fmt: skip
+    for file in (releases.GANSPACE, releases.PULSE):
         (released / file.name).write_bytes(b"x")
     run("release", ["audio", "editing"])
-    assert downloads.count(conversion.AGE.address) == 1 and len(downloads) == 5
+    assert downloads.count(releases.AGE.address) == 1 and len(downloads) == 5
     assert (weights.FOLDER / "editing" / "model.safetensors").is_file()
 
 
@@ -139,26 +142,25 @@ def test_files_are_held_to_what_was_published_of_them(
     released: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a file fetched from its address, others are refused; a user's own may be another, and one line says so."""
-    name = conversion.EXPRESSION.name
-    path = released / name
+    path = released / releases.EXPRESSION.name
     size, content = path.stat().st_size, weights.sha256(path)
     for known, fault in (
-        (conversion.Published(size, content, True), None),
-        (conversion.Published(9, content, True), f"{size} bytes, not 9"),
-        (conversion.Published(size, "00", True), "sha256 .*, not 00"),
+        (Published(size, content, True), None),
+        (Published(9, content, True), f"{size} bytes, not 9"),
+        (Published(size, "00", True), "sha256 .*, not 00"),
     ):
-        monkeypatch.setattr(conversion, "PUBLISHED", {name: known})
+        file = replace(releases.EXPRESSION, published=known)
         if fault is None:
-            weights.check_published(name, path, refuse=True)
+            weights.check_published(file, path, refuse=True)
             assert not capsys.readouterr().err
             continue
         with pytest.raises(InputError, match=f"not the released file: {fault}; remove it"):
-            weights.check_published(name, path, refuse=True)
-        weights.check_published(name, path, refuse=False)
+            weights.check_published(file, path, refuse=True)
+        weights.check_published(file, path, refuse=False)
         said = capsys.readouterr().err
         assert said.count("\n") == 1 and "going on with it" in said
-    monkeypatch.setattr(conversion, "PUBLISHED", {name: conversion.Published(9, "00", False)})
-    weights.check_published(name, path, refuse=True)  # not certain
+    uncertain = replace(releases.EXPRESSION, published=Published(9, "00", False))
+    weights.check_published(uncertain, path, refuse=True)
 
 
 def test_a_file_that_is_not_at_its_first_address_is_looked_for_at_the_next(released: Path, address: str) -> None:
@@ -166,7 +168,7 @@ def test_a_file_that_is_not_at_its_first_address_is_looked_for_at_the_next(relea
     assert (released / "copy.pth").read_bytes() == (released / "hfgi.pth").read_bytes()
     with pytest.raises(InputError, match=r"gone\.pth: the server answers 404"):
         weights.fetched([f"{address}/gone.pth", f"{address}/lost.pth"], released / "other.pth")
-    assert conversion.POSE.addresses[1].startswith("https://huggingface.co/vinthony/SadTalker/resolve/")
+    assert releases.POSE.addresses[1].startswith("https://huggingface.co/vinthony/SadTalker/resolve/")
 
 
 def test_files_are_held_to_their_first_use(released: Path, address: str) -> None:
@@ -183,13 +185,13 @@ def test_what_is_wrong_is_told_and_nothing_is_left(released: Path, address: str)
     whole = (released / "hfgi.pth").read_bytes()
     (released / "hfgi.pth").write_bytes(whole[: len(whole) // 2])
     said = refused(released)
-    assert "hfgi.pth: not weights, or cut short" in said and conversion.HFGI.address in said
+    assert "hfgi.pth: not weights, or cut short" in said and inversion.HFGI.address in said
     shutil.copy(released / "StyleGAN_e4e.pth", released / "hfgi.pth")
     assert "hfgi.pth: has no section `aligner`" in refused(released)
     (released / "hfgi.pth").write_text("<html>Quota exceeded</html>")
     assert "hfgi.pth: a web page" in refused(released)
     (released / "hfgi.pth").unlink()
-    assert f"get it from {conversion.HFGI.address}" in refused(released)
+    assert f"get it from {inversion.HFGI.address}" in refused(released)
     assert "404" in refused(address)
     assert "no such folder" in refused(released / "gone")
     assert "no such archive" in refused(released / "gone.zip")

@@ -37,8 +37,7 @@ TALKERS = {"hdtf": 0.6, SPOKEN: 1.0}
 """Of the sets that speech is learnt from, the share of people who do little with their faces but talk."""
 
 SLOW = 0.7
-"""Of the people of SPOKEN who have neural voices, the share with Kokoro's, which are slow and sound as many as one mixes
-of them."""
+"""Of the people of SPOKEN who have neural voices, the share with mixes of Kokoro's, which are slow."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,263 @@
+"""Scores that networks of others define: LPIPS, FID and KID, and SyncNet's LSE-D and LSE-C.
+
+The networks are released files, converted by the stage `weights` (`weights.models: [scores]`). The code around them is
+that of the packages lpips and torch-fidelity; of SyncNet it is ours, by the protocol of joonson/syncnet_python.
+"""
+
+import importlib.util
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from styleheat import checkpoints, clock
+from styleheat.constants import FPS, SAMPLE_RATE
+from styleheat.errors import InputError
+from styleheat.evaluation.frames import Frames, LazyFrames
+from styleheat.evaluation.measure import Measurements
+from styleheat.evaluation.metrics import face_boxes
+from styleheat.face.landmarks import has_face
+from styleheat.media.cepstra import cepstra
+from styleheat.networks import syncnet
+
+if TYPE_CHECKING:
+    import lpips
+
+PACKAGES = ("lpips", "torch_fidelity")
+MISSING = "lpips, torch-fidelity: not installed; pip install 'styleheat[scores]'"
+
+AT_ONCE = 8
+"""Frames, or SyncNet's windows, that go through a network together."""
+
+INCEPTION_SIDE, FEATURES = 299, 2048
+"""Pixels of Inception's square frames, and its pooled features."""
+
+KID_SUBSETS, KID_SUBSET = 100, 1000
+"""Subsets that KID is the mean of, and the images in each, where there are as many."""
+
+SHIFT = 15
+"""Frames by which SyncNet's protocol shifts the sound, either way."""
+
+STEPS_PER_FRAME = 4
+"""Steps of cepstra in a frame: 100 Hz at 25 fps."""
+
+CROP_MARGIN = 0.4
+"""Margin that SyncNet's protocol leaves around a face: to the left, to the right and below, of half the face's side."""
+
+
+NO_SYNC = {"lse_d": float("nan"), "lse_c": float("nan")}
+
+LEFT_OUT = "lpips, fid, kid, lse_d and lse_c: need the networks of `weights.models: [scores]` (`evaluate.scores`)"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The networks, on one device."""
+
+    perceptual: "lpips.LPIPS"
+    inception: nn.Module
+    lips: syncnet.SyncNet
+    device: str
+
+    @torch.inference_mode()
+    def lpips(self, generated: Frames, target: Frames) -> float:
+        """LPIPS with AlexNet, version 0.1 (arXiv 1801.03924), the mean over T frames (S,S,3) uint8, the first left out;
+        0 where they are equal."""
+        found: list[float] = []
+        for numbers in _parts(len(target), first=1):
+            pair = [self._images(_stack(frames, numbers)) for frames in (generated, target)]
+            found += self.perceptual(*pair).flatten().tolist()
+        return float(np.mean(found)) if found else float("nan")
+
+    @torch.inference_mode()
+    def features(self, frames: Frames) -> np.ndarray:
+        """(T,2048) float32: Inception's of each frame (S,S,3) uint8, for `frechet` and `kernel`.
+
+        Frames are resized by Pillow's antialiased bicubic filter (clean-fid, arXiv 2104.11222).
+        """
+        found = [np.zeros((0, FEATURES), np.float32)]
+        for numbers in _parts(len(frames)):
+            resized = np.stack([_resized(frames[number]) for number in numbers])
+            (features,) = self.inception(torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device))
+            found.append(features.float().cpu().numpy())
+        return np.concatenate(found)
+
+    @torch.inference_mode()
+    def lip_sync(self, frames: Frames, landmarks: np.ndarray, sound: np.ndarray | None) -> dict[str, float]:
+        """SyncNet's distance `lse_d` (lower is better) and confidence `lse_c` (higher is better) of a video.
+
+        frames: T of (S,S,3) uint8 at 25 per second. landmarks: (T,68,2) in their pixels, rows of −1 without a face.
+        sound: (N,) float32 at 16 kHz, or None. NaN without it, where no face is found, or for less than a window. In
+        place of S3FD's face boxes stand boxes around the landmarks; the rest is as in joonson/syncnet_python.
+        """
+        if sound is None:
+            return NO_SYNC
+        steps = cepstra(np.round(np.clip(sound, -1, 1) * 32767))
+        windows = min(len(frames), len(sound) * FPS // SAMPLE_RATE) - syncnet.FRAMES
+        squares = _squares(landmarks, frames[0].shape[0]) if len(frames) else None
+        if windows < 1 or squares is None:
+            return NO_SYNC
+        seen, heard = [], []
+        for numbers in _parts(windows):
+            crops = [_crop(frames[k], squares[k]) for k in range(numbers[0], numbers[-1] + syncnet.FRAMES)]
+            clips = np.stack([np.stack(crops[k : k + syncnet.FRAMES]) for k in range(len(numbers))])
+            seen.append(self.lips.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
+            pieces = [steps[k * STEPS_PER_FRAME :][: syncnet.STEPS].T for k in numbers]
+            heard.append(self.lips.audio(torch.from_numpy(np.stack(pieces))[:, None].to(self.device)).cpu())
+        return sync_scores(torch.cat(seen), torch.cat(heard))
+
+    def _images(self, frames: np.ndarray) -> Tensor:
+        return torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
+
+
+def available(folder: str | Path) -> bool:
+    """Whether a folder has networks; `models/none` has none."""
+    return (Path(folder) / checkpoints.WEIGHTS).is_file()
+
+
+def opened(folder: str | Path, device: str) -> Learned | None:
+    """The networks of a model folder that the stage `weights` made, or None where the folder has no model (see
+    `models/none`). Raises InputError where a package is missing, or the folder holds another model."""
+    path = Path(folder) / checkpoints.WEIGHTS
+    if not available(folder):
+        return None
+    if any(importlib.util.find_spec(package) is None for package in PACKAGES):
+        raise InputError(MISSING)
+    import lpips
+
+    fault = f"{path}: not the networks of scores; give a folder made by weights.models: [scores]"
+    try:
+        state = safetensors.torch.load_file(path)
+    except safetensors.SafetensorError:
+        raise InputError(fault) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torchvision, whose network it makes in an old way
+        perceptual = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)  # its linear layers come with the package
+    alexnet, convolutions = _under(state, "alexnet."), perceptual.net.state_dict()
+    try:
+        # Their names have the slice of the network before those of torchvision.
+        perceptual.net.load_state_dict({name: alexnet[name.partition(".")[2]] for name in convolutions})
+        lip_sync = syncnet.SyncNet()
+        lip_sync.load_state_dict(_under(state, "syncnet."))
+        inception = _inception(_under(state, "inception."))
+    except (KeyError, RuntimeError):
+        raise InputError(fault) from None
+    return Learned(perceptual.to(device).eval(), inception.to(device).eval(), lip_sync.to(device).eval(), device)
+
+
+def frechet(generated: np.ndarray, real: np.ndarray) -> float:
+    """Fréchet inception distance (arXiv 1706.08500) of two sets of features (N,2048), in float64."""
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    statistics = [fid_features_to_statistics(torch.from_numpy(part.astype(np.float64))) for part in (generated, real)]
+    return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
+
+
+def kernel(generated: np.ndarray, real: np.ndarray) -> float:
+    """Kernel inception distance (arXiv 1801.01401) of two sets of features (N,2048): the mean over KID_SUBSETS."""
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    size = min(KID_SUBSET, len(generated), len(real))
+    both = [torch.from_numpy(part.astype(np.float64)) for part in (generated, real)]
+    found = kid_features_to_metric(*both, kid_subsets=KID_SUBSETS, kid_subset_size=size, rng_seed=0, verbose=False)
+    return float(found[KEY_METRIC_KID_MEAN])
+
+
+def sync_scores(seen: Tensor, heard: Tensor) -> dict[str, float]:
+    """From embeddings (N,1024) of the windows of frames and sound: `lse_d`, the least mean distance over the shifts of
+    the sound by up to SHIFT frames, and `lse_c`, the median over the shifts less that."""
+    padded = nn.functional.pad(heard, (0, 0, SHIFT, SHIFT))
+    distances = torch.stack(
+        [nn.functional.pairwise_distance(seen, padded[shift : shift + len(seen)]) for shift in range(2 * SHIFT + 1)]
+    ).mean(1)
+    least = distances.min()
+    return {"lse_d": float(least), "lse_c": float(distances.median() - least)}
+
+
+def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _inception(state: dict[str, Tensor]) -> nn.Module:
+    """torch-fidelity's network, which takes its weights from a file alone."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        torch.save(state, file.name)
+        return FeatureExtractorInceptionV3("inception", [str(FEATURES)], feature_extractor_weights_path=file.name)
+
+
+def _parts(length: int, first: int = 0) -> Iterator[range]:
+    """Numbers of a few frames at a time; each part is a sign of progress for the time limit of a clip."""
+    for start in range(first, length, AT_ONCE):
+        clock.progress()
+        yield range(start, min(start + AT_ONCE, length))
+
+
+def _stack(frames: Frames, numbers: range) -> np.ndarray:
+    return np.stack([frames[number] for number in numbers])
+
+
+def _resized(frame: np.ndarray) -> np.ndarray:
+    """A frame (S,S,3) uint8 at Inception's size; the colours are resized as floats, one by one."""
+    size = (INCEPTION_SIDE, INCEPTION_SIDE)
+    planes = [
+        np.asarray(Image.fromarray(frame[..., k].astype(np.float32)).resize(size, Image.Resampling.BICUBIC))
+        for k in range(3)
+    ]
+    return np.clip(np.round(np.stack(planes, axis=2)), 0, 255).astype(np.uint8)
+
+
+def _squares(landmarks: np.ndarray, size: int) -> np.ndarray | None:
+    """Centre and half the side (T,3) of the faces' boxes; where none is found, those of the frame before or after."""
+    known = np.flatnonzero(has_face(landmarks))
+    if not len(known):
+        return None
+    x0, y0, x1, y1 = face_boxes(landmarks[known], size).T.astype(float)
+    found = np.stack([(x0 + x1) / 2, (y0 + y1) / 2, np.maximum(x1 - x0, y1 - y0) / 2], axis=1)
+    nearest = np.clip(np.searchsorted(known, np.arange(len(landmarks)), "right") - 1, 0, None)
+    return found[nearest]
+
+
+def _crop(frame: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """A face as SyncNet wants it: (SIDE,SIDE,3) uint8, BGR."""
+    x, y, half = square
+    side, scale = 2 * half * (1 + CROP_MARGIN), syncnet.SIDE / (2 * half * (1 + CROP_MARGIN))
+    left, top = x - side / 2, y - half
+    place = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
+    grey = (110, 110, 110)
+    cut = cv2.warpAffine(frame, place, (syncnet.SIDE, syncnet.SIDE), borderMode=cv2.BORDER_CONSTANT, borderValue=grey)
+    return cut[..., ::-1]
+
+
+def after_first(frames: Frames) -> LazyFrames:
+    return LazyFrames(len(frames) - 1, lambda number: frames[number + 1])
+
+
+def extended(
+    score: Callable[..., dict[str, float]], learned: Learned | None, pixels: bool, sound: np.ndarray | None
+) -> Callable[..., dict[str, float]]:
+    """A `protocols.Score` that also has the scores of networks, if there are any: LPIPS against target frames with
+    `pixels`, and SyncNet's with the sound (N,) of the frames from the second on, NaN without."""
+    if learned is None:
+        return score
+
+    def total(
+        generated: Measurements, target: Measurements, person: np.ndarray, frames: Frames, target_frames: Frames
+    ) -> dict[str, float]:
+        scores = score(generated, target, person, frames, target_frames)
+        if pixels:
+            scores["lpips"] = learned.lpips(frames, target_frames)
+        return scores | learned.lip_sync(after_first(frames), generated.landmarks, sound)
+
+    return total
