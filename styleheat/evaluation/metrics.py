@@ -8,10 +8,6 @@ perfect.
 
 import numpy as np
 import torch
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure,
-    structural_similarity_index_measure,
-)
 
 from styleheat.face.identity import similarity
 from styleheat.face.landmarks import has_face
@@ -69,6 +65,8 @@ def similarity_maps(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     generated, target: (T,H,W,3) uint8. Returns (T,H,W) float32, −1 … 1 where equal.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds to import
+
     assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
     _, similarity = structural_similarity_index_measure(
         _planes(generated), _planes(target), data_range=1.0, return_full_image=True
@@ -87,6 +85,8 @@ def ssim(maps: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
 def ms_ssim(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Multi-scale structural similarity (Wang et al. 2003, five scales) of each frame (T,); NaN for frames with fewer
     than MS_SSIM_SIDE pixels a side, which have no fifth scale."""
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     if min(target.shape[1:3]) < MS_SSIM_SIDE:
         return np.full(len(target), np.nan)
     return np.array(

@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models import resnet50
 
 from styleheat.constants import COEFFICIENTS
 from styleheat.errors import InputError
@@ -83,6 +82,8 @@ class Regressor(nn.Module):
     """A ResNet-50 and one linear layer for each kind of coefficient (`ReconNetWrapper`, use_last_fc=False)."""
 
     def __init__(self) -> None:
+        from torchvision.models import resnet50  # takes seconds to import
+
         super().__init__()
         self.backbone = resnet50()
         self.backbone.fc = nn.Identity()

@@ -9,7 +9,6 @@ import dataclasses
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.signal import savgol_filter
 from torch import Tensor, nn
 
 from styleheat.constants import ANGLE, EXPRESSION, TRANSLATION
@@ -359,6 +358,8 @@ def smooth_poses(poses: np.ndarray) -> np.ndarray:
 
     Fewer than 13 frames get the largest odd window that fits; fewer than 3 are left alone.
     """
+    from scipy.signal import savgol_filter  # takes a second to import
+
     window = min(13, (len(poses) - 1) // 2 * 2 + 1)
     if window < 3:
         return poses

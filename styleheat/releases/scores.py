@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.models import alexnet
 
 from styleheat.checkpoints import State
 from styleheat.errors import InputError
@@ -39,6 +38,8 @@ INCEPTION_SHAPES = {"Conv2d_1a_3x3.conv.weight": (32, 3, 3, 3), "fc.weight": (10
 def released_scores(folder: Path) -> State:
     """The tensors of the networks of `evaluation.learned`, under `alexnet.`, `inception.` and `syncnet.`; of the first
     only what LPIPS uses."""
+    from torchvision.models import alexnet  # takes seconds to import
+
     with torch.device("meta"):
         features, syncnet = alexnet().features, SyncNet()
     content = read_released(folder, ALEXNET)

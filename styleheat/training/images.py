@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from styleheat import files
 from styleheat.networks.layers import resize
@@ -50,12 +49,16 @@ def gathered(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 def psnr(image: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in dB over a whole batch (B, 3, H, H) in [-1, 1]; targets take the images' size."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio  # takes seconds to import
+
     target = resize(target, image.shape[-1])
     return round(float(peak_signal_noise_ratio(image.clamp(-1, 1), target, data_range=2.0)), 4)
 
 
 def ssim(image: Tensor, target: Tensor) -> float:
     """Structural similarity over a whole batch (B, 3, H, H) in [-1, 1]."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     found = structural_similarity_index_measure(image.clamp(-1, 1), target, data_range=2.0)
     assert isinstance(found, Tensor)
     return round(float(found), 4)

@@ -6,7 +6,6 @@ of a 512-pixel image and are scaled to the image at hand.
 
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from styleheat.networks import flow as flows
 from styleheat.networks.precision import float32
@@ -53,6 +52,8 @@ def soft_mask(landmarks: Tensor, size: int, floor: float) -> Tensor:
 
 def part_image(image: Tensor, landmarks: Tensor, part: tuple[slice, int, int]) -> Tensor:
     """A part of image (B, 3, H, H), `PARTS` or `FACE`, resampled to a square (its side at H = 512)."""
+    from torchvision.ops import roi_align  # takes seconds to import
+
     size = image.shape[-1]
     points, margin, side = part
     box = boxes(landmarks, points, margin, size)
