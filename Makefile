@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup checkout repro test test-all check ui lock
+.PHONY: help setup checkout repro test test-all check ui register lock
 
 BIN := .venv/bin
 STAMP := .venv/installed
@@ -76,6 +76,10 @@ ui: setup  ## MLflow's pages at http://127.0.0.1:5000
 	  PYTHONWARNINGS=ignore mlflow server --workers 1 --backend-store-uri "$$uri" \
 	    --default-artifact-root "$(CURDIR)/mlruns/artifacts" --host 127.0.0.1 --port 5000; \
 	fi
+
+register: setup  ## the trained model under a name in MLflow's registry: make register NAME=styleheat [MODEL=models/audio] [ALIAS=champion]
+	@test -n "$(NAME)" || { echo "register: name it: make register NAME=styleheat" >&2; exit 1; }
+	@python -m stages.register --name "$(NAME)" --model "$(or $(MODEL),models/styleheat)" --alias "$(or $(ALIAS),champion)"
 
 lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "lock: uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from styleheat import files
 from styleheat.tracking.execution import described, dvc_md5, execution_of_process, git, user
+from styleheat.tracking.registry import DIGEST_TAG, PATH_TAG
 from styleheat.tracking.store import connect, shown_uri, store_uri, without_password
 
 CLOSING_S = 120.0
@@ -51,6 +52,9 @@ class Tracker:
 
     def log_dataset(self, path: Path, context: str) -> None:
         """A data set that the stage reads, an output of an earlier stage. context: "training" or "evaluation"."""
+
+    def log_model(self, folder: Path, metrics: Mapping[str, float]) -> None:
+        """The model folder that a training leaves, with its scores: a record that names it, no copy."""
 
     def close(self, status: Status) -> None:
         """Send what is left and end the run."""
@@ -96,6 +100,9 @@ class MlflowTracker(Tracker):
 
     def log_dataset(self, path: Path, context: str) -> None:
         self._put(functools.partial(self._send_dataset, path, context))
+
+    def log_model(self, folder: Path, metrics: Mapping[str, float]) -> None:
+        self._put(functools.partial(self._send_model, folder, files.digest(folder), dict(metrics)))
 
     def close(self, status: Status) -> None:
         self._put(lambda: self._end(status))
@@ -247,6 +254,17 @@ class MlflowTracker(Tracker):
         dataset = Dataset(str(path), dvc_md5(path) or "not-in-dvc.lock", "local", source)
         given = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
         self._client.log_inputs(self._child, datasets=[given])
+
+    def _send_model(self, folder: Path, digest: str, metrics: dict[str, float]) -> None:
+        from mlflow.entities import LoggedModelOutput
+
+        experiment = self._client.get_run(self._child).info.experiment_id
+        tags = {PATH_TAG: folder.as_posix(), DIGEST_TAG: digest}
+        model = self._client.create_logged_model(experiment, folder.name, self._child, tags).model_id
+        self._client.log_outputs(self._child, [LoggedModelOutput(model, 0)])
+        for key, value in metrics.items():
+            self._client.log_metric(self._child, f"model/{key}", value, model_id=model)
+        self._client.finalize_logged_model(model, "READY")
 
     def _end(self, status: Status) -> None:
         """End the child. The parent ends with each of its stages, and runs again when the next one begins."""

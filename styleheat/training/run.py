@@ -144,6 +144,7 @@ def run(
             shutil.rmtree(out, ignore_errors=True)
             checkpoints.save_model(out, recipe.model, architecture(params), facts | {"steps": outcome.steps})
             stage.write_metrics(outcome.metrics())
+            stage.tracker.log_model(out, outcome.scores)
 
 
 def keep_init(stage: StageContext, settings: Training, module: nn.Module, part: str, reason: str, *, out: Path) -> None:
