@@ -1,7 +1,7 @@
 """Released weights, fetched, verified and converted: weights.source -> models/official."""
 
-import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -27,7 +27,8 @@ ARCHIVE_LIMIT = 20 * 10**9
 
 
 def body(stage: Stage) -> None:
-    """Leave a folder without weights for source `none`, else one model folder for each of `weights.models`.
+    """Leave a folder without weights for source `none`, else one model folder for each of `weights.models`: one that
+    `stages.publish` made, where the source has such, or one converted from released files.
 
     Raises InputError, one line, for what can't be fetched, is not the file it should be, or has changed since its
     first use.
@@ -38,8 +39,15 @@ def body(stage: Stage) -> None:
             made.mkdir()
             (made / "README.md").write_text("No released weights: `weights.source` in params.yaml is `none`.\n")
         return
-    from styleheat import releases  # after the common case, which needs no torch
+    from styleheat import publication, releases  # after the common case, which needs no torch
 
+    source = publication.address_of(source)
+    ours = FETCHED / f"published-{files.fingerprint(source)}"
+    if publication.fetch(source, ours, models, fetch.download):
+        with files.atomic(FOLDER) as made:
+            for name in models:
+                shutil.copytree(ours / name, made / name)
+        return
     folder = opened(source)
     record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     used: dict[str, str] = {}
@@ -79,7 +87,7 @@ def opened(source: str) -> Path:
         if not archive.is_file():
             raise InputError(f"params.yaml: weights.source: {source}: no such archive")
         # Named after the content: another archive of the same name is unpacked anew.
-        folder = FETCHED / f"unpacked-{sha256(archive)[:16]}"
+        folder = FETCHED / f"unpacked-{files.sha256(archive)[:16]}"
         if not folder.is_dir():
             fetch.unpack(archive, folder, ARCHIVE_LIMIT)
         return folder
@@ -116,7 +124,7 @@ def check_published(file: "Released", path: Path, refuse: bool) -> None:
     fault = None
     if size != known.size:
         fault = f"{size} bytes, not {known.size}"
-    elif (found := sha256(path)) != known.sha256:
+    elif (found := files.sha256(path)) != known.sha256:
         fault = f"sha256 {found}, not {known.sha256}"
     if fault and refuse and known.certain:
         raise InputError(f"{path}: not the released file: {fault}; remove it, and it is fetched again")
@@ -126,18 +134,13 @@ def check_published(file: "Released", path: Path, refuse: bool) -> None:
 
 def verified(path: Path, recorded: str | None) -> str:
     """The sha256 of a released file. Raises InputError when another was recorded at its first use."""
-    found = sha256(path)
+    found = files.sha256(path)
     if recorded not in (None, found):
         raise InputError(
             f"{path}: not the file of its first use: sha256 {found}, but {recorded} in {RECORD}; put that file back, "
             "or remove this one to fetch it again, or if it is the right one remove its entry from the record"
         )
     return found
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_address(source: str) -> bool:

@@ -56,14 +56,18 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
+def sha256(path: Path) -> str:
+    """Of a file's bytes, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def digest(path: str | Path) -> str:
     """The sha256 of a file's bytes, or of a folder's relative names and bytes in sorted order (64 hex digits)."""
     path = Path(path)
     total = hashlib.sha256()
     for item in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
-        with item.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        total.update(f"{item.relative_to(path) if path.is_dir() else ''}\0{content}\n".encode())
+        total.update(f"{item.relative_to(path) if path.is_dir() else ''}\0{sha256(item)}\n".encode())
     return total.hexdigest()
 
 

@@ -369,6 +369,15 @@ def score(project: Repository, command: str) -> None:
     assert "| generated | 1 | 58.9" in shell(project, command)
 
 
+def publish(project: Repository, command: str) -> None:
+    """The committed weights in the place of trained ones."""
+    for name in ("styleheat", "audio"):
+        shutil.rmtree(project.path / "models" / name)
+        shutil.copytree(ROOT / "models" / "embedded" / name, project.path / "models" / name)
+    assert "published: published" in shell(project, command)
+    assert (project.path / "published" / "styleheat" / "model.safetensors").is_file()
+
+
 CHECKS: dict[str, Check] = {
     "make repro": says("up to date", "data/infer/audio.mp4"),
     "make test": make_test,
@@ -409,6 +418,7 @@ CHECKS: dict[str, Check] = {
     "python -m benchmarks.photographs": photographs,
     "python -m benchmarks.speech": speech_benchmark,
     "python -m benchmarks.data": data_benchmark,
+    "python -m stages.publish --to published": publish,
     "python -m stages.score --videos generated --against originals": score,
 }
 

@@ -165,7 +165,8 @@ class Sets(Section):
 class Weights(Section):
     source: PathText
     """`none`; `release`, where the authors gave the files out; or a folder or an address (http://, https://) that has
-    them under the same names, or a zip or tar archive of such a folder. What is fetched lies in data/sources/official.
+    them under the same names, or a zip or tar archive of such a folder; or what `stages.publish` made: a folder, an
+    address, or `hf://user/name`. What is fetched lies in data/sources/official.
     """
     models: Annotated[
         list[Literal["styleheat", "audio", "prior", "warper", "discriminator", "vgg19", "editing", "deep3d", "scores"]],

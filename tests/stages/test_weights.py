@@ -16,6 +16,7 @@ import torch
 from stages import weights
 from styleheat import checkpoints, fetch, releases
 from styleheat.errors import InputError
+from styleheat.files import sha256
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS, NetworkConfig
 from styleheat.networks.styleheat import StyleHEAT
@@ -87,7 +88,7 @@ def test_a_folder(released: Path) -> None:
     assert same(model.video_warper, checkpoints.open_model(weights.FOLDER / "warper", VideoWarper))
     assert config_of("audio") == TINY
     record = json.loads(weights.RECORD.read_text())
-    assert len(record) == 6 and record["hfgi.pth"] == weights.sha256(released / "hfgi.pth")
+    assert len(record) == 6 and record["hfgi.pth"] == sha256(released / "hfgi.pth")
     facts = checkpoints.read_config(weights.FOLDER / "audio")[1]
     assert facts["sha256"] == {name: record[name] for name in (releases.EXPRESSION.name, releases.POSE.name)}
     assert [p.name for p in weights.FETCHED.iterdir()] == ["sha256.json"]
@@ -143,7 +144,7 @@ def test_files_are_held_to_what_was_published_of_them(
 ) -> None:
     """Of a file fetched from its address, others are refused; a user's own may be another, and one line says so."""
     path = released / releases.EXPRESSION.name
-    size, content = path.stat().st_size, weights.sha256(path)
+    size, content = path.stat().st_size, sha256(path)
     for known, fault in (
         (Published(size, content, True), None),
         (Published(9, content, True), f"{size} bytes, not 9"),

@@ -1,10 +1,10 @@
-"""The reference of parameters is made from the types, and describes every key."""
+"""Pages of the documentation that commands make: the reference of parameters, the table of packages."""
 
 import re
 
 from pydantic import BaseModel
 
-from docs import parameters
+from docs import packages, parameters
 from styleheat import params
 from styleheat.params import data, inference, machine, training
 
@@ -23,6 +23,12 @@ def test_every_key_is_described():
             described = parameters.descriptions(section)
             plain = {name for name, field in section.model_fields.items() if not _is_group(field.annotation)}
             assert plain <= set(described), (section.__name__, plain - set(described))
+
+
+def test_every_locked_package_is_in_the_table():
+    listed = dict(re.findall(r"^\| (\S+) \| (\S+) \| [^|]+ \|$", packages.PAGE.read_text(), re.MULTILINE))
+    listed.pop("package")
+    assert listed == packages.locked(packages.LOCK.read_text()), "run python -m docs.packages"
 
 
 def _is_group(annotation: object) -> bool:
