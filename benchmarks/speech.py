@@ -1,6 +1,6 @@
 """How well lips follow voices: `python -m benchmarks.speech`, with the audio model of params.yaml.
 
-Each voice speaks a paragraph, whose phonemes and their times its synthesiser tells; the model makes a motion of the
+Each voice speaks a paragraph, with the phonemes and times that its synthesiser gives; the model makes a motion of the
 sound alone, said by the mean face. Of it, the opening of the lips is measured in the face model's landmarks, in
 interocular distances, against what the phonemes' mouth shapes ask for.
 

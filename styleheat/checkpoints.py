@@ -23,7 +23,7 @@ State = dict[str, Tensor]
 def save_model(folder: str | Path, module: nn.Module, config: NetworkConfig, facts: dict[str, Any]) -> None:
     """Write a module's state and its `config.json`: the architecture under `network`, beside any JSON-able `facts`.
 
-    Weights come first, the config last, each atomically: a folder with a config is whole.
+    Weights come first, the config last, each atomically: a folder with a config is complete.
     """
     write_state(folder, module.state_dict(), config, facts)
 
@@ -40,7 +40,7 @@ def write_state(
 
 
 def read_config(folder: str | Path) -> tuple[NetworkConfig, dict[str, Any]]:
-    """A model folder's architecture, and the whole of its config.json. Raises InputError when it can't be used."""
+    """A model folder's architecture, and all of its config.json. Raises InputError when it can't be used."""
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{path}: missing; a model folder holds {WEIGHTS} and {CONFIG}")
@@ -69,7 +69,7 @@ def load_model(folder: str | Path, module: nn.Module, prefix: str = "") -> None:
     try:
         state = safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from None
+        raise InputError(f"{path}: not a complete safetensors file ({error}); fetch or train it again") from None
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     check_state(path, module, state)
     on_meta = any(tensor.is_meta for tensor in module.state_dict().values())

@@ -1,4 +1,4 @@
-"""Files from the web, whole or not at all; archives, unpacked without leaving their folder."""
+"""Downloads that are complete or absent; archives, unpacked without leaving their folder."""
 
 import gzip
 import json
@@ -77,7 +77,7 @@ def _attempt(address: str, path: Path, part: Path) -> None:
         if known["validator"]:
             headers["If-Range"] = known["validator"]
     with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == 416:  # nothing after `have`: it is whole, or of another file
+        if answer.status_code == 416:  # nothing after `have`: it is complete, or of another file
             if have != known.get("size"):
                 part.unlink()
                 raise _Again("the file has changed")
@@ -114,12 +114,12 @@ def _attempt(address: str, path: Path, part: Path) -> None:
 
 
 def require_space(folder: Path, wanted: int, what: str) -> None:
-    """Raise InputError unless the disk of `folder` has room for so many bytes."""
+    """Raise InputError unless the disk of `folder` has so many bytes free."""
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise InputError(
-            f"{folder}: {what} takes {wanted / 1e6:,.0f} MB, but the disk has {free / 1e6:,.0f} MB; make room and "
-            "run this again"
+            f"{folder}: {what} takes {wanted / 1e6:,.0f} MB, but the disk has {free / 1e6:,.0f} MB; free some "
+            "space and run this again"
         )
 
 
@@ -128,12 +128,12 @@ def is_archive(name: str) -> bool:
 
 
 def unpack(archive: str | Path, folder: str | Path, limit: int) -> None:
-    """Unpack a zip or tar archive into a new `folder`, which appears whole or not at all.
+    """Unpack a zip or tar archive into a new `folder`, which appears complete or not at all.
 
     A single folder around all that is in the archive is left out.
 
     limit: bytes that the contents may take. Raises InputError when they take more, when an entry would lie outside the
-    folder or is neither a file nor a folder (links, devices), or when the file is no whole archive.
+    folder or is neither a file nor a folder (links, devices), or when the file is no complete archive.
     """
     archive, folder = Path(archive), Path(folder)
     try:
@@ -160,7 +160,7 @@ def unpack(archive: str | Path, folder: str | Path, limit: int) -> None:
                 temporary.rmdir()
                 inner.rename(temporary)
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise InputError(f"{archive}: not a whole zip or tar archive ({_reason(error)}); fetch it again") from None
+        raise InputError(f"{archive}: not a complete zip or tar archive ({_reason(error)}); fetch it again") from None
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -193,7 +193,7 @@ def _size(path: Path) -> int:
 
 
 def _range(header: str) -> tuple[int, int | None]:
-    """First byte and size of the whole of `bytes 5-9/10`; (-1, None) for anything else."""
+    """First byte and total size of `bytes 5-9/10`; (-1, None) for anything else."""
     try:
         span, _, size = header.removeprefix("bytes ").partition("/")
         return int(span.partition("-")[0]), int(size)

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and fingerprints of what they hold."""
+"""Files that are complete or absent, and fingerprints of their content."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The numbers of an OSError that says there is no room left, on the disk or in a user's share of it."""
+"""The numbers of an OSError that says the disk, or the user's quota, is full."""
 
 LONGEST_NAME = 200
 """Bytes of a file's name without suffixes, at most, where we choose it."""
@@ -22,7 +22,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends, remove it when the block raises.
 
     The temporary name keeps the suffix (writers choose formats by it) and never writes through a hard link, which
-    would change the file inside DVC's cache too. A file or a whole folder may be written under the temporary name. It
+    would change the file inside DVC's cache too. A file or a folder may be written under the temporary name. It
     reaches the disk before it is renamed, and its new name before this returns: a power cut leaves the old or the new.
     """
     path = Path(path)
@@ -41,7 +41,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def short_name(name: str) -> str:
-    """A name that leaves room for suffixes in the 255 bytes that file systems allow: long ones lose their end, in whose
+    """A name that, with suffixes, fits into the 255 bytes that file systems allow: long ones lose their end, in whose
     place comes what tells them from others."""
     if len(name.encode(errors="surrogateescape")) <= LONGEST_NAME:
         return name

@@ -169,7 +169,7 @@ def _outcome(error: BaseException) -> tuple[Status, int, str | None]:
         case InputError():
             return "FAILED", 1, str(error)
         case OSError() if error.errno in files.DISK_FULL:
-            return "FAILED", 1, "the disk is full; make room and run again, what is done is kept"
+            return "FAILED", 1, "the disk is full; free some space and run again, what is done is kept"
         case _:
             return "FAILED", 1, None
 

@@ -88,7 +88,7 @@ class TestModelFolders:
             checkpoints.load_model(tmp_path, Inverter(TINY))
         weights = tmp_path / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:1000])
-        with pytest.raises(InputError, match="not a whole safetensors file"):
+        with pytest.raises(InputError, match="not a complete safetensors file"):
             checkpoints.load_model(tmp_path, warper)
         for broken in ("{", "{}", '{"network": {"image_size": 3}}'):
             (tmp_path / "config.json").write_text(broken)

@@ -48,7 +48,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Account:
-    """How a whole set fared. asked = ok + the sum of lost; kept of them needed no work in this run."""
+    """What became of a set. asked = ok + the sum of lost; kept of them needed no work in this run."""
 
     asked: int
     ok: int
@@ -203,13 +203,13 @@ def _lock(handle: int, folder: Path) -> None:
 
 @contextlib.contextmanager
 def disk_full_said_clearly(folder: Path) -> Iterator[None]:
-    """Raise InputError, which names the folder, where the block ends for want of room."""
+    """Raise InputError, which names the folder, where the block ends because the disk is full."""
     try:
         yield
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        raise InputError(f"{folder}: the disk is full; make room and run again, what is done is kept") from error
+        raise InputError(f"{folder}: the disk is full; free some space and run again, what is done is kept") from error
 
 
 def listing(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:

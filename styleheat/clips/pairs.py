@@ -148,7 +148,8 @@ class SpeechClips(Dataset):
     """
 
     def __init__(self, store: ClipStore, split: str, frames: int, *, seed: int, augment: bool = False) -> None:
-        """frames: F. augment: vary how the voice sounds, how fast it speaks, and what else is heard (`media.augment`).
+        """frames: F. augment: vary how the voice sounds, how fast it speaks, and what other audio is mixed in
+        (`media.augment`).
 
         Raises InputError when the split has no clip with audio of so many frames.
         """
@@ -223,7 +224,7 @@ MARGIN = 5
 def _blink_track(store: ClipStore, clip: str) -> np.ndarray:
     """`blink_track` of a clip, float32 (T,).
 
-    Cached, as it depends on the eyes' usual opening in the whole clip: 4 bytes a frame, 16 MB for clips of 1024 frames.
+    Cached, as it depends on the eyes' usual opening over the clip: 4 bytes a frame, 16 MB for clips of 1024 frames.
     """
     return blink_track(store.landmarks(clip)).astype(np.float32)
 

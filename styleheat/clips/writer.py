@@ -29,7 +29,7 @@ _FIRST_MAP = 64 << 20
 class ClipWriter:
     """Writes all that an LMDB will hold of one clip to a file: an uncompressed zip of keys and values.
 
-    Frames are added in order, then `finish` adds what belongs to the whole clip. A clip of speech alone has no frames.
+    Frames are added in order, then `finish` adds what the clip has once. A clip of speech alone has no frames.
     """
 
     def __init__(self, path: Path, clip: str) -> None:

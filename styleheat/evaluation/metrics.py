@@ -30,7 +30,7 @@ EYE_MARGIN = 0.15
 """iBUG 300-W indices of the eyes' points, and the margin around them, as a share of the width of both."""
 
 MS_SSIM_SIDE = 161
-"""Pixels a side from which five scales have room for the window of 11 pixels."""
+"""Pixels a side from which all five scales are larger than the window of 11 pixels."""
 
 MAX_LAG = 5
 """Frames within which the best lag is sought: 0.2 s at 25 fps, past which nobody would call lips late but wrong."""
@@ -45,15 +45,15 @@ def l1(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
 def psnr(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
     """Peak signal-to-noise ratio in dB of each frame (T,); NaN for empty boxes.
 
-    generated, target: (T,H,W,3) uint8. boxes: (T,4) int x0 y0 x1 y1 (end exclusive) to look at, or None for the whole
+    generated, target: (T,H,W,3) uint8. boxes: (T,4) int x0 y0 x1 y1 (end exclusive) to look at, or None for the full
     frame. The mean of decibels is the usual report in the literature and the stricter one here: it rewards a repeated
     source for each frame that happens to look like it.
     """
     assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
     frames, height, width, _ = target.shape
-    whole = np.broadcast_to((0, 0, width, height), (frames, 4))
+    full = np.broadcast_to((0, 0, width, height), (frames, 4))
     ratios = np.full(frames, np.nan)
-    for row, (x0, y0, x1, y1) in enumerate(whole if boxes is None else boxes):
+    for row, (x0, y0, x1, y1) in enumerate(full if boxes is None else boxes):
         if x1 > x0 and y1 > y0:
             difference = generated[row, y0:y1, x0:x1].astype(np.float64) - target[row, y0:y1, x0:x1]
             ratios[row] = -10 * np.log10(max(np.mean(difference**2) / 255**2, ROUNDING))
@@ -123,7 +123,7 @@ def eye_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 def face_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Boxes around the whole faces of (T,68,2) landmarks, FOREHEAD included: as `mouth_boxes`, but not square."""
+    """Boxes around the full faces of (T,68,2) landmarks, FOREHEAD included: as `mouth_boxes`, but not square."""
     low, high = landmarks.min(1), landmarks.max(1)
     low = low - (high - low) * (0, FOREHEAD)
     boxes = np.clip(np.concatenate([np.floor(low), np.ceil(high)], 1), 0, size).astype(int)

@@ -65,7 +65,7 @@ def ffhq_quad(landmarks: np.ndarray) -> np.ndarray:
 
 
 def ffhq_box(landmarks: np.ndarray) -> np.ndarray:
-    """(x0, y0, x1, y1) float: FFHQ's square without its turn, for a fixed crop of a whole clip. May leave the image."""
+    """(x0, y0, x1, y1) float: FFHQ's square without its turn, for one fixed crop of a clip. May leave the image."""
     framing = ffhq_framing(landmarks)
     return np.concatenate([framing.centre - framing.side / 2, framing.centre + framing.side / 2])
 

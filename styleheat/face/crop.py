@@ -96,7 +96,7 @@ class Cropped:
 
 
 def read_segments(video: Path) -> list[Segment]:
-    """The segments that the sidecar `<video>.json` lists, or the whole video when there is none.
+    """The segments that the sidecar `<video>.json` lists, or the full video when there is none.
 
     Boxes given in frames of another size than the video's are scaled. Raises InputError for a sidecar of another form.
     """

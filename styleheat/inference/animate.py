@@ -208,7 +208,7 @@ def write_video(
     `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the video, too,
     that is as it is.
 
-    A bar shows frames a second and the time that is left. Ctrl-C ends the video early: it is then a whole file of the
+    A bar shows frames a second and the time that is left. Ctrl-C ends the video early: it is then a valid file of the
     frames painted so far, and the KeyboardInterrupt goes on.
     """
     transparent = transparent and result == "pasted" and portrait.opaque is not None

@@ -52,10 +52,10 @@ class Engine:
             base = stylegan.below(codes)[1] if inversion.base is None else inversion.base
             self.feature = inversion.feature.contiguous(memory_format=FAST)
             self.reference_flow, self.precision = model.config.reference_flow, precision
-            self.move = _Mover(model.video_warper, inversion.image)
+            self.move = _Warper(model.video_warper, inversion.image)
             self.detail = model.config.detail
-            self.repair = _Repairer(model.calibrator, model.config.feature_size, precision)
-            self.draw = _Painter(stylegan, codes, base, precision)
+            self.repair = _Calibrator(model.calibrator, model.config.feature_size, precision)
+            self.draw = _Generator(stylegan, codes, base, precision)
         self.rest: Tensor | None = None
 
     @torch.inference_mode()
@@ -89,7 +89,7 @@ def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
     return compose(painted[:, :3], moved, painted[:, 3:])
 
 
-class _Mover:
+class _Warper:
     """The warper of one picture: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
 
     def __init__(self, warper: VideoWarper, image: Tensor) -> None:
@@ -100,7 +100,7 @@ class _Mover:
         self.flow_out = net.flow_out
         self.image, self.geometry, self.first = image, warper.geometry, encoder.input_layer
         if not self.geometry:
-            self.whole = self.first(image.contiguous(memory_format=FAST))
+            self.full_size = self.first(image.contiguous(memory_format=FAST))
 
     def __call__(self, windows: Tensor, geometry: Tensor | None = None) -> Warp:
         descriptor = self.describe(windows)
@@ -109,7 +109,7 @@ class _Mover:
             image = self.image.expand(len(windows), -1, -1, -1)
             maps = [self.first(geometry_input(image, geometry).contiguous(memory_format=FAST))]
         else:
-            maps = [self.whole.expand(len(windows), -1, -1, -1)]
+            maps = [self.full_size.expand(len(windows), -1, -1, -1)]
         for block in self.halve:
             x = block.conv_0(_activated(maps[-1], block.norm_0, descriptor))
             maps.append(block.conv_1(_activated(x, block.norm_1, descriptor)))
@@ -126,7 +126,7 @@ class _Mover:
         return Warp(flow, flows.deformation(flow), flow / flow.shape[-1], descriptor)
 
 
-class _Repairer:
+class _Calibrator:
     """The calibrator up to what acts: warped F (B,C,f,f) and descriptors (B,D) -> F repaired, in `precision`."""
 
     def __init__(self, net: Calibrator, size: int, precision: torch.dtype) -> None:
@@ -215,7 +215,7 @@ class _Injecting:
         return _normed(second(x), norm2, descriptor).add_(x)
 
 
-class _Painter:
+class _Generator:
     """The generator above F for one portrait's codes: F as it is to be painted -> frames, float32, and, for a network
     that paints one, in a fourth channel the mask's logit."""
 

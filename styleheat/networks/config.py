@@ -80,8 +80,8 @@ class NetworkConfig:
     """Discriminator channels at 4, 8, 16 ... `critic_size` pixels."""
 
     sees_source: bool = False
-    """Tell the warper the motion coefficients of the portrait too, beside those that drive it. The released network has
-    to see in the picture where the face is now; a small one sees it less well than the face model knows it."""
+    """Condition the warper on the motion coefficients of the portrait too, beside those that drive it. The released
+    network has to find in the image where the face is now; a small one finds it less exactly than the face model."""
     relative: bool = False
     """Drive the warper by how the motion coefficients differ from the portrait's own. The released network takes them
     as they are, and has to learn to see in the picture where the face is now, which takes it thousands of steps."""

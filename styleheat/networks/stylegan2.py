@@ -287,7 +287,7 @@ class Discriminator(nn.Module):
         """
         batch = len(x)
         group = min(batch, self.GROUP)
-        assert batch % group == 0, f"a batch of {batch} has no whole groups of {group}"
+        assert batch % group == 0, f"a batch of {batch} is no multiple of {group}"
         variance = x.reshape(group, batch // group, *x.shape[1:]).var(dim=0, correction=0)
         deviation = torch.sqrt(variance + EPSILON).mean(dim=(1, 2, 3))  # one for each group
         return deviation.repeat(group)[:, None, None, None].expand(-1, -1, *x.shape[2:])

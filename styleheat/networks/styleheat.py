@@ -34,7 +34,7 @@ class Frame:
 
 
 class StyleHEAT(nn.Module):
-    """The whole model. Parameters have the names of StyleHEAT_visual.pt."""
+    """The full model. Parameters have the names of StyleHEAT_visual.pt."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

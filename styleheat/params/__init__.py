@@ -63,7 +63,7 @@ PARAMS_FILE = "params.yaml"
 
 
 class Params(Section):
-    """The whole of `params.yaml`."""
+    """All of `params.yaml`."""
 
     seed: Amount
     """Of everything random: weights, samples, held-out people, head motion and blinks from speech."""

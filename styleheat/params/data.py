@@ -47,7 +47,7 @@ class Source(Section):
 
 class Crop(Section):
     method: Literal["tube", "ffhq", "ratio"]
-    """`tube`: VoxCeleb's (video-preprocessing); `ffhq`: one fixed square in FFHQ's framing for a whole clip. Windows
+    """`tube`: VoxCeleb's (video-preprocessing); `ffhq`: one fixed square in FFHQ's framing for each clip. Windows
     listed in the source (HDTF's, and those of VoxCeleb's clip table) are cut as they are, whatever stands here, but for
     `ratio`: HDTF's second way, the square around the head enlarged by the listed ratio."""
     size: Pixels

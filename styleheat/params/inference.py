@@ -12,9 +12,9 @@ NO_FILE = "data/none"
 
 class Evaluate(Section):
     clips: Count
-    """Held-out clips of each set that are judged, at most."""
+    """Held-out clips of each set that are evaluated, at most."""
     seconds: Positive
-    """Length that is judged of each, at most."""
+    """Length that is evaluated of each, at most."""
     scores: PathText
     """Folder of the networks that LPIPS, FID, KID, LSE-C and LSE-D need (`weights.models: [scores]`), or `models/none`:
     these scores are left out."""
@@ -67,8 +67,8 @@ class Drive(Section):
     """Of what the portrait keeps its own, and takes on what the driver changes since its first frame; the rest it takes
     as the driver has it."""
     part: Literal["all", "expression", "pose", "lips", "eyes"]
-    """What the driver moves; the rest stays as in the portrait. `lips` are the whole lower face, `eyes` also the brows:
-    both only in coefficients of our own face model."""
+    """What the driver moves; the rest stays as in the portrait. `lips` are the lower half of the face, `eyes` also
+    the brows: both only in coefficients of our own face model."""
     expression_scale: Weight
     """1: expressions as strong as the driver's; 0: none."""
     pitch: Degrees | None
@@ -105,7 +105,7 @@ class Infer(Section):
     the driver (if it is a video) and the square beside each other."""
 
     longest: Annotated[int, Field(ge=64)] | None
-    """Pixels of the longer side of a `pasted` video, at most; null: as many as the photograph has, which few players
+    """Pixels of the longer side of a `pasted` video, at most; null: as many as the photograph has, which few devices
     support above 4096."""
     transparent: bool
     """For a `pasted` video of an image with transparent parts, also write a transparent .webm."""

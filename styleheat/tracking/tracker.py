@@ -164,8 +164,8 @@ class MlflowTracker(Tracker):
             self._parent = found[0].info.run_id
             self._client.update_run(self._parent, status="RUNNING")
         else:
-            whole = tags | {"execution": execution} | described(None, tags)
-            parent = self._client.create_run(experiment, self._began_ms, whole, name)
+            all_tags = tags | {"execution": execution} | described(None, tags)
+            parent = self._client.create_run(experiment, self._began_ms, all_tags, name)
             self._parent = parent.info.run_id
             self._send_params(self._parent, self.all_params)
         tags |= {"stage": self.stage, "mlflow.parentRunId": self._parent} | described(self.stage, tags)

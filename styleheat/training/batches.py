@@ -2,7 +2,7 @@
 
 A batch of B samples is computed in `parts` = processes x passes. Part k takes the samples k, k + parts, k + 2·parts ...
 of the batch. So the groups of samples that share statistics (`norm.GROUP`, the discriminator's minibatch standard
-deviation) are the same for every division, as long as each part holds whole groups.
+deviation) are the same for every division, as long as each part is a multiple of the group.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Checkpoints: whole states of a training on the disk, from which a run that was killed goes on."""
+"""Checkpoints: the full state of a training on disk, from which a killed run resumes."""
 
 import pickle
 import zipfile

@@ -48,7 +48,7 @@ def gathered(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB over a whole batch (B, 3, H, H) in [-1, 1]; targets take the images' size."""
+    """Peak signal-to-noise ratio in dB over a batch (B, 3, H, H) in [-1, 1]; targets take the images' size."""
     from torchmetrics.functional.image import peak_signal_noise_ratio  # takes seconds to import
 
     target = resize(target, image.shape[-1])
@@ -56,7 +56,7 @@ def psnr(image: Tensor, target: Tensor) -> float:
 
 
 def ssim(image: Tensor, target: Tensor) -> float:
-    """Structural similarity over a whole batch (B, 3, H, H) in [-1, 1]."""
+    """Structural similarity over a batch (B, 3, H, H) in [-1, 1]."""
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     found = structural_similarity_index_measure(image.clamp(-1, 1), target, data_range=2.0)

@@ -78,7 +78,7 @@ class DiscriminatorPhase(nn.Module):
 
 
 def check_discriminator_batch(name: str, adversarial: float, batch: int, items: int) -> None:
-    """Raise InputError when the discriminator would see a batch that has no whole groups of four.
+    """Raise InputError when the discriminator would see a batch that is no multiple of four.
 
     items: images for each of the `batch` samples of a step.
     """

@@ -44,7 +44,7 @@ class PhaseOptimizer:
 
     def step(self, step: int) -> Tensor:
         """Update the weights in step number `step`, from 0, and forget the gradients; returns their norm before
-        clipping, that of the whole batch."""
+        clipping, that of the full batch."""
         settings = self.settings
         decay = settings.optimizer.lr_gamma ** (step // settings.lr_every)
         for group in self.adam.param_groups:

@@ -27,7 +27,7 @@ READS = ("source",)
 """What is read of a pair."""
 
 COARSE = 0.5
-"""Weight of the picture that the codes paint alone, beside 1 for the whole inversion's."""
+"""Weight of the picture that the codes paint alone, beside 1 for the full inversion's."""
 
 
 class PriorRecipe:

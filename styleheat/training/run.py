@@ -70,7 +70,7 @@ def check_geometry(config: NetworkConfig, name: str, backend: str) -> None:
 
 
 def load_init(module: nn.Module, folder: str | Path, part: str) -> bool:
-    """Fill a module from a model folder: a whole model's `part` ("generator"), or that part alone.
+    """Fill a module from a model folder: a full model's `part` ("generator"), or that part alone.
 
     Returns False, leaving the module as it is, for a folder without weights: training starts from scratch. Raises
     InputError when the weights do not fit.
@@ -79,8 +79,8 @@ def load_init(module: nn.Module, folder: str | Path, part: str) -> bool:
     if not path.exists():
         return False
     with safetensors.safe_open(path, "pt") as opened:
-        whole = any(name.startswith(f"{part}.") for name in opened.keys())  # noqa: SIM118  not a dict
-    checkpoints.load_model(folder, module, prefix=f"{part}." if whole else "")
+        full = any(name.startswith(f"{part}.") for name in opened.keys())  # noqa: SIM118  not a dict
+    checkpoints.load_model(folder, module, prefix=f"{part}." if full else "")
     return True
 
 

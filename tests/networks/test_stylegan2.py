@@ -123,7 +123,7 @@ class TestDiscriminator:
         assert moved.tolist() == [True, False] * 4
 
     def test_batches_without_whole_groups_are_refused(self) -> None:
-        with pytest.raises(AssertionError, match="no whole groups"):
+        with pytest.raises(AssertionError, match="is no multiple of"):
             Discriminator(CONFIG)(torch.zeros(6, 3, 128, 128))
 
 

@@ -152,5 +152,6 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     assert list(report) == stages
     for stage, result in report.items():
         status, said = result["full"]
-        assert status == 1 and "the disk is full; make room and run again, what is done is kept" in said, (stage, said)
+        assert status == 1, (stage, said)
+        assert "the disk is full; free some space and run again, what is done is kept" in said, (stage, said)
         assert result["again"] == [0, ""] and result["same"], stage
