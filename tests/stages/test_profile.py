@@ -135,7 +135,7 @@ def test_own_edits_of_keys_that_no_profile_sets_are_kept(name: str, project: Pat
 
 def test_own_edits_of_keys_that_a_profile_sets_are_undone_and_named(project: Path, capsys: pytest.CaptureFixture[str]):
     edit("  lr: 0.000005 ", "  lr: 0.5 ")
-    edit("people: 10\n", "people: 140\n")  # as the profile `embedded` has it: may have come from there
+    edit("people: 6\n", "people: 140\n")  # as the profile `embedded` has it: may have come from there
     profile.main(["official"])
     assert "your own, undone: train_prior.lr (was 0.5)" in capsys.readouterr().out
     assert present() == expected("official")
