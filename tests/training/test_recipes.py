@@ -12,9 +12,7 @@ from torch import nn
 from styleheat.constants import EXPRESSION
 from styleheat.errors import InputError
 from styleheat.morphable.model import face_model
-from styleheat.networks import flow as flows
 from styleheat.networks.inversion import Inverter
-from styleheat.networks.perceptual import GradientLoss, PerceptualLoss, Vgg19, eager
 from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
@@ -22,8 +20,7 @@ from styleheat.training import losses, run
 from styleheat.training.batches import divide, split, to_device
 from styleheat.training.optimizer import PhaseOptimizer
 from styleheat.training.prior import random_motion
-from styleheat.training.regions import PARTS, local_losses, part_image
-from styleheat.training.removed import removed_biases
+from styleheat.training.regions import PARTS, part_image
 from styleheat.training.styleheat import MOUTH_SIZE
 from tests.training.tiny import (
     ALONE,
@@ -37,51 +34,20 @@ from tests.training.tiny import (
     TRAIN_DETAIL,
     WARPER,
     Pairs,
-    Speech,
     batch_of,
     build,
+    changed,
+    copied,
+    pairs,
+    play,
+    speech,
     train,
 )
-
-ALL = [PRIOR, WARPER, TRAIN, TRAIN.model_copy(update={"tune_prior": True}), AUDIO]
 
 
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
-
-
-def pairs(count: int = 4) -> dict[str, Any]:
-    return to_device(batch_of(Pairs(), count), ALONE.device)
-
-
-def speech(count: int = 4) -> dict[str, Any]:
-    return to_device(batch_of(Speech(), count), ALONE.device)
-
-
-def play(recipe: Any, batch: dict[str, Any], lr: float = 0.01) -> dict[str, float]:
-    """One step of every phase."""
-    recipe.model.train()
-    values, outputs = {}, {}
-    for phase in recipe.phases.values():
-        optimizer = torch.optim.SGD([p for p in phase.parameters() if p.requires_grad], lr)
-        computed = phase(batch, outputs)
-        outputs |= computed.outputs
-        torch.stack(list(computed.losses.values())).sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        values |= {key: float(value.detach()) for key, value in computed.losses.items()}
-    return values
-
-
-def changed(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
-    """First parts of the names of parameters that are no longer what they were."""
-    now = dict(module.named_parameters())
-    return {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
-
-
-def copied(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
 
 
 def test_prior_trains_all_its_parts_and_the_discriminator() -> None:
@@ -368,116 +334,6 @@ def test_the_discriminator_begins_from_its_folder(tmp_path: Path) -> None:
 
 
 # --- memory
-
-
-@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
-def test_checkpointing_changes_no_number(settings: Any, tmp_path: Path) -> None:
-    states = []
-    for name, checkpointing in (("plain", False), ("checkpointed", True)):
-        chosen = settings.model_copy(update={"steps": 2, "checkpointing": checkpointing})
-        recipe = build(chosen)
-        outcome = train(recipe, chosen, tmp_path / name)
-        states.append((outcome.losses, recipe.model.state_dict()))
-    assert states[1][0] == pytest.approx(states[0][0], rel=1e-5)
-    for name, tensor in states[0][1].items():
-        torch.testing.assert_close(states[1][1][name], tensor, rtol=1e-4, atol=1e-5, msg=name)
-
-
-def test_an_eager_loss_has_the_gradient_of_the_plain_one() -> None:
-    image = torch.randn(2, 3, 8, 8, requires_grad=True)
-    plain = (3 * image.square().mean()).clone()
-    (wanted,) = torch.autograd.grad(5 * plain, image)
-    value = eager(lambda x: 3 * x.square().mean(), image)
-    (found,) = torch.autograd.grad(5 * value, image)
-    torch.testing.assert_close(value, plain)
-    torch.testing.assert_close(found, wanted)
-    assert not eager(lambda x: x.mean(), image.detach()).requires_grad
-
-
-# --- precision: geometry and losses are float32
-
-
-def test_a_zero_flow_is_the_identity_in_bf16() -> None:
-    image = torch.rand(1, 3, 64, 64)
-    with torch.autocast("cpu", torch.bfloat16):
-        positions = flows.deformation(torch.zeros(1, 2, 64, 64, dtype=torch.bfloat16))
-        moved = flows.warp(image, positions)
-    assert positions.dtype == moved.dtype == torch.float32
-    torch.testing.assert_close(moved, image, rtol=0, atol=1e-5)  # of float32's own rounding
-    assert torch.equal(positions, flows.deformation(torch.zeros(1, 2, 64, 64)))
-
-
-def test_the_flow_and_all_losses_are_float32_in_bf16() -> None:
-    warper = VideoWarper(TINY_RELEASED)
-    nn.init.normal_(warper.warping_net.flow_out[2].weight, 0, 0.1)
-    batch = pairs()
-    with torch.autocast("cpu", torch.bfloat16):
-        motion = warper(batch["source"], batch["target_window"])
-        moved = warper.move(batch["source"], motion)
-        half = torch.rand(2, 3, 32, 32).bfloat16()
-        values = [
-            GradientLoss()(half, half.float()),
-            *local_losses(half, half.float(), batch["source_landmarks"][:2]).values(),
-        ]
-    assert {motion.flow.dtype, motion.positions.dtype, motion.descriptor.dtype, moved.dtype} == {torch.float32}
-    assert {value.dtype for value in values} == {torch.float32}
-    steps = motion.flow.flatten()
-    assert not torch.equal(steps, steps.bfloat16().float())  # finer than bf16 can say
-
-
-def test_vgg19_compares_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    from styleheat.networks import perceptual
-
-    monkeypatch.setattr(perceptual, "VGG19", tuple(channels // 16 for channels in perceptual.VGG19))
-    loss = PerceptualLoss(Vgg19(), style=250.0)
-    image, target = torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
-    plain = loss(image, target)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(loss(image, target), plain)
-
-
-@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_every_recipe_trains_in_half_precision(settings: Any, precision: str, tmp_path: Path) -> None:
-    found = []
-    for name in ("float32", precision):
-        chosen = settings.model_copy(update={"steps": 2, "precision": name})
-        found.append(train(build(chosen), chosen, tmp_path / name).losses)
-    for key, value in found[0].items():
-        assert found[1][key] == pytest.approx(value, rel=0.1, abs=0.02), key
-
-
-# --- what has no effect, and how batches are divided
-
-
-@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
-def test_what_is_not_trained_has_no_effect(settings: Any) -> None:
-    """In float64, where rounding can't be taken for a gradient."""
-    recipe = build(settings, TINY_RELEASED if settings is TRAIN else TINY)
-    with torch.no_grad():
-        for parameter in recipe.model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    for phase in recipe.phases.values():
-        phase.double()
-    recipe.model.double().train()
-    batch = speech(8) if settings is AUDIO else pairs(8)
-    batch = {k: v.double() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for k, v in batch.items()}
-    torch.set_default_dtype(torch.float64)
-    try:
-        outputs: dict[str, Any] = {}
-        dead: set[int] = set()
-        for phase in recipe.phases.values():
-            trained = [p for p in phase.parameters() if p.requires_grad]
-            computed = phase(batch, outputs)
-            outputs |= computed.outputs
-            loss = torch.stack(list(computed.losses.values())).sum()
-            gradients = torch.autograd.grad(loss, trained, allow_unused=True)
-            found = zip(trained, gradients, strict=True)
-            dead |= {id(p) for p, gradient in found if gradient is not None and gradient.abs().max() < 1e-11}
-    finally:
-        torch.set_default_dtype(torch.float32)
-    considered = {id(p) for phase in recipe.phases.values() for p in phase.parameters() if p.requires_grad}
-    assert dead == {id(p) for p in removed_biases(recipe.model)} & considered
 
 
 def test_parts_hold_whole_groups_and_cover_the_batch_in_strides() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import Dataset, default_collate
 
 from styleheat.constants import DESCRIPTOR, EXPRESSION, WINDOW
@@ -27,6 +28,7 @@ from styleheat.params import (
     TrainWarper,
 )
 from styleheat.training.audio import FRAMES, AudioRecipe
+from styleheat.training.batches import to_device
 from styleheat.training.distributed import World
 from styleheat.training.landmark_basis import LandmarkBasis
 from styleheat.training.loop import Outcome, fit
@@ -224,3 +226,36 @@ def train(
         log=log or Log(),
         name="toy",
     )
+
+
+def pairs(count: int = 4) -> dict[str, Any]:
+    return to_device(batch_of(Pairs(), count), ALONE.device)
+
+
+def speech(count: int = 4) -> dict[str, Any]:
+    return to_device(batch_of(Speech(), count), ALONE.device)
+
+
+def play(recipe: Any, batch: dict[str, Any], lr: float = 0.01) -> dict[str, float]:
+    """One step of every phase."""
+    recipe.model.train()
+    values, outputs = {}, {}
+    for phase in recipe.phases.values():
+        optimizer = torch.optim.SGD([p for p in phase.parameters() if p.requires_grad], lr)
+        computed = phase(batch, outputs)
+        outputs |= computed.outputs
+        torch.stack(list(computed.losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        values |= {key: float(value.detach()) for key, value in computed.losses.items()}
+    return values
+
+
+def changed(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
+    """First parts of the names of parameters that are no longer what they were."""
+    now = dict(module.named_parameters())
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
+
+
+def copied(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
