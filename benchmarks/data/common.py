@@ -28,7 +28,7 @@ def params(size: int = SIZE, packed: int | None = None) -> Params:
     tree["sets"]["vox"] |= {
         "source": tree["sets"]["vox"]["source"] | {"kind": "local", "path": "in", "people": None, "test_people": 1},
         "crop": tree["sets"]["vox"]["crop"] | {"size": size, "max_frames": 1_000_000},
-        "pack": {"size": packed or size, "align_size": packed or size, "shards": 1},
+        "pack": tree["sets"]["vox"]["pack"] | {"size": packed or size, "align_size": packed or size},
     }
     return check_params(tree)
 

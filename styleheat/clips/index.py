@@ -121,6 +121,7 @@ def process(
     timeout_s: float = 600.0,
     desc: str = "",
     retry_lost: bool = False,
+    only: Set[str] | None = None,
 ) -> Account:
     """Bring `folder` up to date with `tasks`, and return how every clip fared.
 
@@ -133,6 +134,7 @@ def process(
         worker process, not the run.
     desc: for the progress bar.
     retry_lost: try lost clips again whatever the reason.
+    only: clips to work on, where the others, which are in the index already, stay as they are.
 
     Raises InputError when another process works on the folder, the disk is full, or the back end is not installed.
     """
@@ -144,7 +146,9 @@ def process(
         _replay_journal(folder, entries)
         there = {name for name, item in listing(folder) if item.is_file()}
         todo = {
-            clip: task for clip, task in tasks.items() if not _is_current(there, entries.get(clip), task, retry_lost)
+            clip: task
+            for clip, task in tasks.items()
+            if (only is None or clip in only) and not _is_current(there, entries.get(clip), task, retry_lost)
         }
         for_now = {clip for clip, task in todo.items() if _is_well(there, entries.get(clip), task)}
         current = (tasks.keys() - todo.keys()) | for_now

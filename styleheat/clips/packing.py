@@ -1,6 +1,7 @@
 """Bringing the LMDBs of a folder up to date: what has changed is packed anew, by many workers; the rest is copied."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,18 +21,20 @@ def bring_up_to_date(
     size: int,
     shards: int,
     desc: str,
+    lost: Mapping[str, index.Entry] | None = None,
 ) -> index.Account:
     """Leave LMDBs of exactly the clips that `tasks` make, and the index, in a folder.
 
     waiting: folder of the clips that are packed and not in an LMDB yet, where a killed run finds them again. work:
     leaves the file of a `ClipWriter` there, whose source is the task's fingerprint. splits: clip → "train" or "test".
-    size: pixels of the frames; LMDBs of other sizes are removed.
+    size: pixels of the frames; LMDBs of other sizes are removed. lost: clips among them that are not to be packed.
 
     Raises InputError when no clip is left.
     """
     packed = writer.packed_sources(folder, size)
-    new = {clip: task for clip, task in tasks.items() if packed.get(clip) != task.fingerprint}
-    fared = index.process(
+    wanted = {clip: task for clip, task in tasks.items() if clip not in (lost or {})}
+    new = {clip: task for clip, task in wanted.items() if packed.get(clip) != task.fingerprint}
+    index.process(
         waiting,
         new,
         work,
@@ -41,12 +44,13 @@ def bring_up_to_date(
         desc=desc,
     )
     worked = index.read(waiting)
-    done = {clip: splits[clip] for clip in tasks if clip not in new or worked[clip].ok}
-    account = index.Account(len(tasks), len(done), len(tasks) - len(new), fared.lost)
+    done = {clip: splits[clip] for clip in wanted if clip not in new or worked[clip].ok}
+    lost = {clip: entry for clip, entry in worked.items() if not entry.ok} | dict(lost or {})
+    reasons = Counter(str(entry.reason) for entry in lost.values())
+    account = index.Account(len(tasks), len(done), len(wanted) - len(new), dict(sorted(reasons.items())))
     account.require_some(desc)
     made = {clip: packed_clip.path for clip, packed_clip in index.outputs(waiting, ".zip").items()}
     writer.write_lmdb(folder, size, done, made, shards, runtime.workers)
-    lost = {clip: entry for clip, entry in worked.items() if not entry.ok}
     index.write(folder, {clip: index.Entry(task.fingerprint) for clip, task in tasks.items()} | lost)
     for path in made.values():
         path.unlink()

@@ -10,12 +10,15 @@ square stands still within a clip, so that all movement seen is the head's own. 
            the range's `crop_ratio`
 
 A sidecar that holds finished windows (HDTF's first way, VoxCeleb's clip table) is cut by these, but for `ratio`.
+
+`crop_video` does all of it. What it is made of can be done by several processes for one video, with equal bytes:
+look through each span (`spans_of`, `face.follow.look`), `plan` the clips, write each (`write_clip`), then `finish`.
 """
 
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,33 +28,17 @@ import numpy as np
 
 from styleheat.constants import FPS
 from styleheat.errors import InputError
-from styleheat.face.align import ffhq_box
-from styleheat.face.detect import overlap
+from styleheat.face.follow import STRIDE, Look, Seen, Span, follow, look, runs, spans
 from styleheat.face.landmarks import MediaPipe
+from styleheat.face.segments import Segment, Source, open_source
 from styleheat.media.audio import read_audio
-from styleheat.media.video import Codec, VideoInfo, VideoWriter, probe, read_frames
+from styleheat.media.video import Codec, VideoInfo, VideoWriter, read_frames
 
 Method = Literal["tube", "ffhq", "ratio"]
 
-LOOK_FPS = 5
-"""Frames a second that the first reading looks at."""
-
-LOOK_SIZE = 640
-"""Longest side in pixels of the frames that the first reading looks at; the detector itself sees 256."""
-
-STRIDE = FPS // LOOK_FPS
-"""Frames of the clip that one look stands for."""
-
-SAME_PLACE = 0.25
-"""A face that overlaps the first box of a clip less than this has moved on: a new clip begins (video-preprocessing)."""
-
-MAX_GAP = 2
-"""Looks in a row that may miss the face (turned away, a hand before it) without ending the clip."""
-
-RIVAL_SIZE = 0.5
 RIVAL_SHARE = 0.2
-"""Another face at least so large beside the followed one, in more than this share of the frames looked at: the clip is
-unusable."""
+"""Another face about as large as the followed one (`face.follow.RIVAL_SIZE`) in more than this share of the frames
+looked at: the clip is unusable."""
 
 TUBE_MARGIN = 0.1
 """Share that the tube is enlarged by (video-preprocessing `increase`)."""
@@ -59,25 +46,6 @@ TUBE_MARGIN = 0.1
 HEAD_AROUND_FACE = (0.2, 0.5, 0.2, 0.15)
 """The detector's box ends at the brows, the chin and the cheeks; VoxCeleb's boxes hold the forehead too. What to add
 left, above, right and below, in box sizes."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A part of a video to cut clips from.
-
-    clip: name of the clip to make; several from one segment are called `<clip>#000`, `<clip>#001` ….
-    start, end: seconds in the video; end None is the video's end.
-    crop: (x0, y0, x1, y1) pixels of the video: cut exactly this, whatever is seen in it.
-    face: (x0, y0, x1, y1) pixels: the face to follow is the one that begins here.
-    ratio: by how much the square around the head is enlarged by the method `ratio`; None where nothing is listed.
-    """
-
-    clip: str
-    start: float = 0.0
-    end: float | None = None
-    crop: tuple[float, ...] | None = None
-    face: tuple[float, ...] | None = None
-    ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,34 +61,6 @@ class Cropped:
     reason: str | None = None
     detail: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
-
-
-def read_segments(video: Path) -> list[Segment]:
-    """The segments that the sidecar `<video>.json` lists, or the full video when there is none.
-
-    Boxes given in frames of another size than the video's are scaled. Raises InputError for a sidecar of another form.
-    """
-    sidecar = video.with_suffix(".json")
-    if not sidecar.exists():
-        return [Segment(video.stem)]
-    try:
-        entries = json.loads(sidecar.read_text())["segments"]
-        info = probe(video)
-        return [_segment(entry, info) for entry in entries]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(f"{sidecar}: not a list of segments ({error!r}); fetch the video again") from error
-
-
-def _segment(entry: dict[str, Any], info: VideoInfo) -> Segment:
-    width, height = entry.get("size") or (info.width, info.height)
-    scale_y = info.height / height
-    scale_x = info.width / width if width else scale_y
-
-    def box(name: str) -> tuple[float, ...] | None:
-        corners = entry.get(name)
-        return corners and tuple(float(v) * s for v, s in zip(corners, (scale_x, scale_y) * 2, strict=True))
-
-    return Segment(entry["clip"], entry["start"], entry["end"], box("crop"), box("face"), entry.get("ratio"))
 
 
 def crop_video(
@@ -145,75 +85,39 @@ def crop_video(
     damaged, the clips before and after the damage are kept.
     """
     try:
-        info = probe(video)
-        segments = read_segments(video)
+        source = open_source(video)
     except InputError as error:
-        return Cropped(
-            reason="unreadable", detail=str(error), facts={"lost": dict.fromkeys(_named(video), "unreadable")}
-        )
+        return unreadable(video, error)
 
-    files: list[Path] = []
-    clips: dict[str, tuple[int, int]] = {}
-    lost: dict[str, str] = {}
-    detail = ""
-    for segment in segments:
-        try:
-            cuts = _find_cuts(video, info, segment, method, max_frames, finder)
-        except InputError as error:
-            lost[segment.clip], detail = "unreadable", str(error)
-            continue
-        if isinstance(cuts, str):
-            lost[segment.clip] = cuts
-            continue
-        faults = [cut.fault(min_size, min_frames) for cut in cuts]
-        good = [cut for cut, fault in zip(cuts, faults, strict=True) if fault is None]
-        for cut, fault in zip(cuts, faults, strict=True):
-            if fault is not None:
-                lost[segment.clip if len(cuts) == 1 else cut.part_of(segment)] = fault
-        for number, cut in enumerate(good):
-            name = segment.clip if len(good) == 1 else f"{segment.clip}#{number:03d}"
-            path = folder / f"{name}.mp4"
-            try:
-                clips[name] = (_write(video, info, cut, path, size, codec), round(cut.side))
-            except InputError as error:
-                lost[segment.clip if len(cuts) == 1 else cut.part_of(segment)], detail = "unreadable", str(error)
-            else:
-                files.append(path)
-    facts: dict[str, Any] = {"sound": info.has_audio, "clips": clips, "lost": lost}
-    facts = {name: fact for name, fact in facts.items() if fact != {}}
-    if not files:
-        # Of several faults the one of most stretches speaks for the video.
-        reasons = Counter(lost.values())
-        return Cropped(reason=max(sorted(reasons), key=reasons.__getitem__), detail=detail, facts=facts)
-    return Cropped(files, None, detail, facts)
+    def seen(segment: int) -> Iterator[Seen]:
+        for span in spans_of(source, segment, method):
+            yield from look(video, source.info, span, method == "ffhq", finder)
+
+    planned = plan(source, seen, method, min_size, min_frames, max_frames)
+    return finish(source, planned, folder, lambda clip, path: write_clip(source, clip.cut, path, size, codec))
 
 
-def _named(video: Path) -> list[str]:
-    """The clips that were to be cut from a video that can't be read."""
+def unreadable(video: Path, error: InputError) -> Cropped:
+    """What becomes of a video that can't be opened: the clips that were to be cut from it are lost."""
     try:
-        return [entry["clip"] for entry in json.loads(video.with_suffix(".json").read_text())["segments"]]
+        names = [entry["clip"] for entry in json.loads(video.with_suffix(".json").read_text())["segments"]]
     except (OSError, KeyError, TypeError, ValueError):
-        return [video.stem]
+        names = [video.stem]
+    return Cropped(reason="unreadable", detail=str(error), facts={"lost": dict.fromkeys(names, "unreadable")})
+
+
+# --- what to cut
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one look at the video found; boxes (x0, y0, x1, y1) in pixels of the video."""
-
-    number: int
-    box: np.ndarray  # the followed face
-    framing: np.ndarray  # what the crop is made from: the face, or FFHQ's square around it
-    rival: bool  # another face is about as large
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """Frames [first, stop) at 25 a second, and the square (x0, y0, x1, y1) to cut from them."""
+class Cut:
+    """Frames [first, stop) at 25 a second, and the square (x0, y0, x1, y1) to cut from them. rivals: share of the
+    looks that show another face about as large."""
 
     first: int
     stop: int
     box: np.ndarray
-    rivals: float = 0.0  # share of the looks
+    rivals: float = 0.0
 
     @property
     def side(self) -> float:
@@ -233,35 +137,110 @@ class _Cut:
         return f"{segment.clip}@{self.first}-{self.stop}"
 
 
+@dataclass(frozen=True)
+class Clip:
+    """A clip to write. lost_as: its name among the lost if it can't be."""
+
+    name: str
+    lost_as: str
+    cut: Cut
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The clips to write of a video, in order; the stretches that give none, with their reasons; of one of those that
+    can't be read what is wrong."""
+
+    clips: list[Clip]
+    lost: dict[str, str]
+    detail: str
+
+
+def spans_of(source: Source, segment: int, method: Method) -> list[Span]:
+    """The spans that have to be looked through to know what to cut from a segment, given by its number."""
+    one = source.segments[segment]
+    if _without_looking(source.info, one, method, max_frames=1 << 30) is not None:
+        return []
+    return spans(one.start, one.end, source.info.seconds)
+
+
+def plan(
+    source: Source,
+    seen: Callable[[int], Iterable[Seen]],
+    method: Method,
+    min_size: int,
+    min_frames: int,
+    max_frames: int,
+) -> Plan:
+    """Decide what to cut, as `crop_video` does. seen: what the looks through the spans of a segment, given by its
+    number, find; raises InputError where the video can't be read."""
+    clips: list[Clip] = []
+    lost: dict[str, str] = {}
+    detail = ""
+    for number, segment in enumerate(source.segments):
+        try:
+            cuts = _find_cuts(source.info, segment, seen(number), method, max_frames)
+        except InputError as error:
+            lost[segment.clip], detail = "unreadable", str(error)
+            continue
+        if isinstance(cuts, str):
+            lost[segment.clip] = cuts
+            continue
+        good = []
+        for cut in cuts:
+            fault = cut.fault(min_size, min_frames)
+            lost_as = segment.clip if len(cuts) == 1 else cut.part_of(segment)
+            if fault is None:
+                good.append((lost_as, cut))
+            else:
+                lost[lost_as] = fault
+        for count, (lost_as, cut) in enumerate(good):
+            name = segment.clip if len(good) == 1 else f"{segment.clip}#{count:03d}"
+            clips.append(Clip(name, lost_as, cut))
+    return Plan(clips, lost, detail)
+
+
 def _find_cuts(
-    video: Path, info: VideoInfo, segment: Segment, method: Method, max_frames: int, finder: MediaPipe
-) -> list[_Cut] | str:
+    info: VideoInfo, segment: Segment, seen: Iterable[Seen], method: Method, max_frames: int
+) -> list[Cut] | str:
     """The stretches of a segment in which one face stays about in its place, or the reason why there is none."""
-    first = round(segment.start * FPS)
-    stop = round((info.seconds if segment.end is None else min(segment.end, info.seconds)) * FPS)
+    known = _without_looking(info, segment, method, max_frames)
+    if known is not None:
+        return known
+    first, stop = _frames_of(info, segment)
+    cuts = []
+    for run in runs(follow(seen, info, segment.face), whole=method == "ratio"):
+        # A look stands for the frames from it to the next one.
+        begin, end = first + run[0].number * STRIDE, min(stop, first + (run[-1].number + 1) * STRIDE)
+        if method == "ratio":
+            begin, end = first, stop
+        for start, finish in _pieces(begin, end, max_frames):
+            looks = [one for one in run if start <= first + one.number * STRIDE < finish] or run
+            rivals = sum(one.rival for one in looks) / len(looks)
+            framed = run if method == "ratio" else looks
+            cuts.append(Cut(start, finish, _square(framed, method, info, segment.ratio), rivals))
+    return cuts or "no face"
+
+
+def _without_looking(info: VideoInfo, segment: Segment, method: Method, max_frames: int) -> list[Cut] | str | None:
+    """As `_find_cuts`, where it doesn't depend on what is seen; else None."""
+    first, stop = _frames_of(info, segment)
     if stop <= first:
         return "beyond the video's end"
     if segment.crop is not None and method != "ratio":
         box = np.array(segment.crop)
         centre, half = (box[:2] + box[2:]) / 2, max(box[2:] - box[:2]) / 2
         window = np.concatenate([centre - half, centre + half])
-        return [_Cut(begin, end, window) for begin, end in _pieces(first, stop, max_frames)]
+        return [Cut(begin, end, window) for begin, end in _pieces(first, stop, max_frames)]
     if method == "ratio" and segment.ratio is None:
         return "no crop ratio listed"
+    return None
 
-    runs = list(_runs(_looks(video, info, segment, method, finder), whole=method == "ratio"))
-    cuts = []
-    for run in runs:
-        # A look stands for the frames from it to the next one.
-        begin, end = first + run[0].number * STRIDE, min(stop, first + (run[-1].number + 1) * STRIDE)
-        if method == "ratio":
-            begin, end = first, stop
-        for start, finish in _pieces(begin, end, max_frames):
-            looks = [look for look in run if start <= first + look.number * STRIDE < finish] or run
-            rivals = sum(look.rival for look in looks) / len(looks)
-            framed = run if method == "ratio" else looks
-            cuts.append(_Cut(start, finish, _square(framed, method, info, segment.ratio), rivals))
-    return cuts or "no face"
+
+def _frames_of(info: VideoInfo, segment: Segment) -> tuple[int, int]:
+    """Its first frame at 25 a second, and the one after its last."""
+    end = info.seconds if segment.end is None else min(segment.end, info.seconds)
+    return round(segment.start * FPS), round(end * FPS)
 
 
 def _pieces(begin: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
@@ -270,49 +249,8 @@ def _pieces(begin: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
     return ((int(start), int(finish)) for start, finish in itertools.pairwise(marks))
 
 
-def _looks(video: Path, info: VideoInfo, segment: Segment, method: Method, finder: MediaPipe) -> Iterator[_Look]:
-    """Follow one face: at each look the one that overlaps where it was last; at first `segment.face` or the largest."""
-    scale = max(1.0, max(info.width, info.height) / LOOK_SIZE)
-    small = (round(info.width / scale), round(info.height / scale))
-    to_video = np.array([info.width / small[0], info.height / small[1]])
-    last = None if segment.face is None else np.array(segment.face)
-    missed = 0
-    for number, frame in enumerate(read_frames(video, LOOK_FPS, segment.start, segment.end, small)):
-        faces = finder.detect_all(frame)
-        if missed >= MAX_GAP and segment.face is None:
-            last = None  # it is gone: follow whoever is largest now
-        near = [face for face in faces if last is None or overlap(_scaled(face.box, to_video), last) > 0]
-        if near:
-            where = last
-            chosen = max(near, key=lambda f: f.size if where is None else overlap(_scaled(f.box, to_video), where))
-            framing = chosen.box
-            if method == "ffhq":
-                points = finder.landmarks_of(frame, chosen)
-                near = [] if points is None else near
-                framing = framing if points is None else ffhq_box(points)
-        if not near:
-            missed += 1
-            continue
-        missed, last = 0, _scaled(chosen.box, to_video)
-        rival = any(other is not chosen and other.size > RIVAL_SIZE * chosen.size for other in faces)
-        yield _Look(number, last, _scaled(framing, to_video), rival)
-
-
-def _runs(looks: Iterator[_Look], whole: bool) -> Iterator[list[_Look]]:
-    """Split where the face was away, or left the place where it was at first; not if the whole is wanted."""
-    run: list[_Look] = []
-    for look in looks:
-        away = run and look.number - run[-1].number > MAX_GAP + 1
-        if run and not whole and (away or overlap(look.box, run[0].box) < SAME_PLACE):
-            yield run
-            run = []
-        run.append(look)
-    if run:
-        yield run
-
-
-def _square(looks: Sequence[_Look], method: Method, info: VideoInfo, ratio: float | None) -> np.ndarray:
-    boxes = np.stack([look.framing for look in looks])
+def _square(looks: Sequence[Look], method: Method, info: VideoInfo, ratio: float | None) -> np.ndarray:
+    boxes = np.stack([one.framing for one in looks])
     if method == "ffhq":
         return median_square(boxes)
     sizes = boxes[:, 2:] - boxes[:, :2]
@@ -327,8 +265,37 @@ def _square(looks: Sequence[_Look], method: Method, info: VideoInfo, ratio: floa
     return np.concatenate([centre - half, centre + half])
 
 
-def _write(video: Path, info: VideoInfo, cut: _Cut, path: Path, size: int, codec: Codec) -> int:
-    """Write one clip; returns its number of frames."""
+# --- cutting
+
+
+def finish(source: Source, plan: Plan, folder: Path, write: Callable[[Clip, Path], int]) -> Cropped:
+    """Write the planned clips into a folder, and give account of the video.
+
+    write: writes a clip to a path and returns its number of frames, or raises InputError.
+    """
+    files: list[Path] = []
+    clips: dict[str, tuple[int, int]] = {}
+    lost, detail = dict(plan.lost), plan.detail
+    for clip in plan.clips:
+        path = folder / f"{clip.name}.mp4"
+        try:
+            clips[clip.name] = (write(clip, path), round(clip.cut.side))
+        except InputError as error:
+            lost[clip.lost_as], detail = "unreadable", str(error)
+        else:
+            files.append(path)
+    facts: dict[str, Any] = {"sound": source.info.has_audio, "clips": clips, "lost": lost}
+    facts = {name: fact for name, fact in facts.items() if fact != {}}
+    if not files:
+        # Of several faults the one of most stretches speaks for the video.
+        reasons = Counter(lost.values())
+        return Cropped(reason=max(sorted(reasons), key=reasons.__getitem__), detail=detail, facts=facts)
+    return Cropped(files, None, detail, facts)
+
+
+def write_clip(source: Source, cut: Cut, path: Path, size: int, codec: Codec) -> int:
+    """Write one clip; returns its number of frames. Raises InputError where the video can't be read."""
+    video, info = source.path, source.info
     start, end = cut.first / FPS, cut.stop / FPS
     samples = read_audio(video, start=start, end=end) if info.has_audio else None
     x, y, side = _whole(cut.box, size)
@@ -376,7 +343,3 @@ def _whole(box: np.ndarray, size: int) -> tuple[int, int, int]:
     """Left and top pixel of a square and its side, in whole pixels of the frame, of which size×size are made."""
     step = 2 if round(box[2] - box[0]) >= EVEN * size else 1
     return step * round(box[0] / step), step * round(box[1] / step), step * round((box[2] - box[0]) / step)
-
-
-def _scaled(box: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return box * np.concatenate([scale, scale])

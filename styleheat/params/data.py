@@ -106,6 +106,16 @@ class SpeechSet(Section):
     """Length of each person's clip."""
 
 
+class Leaks(Section):
+    """Train clips of people whom a test split shows, under whatever names; null: they stay (as in the references)."""
+
+    likeness: Annotated[float, Field(ge=0, le=1)] | None
+    """Cosine similarity of dlib's embeddings from which two people are one (strangers have 0.8 to 0.9)."""
+    other_set: PathText
+    """Landmarks of another set, whose test split counts beside the set's own: `data/hdtf/landmarks`; `data/none`: no
+    other."""
+
+
 class Pack(Section):
     size: Pixels
     """Side of the frames stored, in the clip's own crop."""
@@ -113,6 +123,7 @@ class Pack(Section):
     """Side of the FFHQ-aligned frames stored beside them."""
     shards: Annotated[int, Field(ge=1, le=999)]
     """Files that the clips are spread over. A clip more or less costs one of them; the references read 1."""
+    leaks: Leaks
 
 
 class Set(Section):

@@ -342,3 +342,17 @@ def test_a_stage_s_function_keeps_its_model_between_tasks(tmp_path: Path) -> Non
     entries = index.read(tmp_path / "out")
     assert len(entries) == 20 and all(entry.facts == {"value": 7} for entry in entries.values())
     assert 1 <= len((tmp_path / "loaded.log").read_text().split()) <= 2  # once a worker
+
+
+def test_some_clips_only(tmp_path: Path) -> None:
+    """The others stay as they are, also those that would be tried again."""
+    folder = tmp_path / "out"
+    tasks = {clip: Task("1", (folder,)) for clip in ("fine", "network", "other")}
+    process(folder, tasks, misbehave)
+    before = index.read(folder)
+    tasks |= {clip: Task("2", (folder,)) for clip in ("fine", "other")}
+    account = process(folder, tasks, lambda clip, _: write_text(clip, folder, "anew"), only={"fine"})
+    assert (account.asked, account.ok, account.lost) == (3, 2, {"network": 1})
+    entries = index.read(folder)
+    assert entries["fine"].fingerprint == "2" and entries["fine"].facts == {"letters": 4}
+    assert {clip: entries[clip] for clip in ("network", "other")} == {c: before[c] for c in ("network", "other")}

@@ -125,7 +125,7 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ("evaluate.clips", "(?<=^evaluate:\n  clips: )\\d+", "1", {"evaluate"}),
         (
             "sets.hdtf.pack.align_size",
-            "align_size: (\\d+)(?=\n      shards: 1\n\n)",
+            "align_size: (\\d+)(?=\n      shards: 1\n      leaks: [^\n]*\n\n)",
             "align_size: 64",
             {"pack@hdtf", "account@hdtf", "train_prior", "train", "train_audio", "evaluate", *INFER},
         ),
@@ -149,7 +149,8 @@ def test_a_parameter_reruns_what_hangs_on_it(
     [
         ("{infer_audio.driver}", {"infer_audio"}),
         ("{infer_video.driver}", {"infer_video"}),
-        ("data/none/file", {"infer_audio"}),
+        ("data/none/file", {f"{name}@{key}" for name in ("pack", "account") for key in SETS}
+            | {*TRAINED, "evaluate", *INFER}),
         ("styleheat/evaluation/new.py", {"evaluate"}),
         ("stages/infer_image.py", {"infer_image"}),
         ("styleheat/pipeline.py", set()),

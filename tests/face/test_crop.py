@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from styleheat.face.align import ffhq_box
-from styleheat.face.crop import Cropped, Method, crop_video, cut_out, read_segments, to_cut
+from styleheat.face.crop import Cropped, Method, crop_video, cut_out, to_cut
 from styleheat.face.detect import overlap
 from styleheat.face.landmarks import MediaPipe
+from styleheat.face.segments import read_segments
 from styleheat.media.audio import read_audio
 from styleheat.media.video import VideoWriter, probe, read_frames
 

@@ -48,7 +48,7 @@ def params(workers: int = 1, backend: str = "loky") -> Params:
     tree["sets"]["vox"] |= {
         "source": tree["sets"]["vox"]["source"] | {"kind": "local", "path": "in", "people": None, "test_people": 1},
         "crop": tree["sets"]["vox"]["crop"] | {"size": 64},
-        "pack": {"size": 64, "align_size": 32, "shards": 1},
+        "pack": tree["sets"]["vox"]["pack"] | {"size": 64, "align_size": 32},
     }
     return check_params(tree)
 

@@ -117,7 +117,7 @@ def params() -> Params:
     merge(tree, read_yaml(profile.PROFILES / "full.yaml"))
     for name, size in SIZES.items():
         tree["sets"][name]["crop"]["size"] = size
-        tree["sets"][name]["pack"] = {"size": size, "align_size": size, "shards": 2}
+        tree["sets"][name]["pack"] |= {"size": size, "align_size": size, "shards": 2}
     for name, changes in SMALL.items():
         tree[name] |= changes
     return check_params(tree)
