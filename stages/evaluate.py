@@ -19,7 +19,7 @@ def body(stage: Stage) -> None:
     from styleheat.code import code_of
     from styleheat.evaluation import learned, protocols, report
     from styleheat.evaluation.clip import Setup, evaluate_clip
-    from styleheat.evaluation.summary import of_sets, summary
+    from styleheat.evaluation.summary import summary
     from styleheat.files import digest, fingerprint
 
     params, infer, settings, runtime = stage.params, stage.params.infer, stage.params.evaluate, stage.params.runtime
@@ -61,12 +61,7 @@ def body(stage: Stage) -> None:
 
     evaluated = index.read(folder)
     results = report.all_results(folder, [clip for clip in clips if evaluated[clip].ok])
-    numbers = summary(results)
-    if learned.available(settings.scores):
-        for protocol, distances in of_sets(folder, results).items():
-            numbers[protocol] |= distances
-    else:
-        numbers["left_out"] = learned.LEFT_OUT
+    numbers = summary(results, folder if learned.available(settings.scores) else None)
     stage.write_metrics({**numbers, "lost": dict(account.lost)})
     report.write_strip(STRIP, folder, results)
     stage.tracker.log_image("evaluate", STRIP)

@@ -21,8 +21,11 @@ LARGE_POSE = 15.0
 arXiv 2307.10797)."""
 
 
-def summary(results: Mapping[str, Mapping[str, Result]]) -> dict[str, Any]:
-    """Clips' results, by clip and protocol → numbers by protocol, and for protocols without any, what they need."""
+def summary(results: Mapping[str, Mapping[str, Result]], features: Path | None = None) -> dict[str, Any]:
+    """Clips' results, by clip and protocol → numbers by protocol, and for protocols without any, what they need.
+
+    features: the folder of `of_sets`; None: without the scores of networks, and `left_out` says so.
+    """
     numbers: dict[str, Any] = {}
     for protocol in PROTOCOLS:
         members = [found[protocol] for found in results.values() if protocol in found]
@@ -34,6 +37,10 @@ def summary(results: Mapping[str, Mapping[str, Result]]) -> dict[str, Any]:
             large = [member for member in members if (member.pose_difference or 0) > LARGE_POSE]
             if large:
                 numbers[protocol]["large_pose"] = of_protocol(large)
+    if features is None:
+        return numbers | {"left_out": learned.LEFT_OUT}
+    for protocol, found in of_sets(features, results).items():
+        numbers[protocol] |= found
     return numbers
 
 
