@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styleheat.renderer import appearance, body, facial_hair, hair, wear
+from styleheat.renderer import appearance, body, facial_hair, hair, surfaces, wear
 from styleheat.renderer.background import background
 from styleheat.renderer.body import Mesh
 from styleheat.renderer.camera import Camera, ImageProcessor
 from styleheat.renderer.controls import CONTROLS, INDEX, JAW_ANGLE, JAW_HINGE, NECK_PIVOT
 from styleheat.renderer.curves import step
 from styleheat.renderer.facial_hair import SkinHairs
-from styleheat.renderer.grid import COLUMNS, EYE_ROW, EYE_UPPER, HEIGHTS, MOUTH_ROW, ROWS, SKIN_FACES
+from styleheat.renderer.grid import COLUMNS, EYE_ROW, EYE_UPPER
 from styleheat.renderer.hair import Hairs
 from styleheat.renderer.head import Head
 from styleheat.renderer.identity import Identity
 from styleheat.renderer.landmarks import VIEW, landmark_vertices, project, rotation, turned
 from styleheat.renderer.light import CAMERA, CENTRE, bake, harmonics, light_hairs, light_mesh, shade_below
-from styleheat.renderer.look import COVERS_EARS, Look, linear
+from styleheat.renderer.look import COVERS_EARS, Look
 from styleheat.renderer.props import Prop, prop_meshes
 from styleheat.renderer.raster import (
     develop,
@@ -45,6 +45,13 @@ class Frame:
     landmarks: np.ndarray
 
 
+def _ears_are_hidden(look: Look) -> bool:
+    """By hair that hangs beside the face, or by a hat over it."""
+    if look.hat is None:
+        return look.style in COVERS_EARS
+    return look.hat.kind in wear.HIDES_EARS
+
+
 class Renderer:
     """One person in one scene at one size; building it takes about a second, a frame some hundredths of one.
 
@@ -64,55 +71,37 @@ class Renderer:
         size: int,
     ) -> None:
         rng = np.random.default_rng(seed)
-        self.size, self.look, self.scene = size, look, scene
-        self.head = head = Head(identity)
+        self.size, self.look, self.scene, self.prop = size, look, scene, prop
+        self.head = Head(identity)
+        self.neutral = self.head.deform(np.zeros(len(CONTROLS), np.float32))
+        self.skin = surfaces.skin(self.head, look, self.neutral, rng)
+        ears = self._build_meshes(cloth, shoulders, rng)
+        self._build_eyes_and_mouth(rng)
+        self._grow_hairs([self.trunk, *ears], rng)
+        self.landmark_index = landmark_vertices(self.head)
+        self.processor = ImageProcessor(camera, size)
+        self._set_up_scene(camera)
 
-        # Skin.
-        y, x = np.meshgrid(np.arange(ROWS), np.arange(COLUMNS), indexing="ij")
-        neutral = head.deform(np.zeros(len(CONTROLS), np.float32))
-        side, v = np.abs(head.flat[..., 0]), HEIGHTS[:, None]
-        oily = 0.055 + 0.035 * head.front * (
-            np.exp(-((side / 0.16) ** 2)) * (v < 0.2) * (v > -0.5)
-            + np.exp(-((side / 0.35) ** 2) - ((v - 0.5) / 0.2) ** 2)
-        )
-        lips = np.exp(-(((v - MOUTH_ROW) / 0.08) ** 2)) * step(1.0, 0.8, side / head.mouth_half) * head.front
-        texture = appearance.skin_texture(head, look, rng)
-        self.skin = Mesh(
-            neutral,
-            SKIN_FACES,
-            np.stack([x.ravel(), y.ravel()], 1).astype(np.float32) * appearance.TEXELS,
-            texture,
-            (oily + (0.06 + 0.10 * look.makeup) * lips).ravel().astype(np.float32),
-            np.ones(ROWS * COLUMNS, np.float32),
-        )
-
-        # Everything else.
+    def _build_meshes(self, cloth: np.ndarray, shoulders: float, rng: np.random.Generator) -> list[Mesh]:
+        """The trunk, ears, hat and prop, and how light falls on all meshes; returns the ears that can be seen."""
+        look, head, neutral = self.look, self.head, self.neutral
         trunk = body.trunk_points(head, shoulders)
         trunk_turn = body.trunk_turn(trunk)
-        self.trunk = body.grid_mesh(
-            trunk, appearance.trunk_texture(trunk, look, cloth, rng), shine=0.03, turn=trunk_turn
-        )
-        # hair that hangs beside the face hides the ears
-        ears = (
-            []
-            if (look.style in COVERS_EARS and look.hat is None)
-            or (look.hat is not None and look.hat.kind in wear.HIDES_EARS)
-            else [body.ear(head, sign, appearance.ear_texture(look)) for sign in (-1.0, 1.0)]
-        )
-        self.statics = [self.trunk, *ears]
-        self.dull: list[Mesh] = []  # without skin's way with light
-        hair_cap = self._cap(neutral, rng)
-        if hair_cap is not None:
-            self.dull.append(hair_cap)
-        self.neutral = neutral
+        trunk_texture = appearance.trunk_texture(trunk, look, cloth, rng)
+        self.trunk = body.grid_mesh(trunk, trunk_texture, shine=0.03, turn=trunk_turn)
+        ears = [] if _ears_are_hidden(look) else [body.ear(head, s, appearance.ear_texture(look)) for s in (-1.0, 1.0)]
+        self.dull: list[Mesh] = []  # lit without subsurface scattering
+        cap = surfaces.cap(head, look, neutral, rng)
+        if cap is not None:
+            self.dull.append(cap)
         self.shell = None if look.hat is None else wear.shell(head, look.hat, neutral)
         if look.hat is not None:
             self.dull += wear.brims(head, look.hat) + wear.neckcloth(look.hat, trunk, trunk_turn)
         if self.shell is not None:
             self.dull.append(self.shell[0])
             self.shell_offset = self.shell[0].vertices - neutral[self.shell[1]]
-        self.statics += self.dull
-        self.prop, self.things = prop, prop_meshes(prop, head, look.skin, cloth)
+        self.statics = [self.trunk, *ears, *self.dull]
+        self.things = prop_meshes(self.prop, head, look.skin, cloth)
         self.things_at = [thing.vertices for thing in self.things]
         bake([self.skin, *self.statics], [self.skin, *self.statics, *self.things])
         for mesh in ears:  # their roots lie inside the head, where no light comes
@@ -120,9 +109,11 @@ class Renderer:
             mesh.visibility = mesh.visibility * np.float32(0.6) + np.eye(1, 9, dtype=np.float32) * np.float32(0.4)
         if look.style in ("bob", "long", "wavy"):  # what hangs beside the face shades it
             self.skin.occlusion *= (1 - 0.35 * step(0.52, 0.70, np.abs(neutral[:, 0]))).astype(np.float32)
+        return ears
 
-        eye = appearance.eye_texture(look, rng)
-        self.eye = body.eyeball(head, eye)
+    def _build_eyes_and_mouth(self, rng: np.random.Generator) -> None:
+        look, head = self.look, self.head
+        self.eye = body.eyeball(head, appearance.eye_texture(look, rng))
         white = rng.uniform(0.86, 1.02)
         self.upper_teeth, self.lower_teeth = body.teeth(
             head, appearance.teeth_texture(rng, True, white), appearance.teeth_texture(rng, False, white * 0.94)
@@ -131,12 +122,14 @@ class Renderer:
         self.linings = body.linings(head)
         self.cavity_columns = body.cavity_columns(head)
         self.cavity_texture = appearance.cavity_texture(look)
-        count = len(self.cavity_columns)
-        grid = body.grid_mesh(np.zeros((8, count, 3)), self.cavity_texture)
-        self.cavity = grid
+        self.cavity = body.grid_mesh(np.zeros((8, len(self.cavity_columns), 3)), self.cavity_texture)
 
-        # Hairs.
-        obstacles = [self.trunk, *ears]
+    def _grow_hairs(self, obstacles: list[Mesh], rng: np.random.Generator) -> None:
+        """Hair of the head, brows, lashes, beard, and the frames of glasses, which are drawn like hairs.
+
+        obstacles: meshes that the hair lies upon.
+        """
+        look, head = self.look, self.head
         grown = hair.grow(
             head,
             look,
@@ -147,7 +140,7 @@ class Renderer:
         self.hairs: list[tuple[Hairs, float, float]] = []
         if grown is not None:
             self.hairs.append((grown, 0.9, 1.0 if look.style != "afro" else 0.3))
-        self.hairs += [(border, 1.0, 0.2) for border in hair.hem(head, look, neutral)]
+        self.hairs += [(border, 1.0, 0.2) for border in hair.hem(head, look, self.neutral)]
         self.frames_of_glasses = [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
         self.lenses = [] if look.glasses is None else wear.lenses(head, look.glasses)
         self.skin_hairs: list[SkinHairs] = [facial_hair.brows(head, look, rng), *facial_hair.lashes(head, look)]
@@ -155,43 +148,18 @@ class Renderer:
         if grown_beard is not None:
             self.skin_hairs.insert(0, grown_beard)
 
-        self.landmark_index = landmark_vertices(head)
-        self.processor = ImageProcessor(camera, size)
-        gain = camera.gain.astype(np.float32)
+    def _set_up_scene(self, camera: Camera) -> None:
+        """Lights and background, as bright as the camera exposes them."""
+        scene, gain = self.scene, camera.gain.astype(np.float32)
         self.key_colour, self.sky_colour = (scene.key_colour * gain).astype(np.float32), scene.sky * gain
         soft = np.full(3, scene.soft)
         self.lights = np.stack(
             [scene.key, self.key_colour, self.sky_colour, scene.ground * gain, scene.rim, scene.rim_colour * gain, soft]
         ).astype(np.float32)
-        self.margin = round(size * MARGIN / VIEW) if camera.shake else 0
-        behind = background(
-            scene.background_kind, scene.background_seed, scene.tint, scene.background_light, size + 2 * self.margin
-        )
+        self.margin = round(self.size * MARGIN / VIEW) if camera.shake else 0
+        side = self.size + 2 * self.margin
+        behind = background(scene.background_kind, scene.background_seed, scene.tint, scene.background_light, side)
         self.background = np.repeat(np.repeat(behind * gain, SAMPLES, 0), SAMPLES, 1).astype(np.float32)
-
-    def _cap(self, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
-        """A solid layer under the hairs, so that no skin shines through."""
-        look, head = self.look, self.head
-        if look.style in ("bald", "buzz", "receding", "mohawk"):
-            return None
-        amount = hair.scalp(head, look)
-        normals = vertex_normals(neutral, SKIN_FACES)
-        thick = hair.cap_thickness(look) * 0.55
-        points = neutral + normals * (thick * np.clip(amount * 6 - 5, -0.5, 1))[:, None].astype(np.float32)
-        inside = amount[SKIN_FACES].min(1) > 0.9
-        if not inside.any():
-            return None
-        streaks = np.clip(1 + 0.22 * np.repeat(rng.normal(size=(1, 256)), 64, 0), 0.5, 1.6)[..., None]
-        texture = (linear(look.hair) * 0.42 * streaks**1.5).astype(np.float32)
-        x = np.tile(np.arange(COLUMNS), ROWS) * (255 / (COLUMNS - 1))
-        return Mesh(
-            points.astype(np.float32),
-            np.ascontiguousarray(SKIN_FACES[inside]),
-            np.stack([x, np.zeros_like(x)], 1).astype(np.float32),
-            texture,
-            np.zeros(len(points), np.float32),
-            np.ones(len(points), np.float32),
-        )
 
     # ---- frames ----
 
