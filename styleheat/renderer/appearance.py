@@ -1,6 +1,7 @@
 """Textures in linear light: skin, eyes, teeth, clothes, painted by a person's look."""
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -22,9 +23,48 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], width: float | tupl
     return values / values.std()
 
 
+@dataclass(frozen=True)
+class _SkinMap:
+    """Where each texel of the skin lies, and noise on the head's surface; all (rows, columns).
+
+    x, y: place in decimetres. side: |x|. v: height on the face. front: 1 on the face, 0 behind. angle: around the
+    vertical axis. grain, pores, blotch, patch, spots: noise from fine to coarse.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    side: np.ndarray
+    v: np.ndarray
+    front: np.ndarray
+    angle: np.ndarray
+    grain: np.ndarray
+    pores: np.ndarray
+    blotch: np.ndarray
+    patch: np.ndarray
+    spots: np.ndarray
+
+
 def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray:
     """The skin's colours on its grid, TEXELS a cell: float32 linear (rows, columns, 3)."""
-    i = head.identity
+    at = _skin_map(head, rng)
+    x, v, side, front = at.x, at.v, at.side, at.front
+    out = _complexion(at, head, look, rng)
+    shade = _hollows(at, head)
+    _add_lines_of_age(shade, at, head, rng)
+    out *= 1 - np.clip(shade * front, 0, 0.9)[..., None] * np.array([0.86, 1.0, 1.0])
+    bright = 0.05 * bump(x, 0.05) * bump(v + 0.1, 0.2) + 0.04 * bump(side - 0.44, 0.12) * bump(v + 0.05, 0.06)
+    out *= 1 + (bright * front)[..., None]
+
+    if has_fringe(look):  # its shade on the forehead
+        shaded = step(EYE_ROW + look.fringe - 0.02, EYE_ROW + look.fringe + 0.08, v) * step(0.62, 0.48, side) * front
+        out = out * (1 - 0.62 * shaded[..., None]) + 0.62 * shaded[..., None] * (0.35 * out + 0.35 * look.hair)
+
+    out, lips = _with_lips(out, at, head, look, rng)
+    out = _with_hair_roots(out, lips, at, head, look)
+    return np.clip(linear(np.clip(out, 0, 1)), 0, 1).astype(np.float32)
+
+
+def _skin_map(head: Head, rng: np.random.Generator) -> _SkinMap:
     # Sampled so that texel (TEXELS * row, TEXELS * column) is the grid's vertex.
     size = ((COLUMNS - 1) * TEXELS + 1, (ROWS - 1) * TEXELS + 1)
     row_map, column_map = np.meshgrid(
@@ -40,7 +80,6 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     v = fine(np.repeat(HEIGHTS[:, None], COLUMNS, 1))
     front = fine(head.front)
     side = np.abs(x)
-    shape = x.shape
     # Noise must not follow the grid's uneven cells: it is made on a map of the head and looked up there.
     angle = np.arctan2(x, z)
     atlas = np.stack(
@@ -53,10 +92,17 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
         cv2.remap(layer.astype(np.float32), look_x, look_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         for layer in atlas
     )
+    return _SkinMap(x, y, side, v, front, angle, grain, pores, blotch, patch, spots)
+
+
+def _complexion(at: _SkinMap, head: Head, look: Look, rng: np.random.Generator) -> np.ndarray:
+    """Colours (rows, columns, 3): the skin's own, spots, blood, freckles and moles."""
+    x, v, side, front, blotch = at.x, at.v, at.side, at.front, at.blotch
+    i = head.identity
     base = look.skin
-    out = np.ones((*shape, 3)) * base
+    out = np.ones((*x.shape, 3)) * base
     rough = 1 + 1.2 * i.age
-    out *= (1 + 0.012 * grain + 0.014 * rough * pores + 0.016 * rough * blotch + 0.022 * patch)[..., None]
+    out *= (1 + 0.012 * at.grain + 0.014 * rough * at.pores + 0.016 * rough * blotch + 0.022 * at.patch)[..., None]
     for _ in range(int(rng.poisson(14 * max(0.0, i.age - 0.4) ** 2 * 10))):  # age spots
         sx, sy, radius = rng.uniform(-0.62, 0.62), rng.uniform(-0.9, 0.95), rng.uniform(0.012, 0.045)
         spot = bump(np.hypot(x - sx, (v - sy) * rng.uniform(0.7, 1.3)) + 0.012 * blotch, radius) * front
@@ -67,7 +113,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
             spot = bump(np.hypot(x - sx, v - sy), rng.uniform(0.010, 0.018)) * front
             out *= 1 - (rng.uniform(0.4, 1.0) * spot)[..., None] * np.array([0.02, 0.26, 0.24])
     # Blood: cheeks, nose, ears' side, chin, around the eyes; the beard's shadow is bluish.
-    red = np.zeros(shape)
+    red = np.zeros(x.shape)
     red += (0.55 + 0.35 * look.makeup) * bump(side - 0.42, 0.17) * bump(v + 0.20, 0.16) * front
     red += 0.65 * bump(x, 0.13) * bump(v - head.nose_y, 0.10) * front
     red += 0.30 * bump(x, 0.16) * bump(v + 0.92, 0.10) * front
@@ -76,16 +122,21 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     out[..., 0] *= 1 + 0.025 * np.clip(red, 0, 1)
     yellow = bump(v - 0.55, 0.25) * front
     out *= 1 + yellow[..., None] * np.array([0.015, 0.010, -0.02])
-    out *= 1 - (look.freckles * spots * bump(side - 0.28, 0.30) * bump(v + 0.15, 0.22) * front)[..., None] * np.array(
-        [0.14, 0.22, 0.26]
-    )
+    out *= 1 - (look.freckles * at.spots * bump(side - 0.28, 0.30) * bump(v + 0.15, 0.22) * front)[
+        ..., None
+    ] * np.array([0.14, 0.22, 0.26])
     for _ in range(int(rng.integers(0, 4))):  # moles
         mx, my, radius = rng.uniform(-0.5, 0.5), rng.uniform(-0.95, 0.6), rng.uniform(0.008, 0.014)
         mole = bump(np.hypot(x - mx, v - my), radius) * front
         out *= 1 - mole[..., None] * np.array([0.45, 0.55, 0.6])
+    return out
 
-    # Shade in the small hollows that the mesh is too coarse for.
-    shade = np.zeros(shape)
+
+def _hollows(at: _SkinMap, head: Head) -> np.ndarray:
+    """Shade (rows, columns) in the small hollows that the mesh is too coarse for."""
+    i = head.identity
+    x, v, side, mouth = at.x, at.v, at.side, head.mouth_half
+    shade = np.zeros(x.shape)
     xr = (side - head.eye_x) / head.eye_half
     shade += 0.14 * bump(side - head.eye_x * 0.95, 0.17) * bump(v - EYE_ROW - 0.03, 0.09)
     shade += 0.13 * bump(side - 0.175, 0.05) * bump(v - EYE_ROW - 0.02, 0.08)
@@ -101,13 +152,19 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     shade += 0.20 * bump(x, 0.12) * bump(v - tip + 0.105, 0.022)
     fold_x = 0.180 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
     shade += (0.07 + 0.30 * i.age**1.3) * bump(side - fold_x, 0.018) * step(-0.36, -0.43, v) * step(-0.68, -0.55, v)
-    mouth = head.mouth_half
     shade += (
         (0.04 + 0.22 * i.age**1.5) * bump(side - mouth - 0.035, 0.02) * step(-0.60, -0.66, v) * step(-0.84, -0.72, v)
     )
     shade += 0.13 * bump(x, 0.14) * bump(v + 0.765, 0.024)
     shade += 0.06 * bump(x, 0.016) * bump(v - MOUTH_ROW - 0.13, 0.05)
-    # Forehead lines, crow's feet.
+    return shade
+
+
+def _add_lines_of_age(shade: np.ndarray, at: _SkinMap, head: Head, rng: np.random.Generator) -> None:
+    """Add the lines of the forehead, crow's feet, wrinkles and bags below the eyes to the shade, in place."""
+    i = head.identity
+    x, v, side, blotch, patch = at.x, at.v, at.side, at.blotch, at.patch
+    xr = (side - head.eye_x) / head.eye_half
     wave = 0.012 * np.sin(x * 9 + 1.3) + 0.010 * blotch * 0.3
     old, older = max(0.0, i.age - 0.25), max(0.0, i.age - 0.5)
     for line in 0.36 + 0.075 * np.arange(5) + 0.012 * rng.normal(size=5):
@@ -132,15 +189,13 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
         )
     for sign in (-1, 1):
         shade += 0.16 * max(0.0, i.age - 0.4) * bump(side - 0.045 - sign * 0.01, 0.008) * bump(v - 0.24, 0.06)
-    out *= 1 - np.clip(shade * front, 0, 0.9)[..., None] * np.array([0.86, 1.0, 1.0])
-    bright = 0.05 * bump(x, 0.05) * bump(v + 0.1, 0.2) + 0.04 * bump(side - 0.44, 0.12) * bump(v + 0.05, 0.06)
-    out *= 1 + (bright * front)[..., None]
 
-    if has_fringe(look):  # its shade on the forehead
-        shaded = step(EYE_ROW + look.fringe - 0.02, EYE_ROW + look.fringe + 0.08, v) * step(0.62, 0.48, side) * front
-        out = out * (1 - 0.62 * shaded[..., None]) + 0.62 * shaded[..., None] * (0.35 * out + 0.35 * look.hair)
 
-    # Lips.
+def _with_lips(
+    out: np.ndarray, at: _SkinMap, head: Head, look: Look, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The colours with lips, and where these are (rows, columns), 0 to 1."""
+    x, v, side, front, mouth = at.x, at.v, at.side, at.front, head.mouth_half
     lip = v - MOUTH_ROW
     across = np.clip(1 - (x / mouth) ** 2, 0, 1)
     bow = 1 - 0.26 * bump(x, 0.030) + 0.06 * bump(side - 0.06, 0.035)
@@ -156,7 +211,7 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     )
     tint = (
         look.lips
-        * np.ones((*shape, 3))
+        * np.ones((*x.shape, 3))
         * (1 + 0.030 * lines - 0.10 * (lip > 0) + 0.05 * bump(lip + 0.045, 0.02))[..., None]
     )
     out = out * (1 - 0.88 * edge[..., None]) + tint * 0.88 * edge[..., None]
@@ -164,20 +219,25 @@ def skin_texture(head: Head, look: Look, rng: np.random.Generator) -> np.ndarray
     out *= (1 + 0.035 * bump(np.where(lip > 0, lip - top - 0.014, 1.0), 0.010) * step(1.0, 0.6, side / mouth) * front)[
         ..., None
     ]
-    # Eye shadow and the beard's roots.
+    return out, edge
+
+
+def _with_hair_roots(out: np.ndarray, lips: np.ndarray, at: _SkinMap, head: Head, look: Look) -> np.ndarray:
+    """The colours with eye shadow, the roots of the beard, and the scalp that shows between the hairs."""
+    x, y, v, side, front, grain = at.x, at.y, at.v, at.side, at.front, at.grain
     lid = bump(side - head.eye_x, 0.15) * step(0.11, 0.04, v - EYE_ROW) * step(-0.01, 0.01, v - EYE_ROW) * front
     out *= 1 - (0.35 * look.makeup * lid)[..., None] * np.array([0.5, 0.75, 0.65])
-    stubble = beard_area(look, x, v, head) * (1 - edge)
+    stubble = beard_area(look, x, v, head) * (1 - lips)
     shaved = 0.10 if look.male else 0.0
     strength = {"none": shaved, "stubble": 0.42, "moustache": 0.40, "full": 0.62, "long": 0.70}.get(look.beard, 0.45)
     roots = np.clip(stubble * (strength * (1 + 0.25 * grain)), 0, 0.8)[..., None]
     out = out * (1 - roots) + (0.35 * out + 0.65 * look.hair * 0.8) * roots
     # The scalp between the hairs: dark, with an uneven border.
     amount = {"bald": 0.16, "buzz": 0.60, "receding": 0.45, "mohawk": 0.45}.get(look.style, 0.88)
-    scalp = step(-0.015, 0.055, y - hairline_height(look, np.abs(angle)) + 0.012 * pores)
+    scalp = step(-0.015, 0.055, y - hairline_height(look, np.abs(at.angle)) + 0.012 * at.pores)
     dots = np.clip(scalp * amount * (1 + 0.2 * grain), 0, 0.95)[..., None]
     out = out * (1 - dots) + look.hair * 0.75 * dots
-    return np.clip(linear(np.clip(out, 0, 1)), 0, 1).astype(np.float32)
+    return out
 
 
 def eye_texture(look: Look, rng: np.random.Generator, size: int = 160) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from styleheat.renderer.curves import step
 from styleheat.renderer.grid import COLUMNS, EYE_LOWER, EYE_UPPER, HEIGHTS, SKIN_FACES
-from styleheat.renderer.hair import _unit
+from styleheat.renderer.hairstyles import unit
 from styleheat.renderer.head import Head
 from styleheat.renderer.look import Look, beard_area, linear
 from styleheat.renderer.raster import vertex_normals
@@ -86,7 +86,7 @@ def beard(head: Head, look: Look, rng: np.random.Generator) -> SkinHairs | None:
     lip = v[roots] + 0.62
     down = np.stack([0.25 * np.sign(skin[roots, 0]) * np.where(lip > 0, 2.4, 0.6), np.full(count, -0.9), 0 * lip], 1)
     stand = 0.15 if look.beard == "long" else 0.45
-    direction = _unit(down + stand * normals + 0.22 * rng.normal(size=(count, 3)))
+    direction = unit(down + stand * normals + 0.22 * rng.normal(size=(count, 3)))
     long = np.full(count, rng.uniform(0.7, 1.6 if look.beard == "full" else 1.2))
     if look.beard == "long":  # only what grows below the mouth
         long = np.where((lip < -0.12) | (np.abs(skin[roots, 0]) > 0.42), rng.uniform(2.2, 4.5), 1.2)
