@@ -319,51 +319,60 @@ def trunk_texture(points: np.ndarray, look: Look, cloth: np.ndarray, rng: np.ran
     folds = _noise(rng, (rows, columns), (16, 7))
     weave += 0.03 * folds * step(-1.6, -2.0, y)
     fabric = cloth * np.ones((rows, columns, 3)) * weave[..., None]
-    under = look.cloth2 * np.ones((rows, columns, 3)) * (0.97 + 0.03 * (weave[..., None] - 1) * 10)
     style = look.clothes
-
-    def cover(body: np.ndarray, layer: np.ndarray, inside: np.ndarray, seam: float = 0.02) -> np.ndarray:
-        """Lay a layer where `inside` (decimetres, positive within) and shade the skin along its border."""
-        body = body * (1 - 0.35 * step(-0.10, 0.0, inside) * step(0.02, -0.01, inside))[..., None]
-        on = step(-0.006, 0.006, inside)[..., None]
-        rim = 1 - 0.16 * bump(inside - seam, 0.008) * (seam > 0)
-        return body * (1 - on) + layer * rim[..., None] * on
 
     neckline = np.where(front, -1.60 + 0.10 * np.clip(side / 0.5, 0, 1) ** 2, -1.50)
     if style == "tee":
-        out = cover(skin, fabric, neckline - y, 0.055)
+        out = _covered(skin, fabric, neckline - y, 0.055)
     elif style == "scoop":
-        out = cover(skin, fabric, np.where(front, -1.80 + 0.24 * np.clip(side / 0.75, 0, 1) ** 2, -1.55) - y, 0.03)
+        out = _covered(skin, fabric, np.where(front, -1.80 + 0.24 * np.clip(side / 0.75, 0, 1) ** 2, -1.55) - y, 0.03)
     elif style == "turtleneck":
-        out = cover(skin, fabric, np.where(front, -1.30, -1.22) - y, 0.0)
+        out = _covered(skin, fabric, np.where(front, -1.30, -1.22) - y, 0.0)
         out *= 1 - 0.05 * np.sin(np.arange(columns) * 0.9)[None, :, None] * step(-1.5, -1.3, y)[..., None]
     elif style == "vneck":
         line = np.where(front, np.minimum(-1.50, -1.98 + 1.15 * side), -1.50)
-        out = cover(skin, fabric, line - y, 0.05)
+        out = _covered(skin, fabric, line - y, 0.05)
     else:
-        inner = under if style == "jacket" else fabric
-        opening = np.where(front, np.minimum(-1.44, -1.78 + 1.6 * side), -1.42)
-        out = cover(skin, inner, opening - y, 0.0)
-        # collar points: a lighter flap from the neck to below the opening
-        inner_border = (side - 0.85 * (y + 1.78) / 1.6) * 0.9
-        flap = np.minimum(np.minimum(inner_border, -1.40 - y), (y + 1.86 - 0.55 * np.abs(side - 0.34)) * 0.8)
-        flap = np.where(front, np.minimum(flap, 0.62 - side), -1)
-        shadow = step(-0.05, 0.0, flap) * step(0.01, -0.005, flap)
-        out *= (1 - 0.30 * shadow)[..., None]
-        on = step(-0.006, 0.006, flap)[..., None]
-        out = out * (1 - on) + np.clip(inner * 1.06, 0, 1) * on
-        placket = bump(x - 0.035, 0.006) * step(-1.80, -1.84, y) * front
-        out *= (1 - 0.18 * placket)[..., None]
-        for button in (-1.98, -2.25, -2.52):
-            out *= (1 - 0.45 * bump(np.hypot(x, y - button), 0.022) * front)[..., None]
-        if style == "jacket":
-            lapel = np.where(
-                front, side - (0.30 + 0.62 * np.clip(y + 2.35, -0.4, 1.0)) * step(-2.9, -2.3, y) * 0.72, 1.0
-            )
-            lapel = np.where(y > -1.46, -0.1, lapel)
-            dark = cloth * 0.55 * np.ones((rows, columns, 3)) * weave[..., None]
-            out = cover(out, dark, lapel, 0.0)
-            edge = 0.20 + 0.10 * np.clip((y + 2.4) / 0.6, 0, 1)
-            out *= (1 - 0.30 * bump(lapel - edge, 0.012) * front * step(-1.55, -1.65, y))[..., None]
-            out *= (1 + 0.10 * step(0, 0.02, lapel) * step(edge, edge - 0.01, lapel) * front)[..., None]
+        out = _shirt(skin, x, y, front, look, cloth, weave)
     return linear(np.clip(out, 0, 1)).astype(np.float32)
+
+
+def _covered(body: np.ndarray, layer: np.ndarray, inside: np.ndarray, seam: float = 0.02) -> np.ndarray:
+    """Lay a layer where `inside` (decimetres, positive within) and shade the skin along its border."""
+    body = body * (1 - 0.35 * step(-0.10, 0.0, inside) * step(0.02, -0.01, inside))[..., None]
+    on = step(-0.006, 0.006, inside)[..., None]
+    rim = 1 - 0.16 * bump(inside - seam, 0.008) * (seam > 0)
+    return body * (1 - on) + layer * rim[..., None] * on
+
+
+def _shirt(
+    skin: np.ndarray, x: np.ndarray, y: np.ndarray, front: np.ndarray, look: Look, cloth: np.ndarray, weave: np.ndarray
+) -> np.ndarray:
+    """A shirt with collar and buttons over the skin (rows, columns, 3), and a jacket over it where the look has one."""
+    side, plain = np.abs(x), np.ones_like(skin)
+    fabric = cloth * plain * weave[..., None]
+    under = look.cloth2 * plain * (0.97 + 0.03 * (weave[..., None] - 1) * 10)
+    inner = under if look.clothes == "jacket" else fabric
+    opening = np.where(front, np.minimum(-1.44, -1.78 + 1.6 * side), -1.42)
+    out = _covered(skin, inner, opening - y, 0.0)
+    # collar points: a lighter flap from the neck to below the opening
+    inner_border = (side - 0.85 * (y + 1.78) / 1.6) * 0.9
+    flap = np.minimum(np.minimum(inner_border, -1.40 - y), (y + 1.86 - 0.55 * np.abs(side - 0.34)) * 0.8)
+    flap = np.where(front, np.minimum(flap, 0.62 - side), -1)
+    shadow = step(-0.05, 0.0, flap) * step(0.01, -0.005, flap)
+    out *= (1 - 0.30 * shadow)[..., None]
+    on = step(-0.006, 0.006, flap)[..., None]
+    out = out * (1 - on) + np.clip(inner * 1.06, 0, 1) * on
+    placket = bump(x - 0.035, 0.006) * step(-1.80, -1.84, y) * front
+    out *= (1 - 0.18 * placket)[..., None]
+    for button in (-1.98, -2.25, -2.52):
+        out *= (1 - 0.45 * bump(np.hypot(x, y - button), 0.022) * front)[..., None]
+    if look.clothes == "jacket":
+        lapel = np.where(front, side - (0.30 + 0.62 * np.clip(y + 2.35, -0.4, 1.0)) * step(-2.9, -2.3, y) * 0.72, 1.0)
+        lapel = np.where(y > -1.46, -0.1, lapel)
+        dark = cloth * 0.55 * plain * weave[..., None]
+        out = _covered(out, dark, lapel, 0.0)
+        edge = 0.20 + 0.10 * np.clip((y + 2.4) / 0.6, 0, 1)
+        out *= (1 - 0.30 * bump(lapel - edge, 0.012) * front * step(-1.55, -1.65, y))[..., None]
+        out *= (1 + 0.10 * step(0, 0.02, lapel) * step(edge, edge - 0.01, lapel) * front)[..., None]
+    return out

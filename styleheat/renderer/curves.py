@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def bump(x: np.ndarray, width: float) -> np.ndarray:
+def bump(x: np.ndarray, width: float | np.ndarray) -> np.ndarray:
     """A smooth hill of height 1 at 0."""
     return np.exp(-((x / width) ** 2))
 

@@ -17,6 +17,7 @@ from styleheat.renderer.controls import (
 )
 from styleheat.renderer.curves import bump, step
 from styleheat.renderer.deform import deform_skin
+from styleheat.renderer.expressions import Place, displacements
 from styleheat.renderer.grid import (
     ANGLES,
     COLUMNS,
@@ -29,6 +30,11 @@ from styleheat.renderer.grid import (
     UNDER,
 )
 from styleheat.renderer.identity import Identity
+
+
+def _hollow(side: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Of the cheeks, 0 to 1."""
+    return bump(side - 0.48, 0.15) * bump(v + 0.48, 0.15)
 
 
 class Head:
@@ -54,9 +60,7 @@ class Head:
         self.lip_lower = 0.096 + 0.013 * i.lip_lower - 0.006 * i.male - 0.010 * i.age
         self.flat = self._sculpt()
         self._masks()
-        self.shapes = np.ascontiguousarray(
-            np.stack([self._displacement(name) for name in SHAPES]).reshape(len(SHAPES), -1, 3), np.float32
-        )
+        self.shapes = np.ascontiguousarray(displacements(self._place()).reshape(len(SHAPES), -1, 3), np.float32)
         self.vertices = np.ascontiguousarray(self.flat.reshape(-1, 3), np.float32)
         middle = COLUMNS // 2
         self.lip_z = float(self.flat[MOUTH_UPPER, middle, 2])
@@ -69,6 +73,21 @@ class Head:
 
     def _sculpt(self) -> np.ndarray:
         """Loft the head from its front, side and back outlines, then add what rises or sinks: (rows, columns, 3)."""
+        x, y, z = self._loft()
+        v, side = HEIGHTS[:, None] + 0 * x, np.abs(x)  # the height and the distance the features are placed by
+        self._add_brow_cheeks_and_sockets(x, z, v, side)
+        self._add_nose(x, y, z, v, side)
+        self._add_mouth_and_chin(x, y, z, v, side)
+        self._add_age(x, y, z, v, side)
+        i = self.identity
+        # Length acts on all that is below the brows.
+        y = np.where(y < 0.25, 0.25 + (y - 0.25) * (1 + 0.030 * i.length), 0.25 + (y - 0.25) * (1 + 0.02 * i.length))
+        z = z * (1 - 0.012 * i.width)
+        x = x * (1 + 0.010 * i.asymmetry * step(-0.2, -0.9, y) * np.sign(x))
+        return np.stack([x, y, z], -1)
+
+    def _loft(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, y and z (rows, columns) of a head without features; where it is face."""
         i = self.identity
         y_knots = [1.165, 1.14, 1.08, 0.92, 0.70, 0.45, 0.20, 0.0, -0.20, -0.40, -0.62, -0.80, -0.95, -1.05, -1.09]
         half = [0.0, 0.24, 0.42, 0.62, 0.735, 0.77, 0.765, 0.750, 0.735, 0.720, 0.695, 0.655, 0.600, 0.545, 0.51]
@@ -84,7 +103,7 @@ class Head:
         breadth = (1 + 0.045 * i.width) * (1 + low * (0.05 * i.jaw + 0.02 * i.male))
         x = curve(half) * breadth * np.sign(s) * np.abs(s) ** (0.96 + 0.04 * low)
         z = np.where(c > 0, curve(front) * np.abs(c) ** (0.93 + 0.05 * low), -curve(back) * np.abs(c) ** 0.9)
-        self.front = f = step(0.0, 0.35, c) + 0 * y
+        self.front = step(0.0, 0.35, c) + 0 * y
         # The jaw's border climbs from the chin to its angle below the ear.
         climb = np.abs(s) ** (2.9 + 0.45 * i.jaw_square + 0.3 * i.male)
         fall = np.clip((-0.10 - y) / 0.97, 0, 1) ** 1.25
@@ -94,9 +113,11 @@ class Head:
         x *= 1 - 0.45 * under**1.3
         z = z * (1 - 0.62 * under**1.2) - 0.03 * under
         y = y + 0.05 * under - 0.012 * np.sin(under * math.pi)
+        return x, y, z
 
-        v = HEIGHTS[:, None] + 0 * x  # the height the features are placed by
-        side = np.abs(x)
+    def _add_brow_cheeks_and_sockets(self, x: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
+        """In place, as all that follow."""
+        i, f = self.identity, self.front
         # Forehead, brow ridge, temples, cheekbones, cheeks.
         z += f * (0.018 * i.forehead - 0.010 * i.male) * bump(v - 0.62, 0.25)
         z += f * (0.012 + 0.008 * i.brow_ridge) * (bump(side - 0.26, 0.17) * bump(v - 0.225, 0.075))
@@ -106,7 +127,7 @@ class Head:
         bone = bump(side - 0.47, 0.17) * bump(v + 0.13 + 0.12 * (side - 0.47), 0.13)
         z += f * (0.034 + 0.013 * i.cheekbone) * bone
         x += np.sign(x) * (0.012 + 0.010 * i.cheekbone) * bone
-        hollow = bump(side - 0.48, 0.15) * bump(v + 0.48, 0.15)
+        hollow = _hollow(side, v)
         z += f * (0.018 * i.cheek - 0.006) * hollow
         x += np.sign(x) * (0.016 * i.cheek - 0.006) * hollow
         pad = bump(side - 0.33, 0.13) * bump(v + 0.33, 0.13)
@@ -117,7 +138,10 @@ class Head:
         )
         z -= f * 0.045 * bump(side - 0.165, 0.055) * bump(v - 0.07, 0.075)
         z += f * 0.012 * bump(side - self.eye_x, 0.15) * bump(v - EYE_ROW + 0.115, 0.05)
-        # Nose: a ridge that widens to the tip, wings, and the wall under the tip.
+
+    def _add_nose(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
+        """A ridge that widens to the tip, wings, and the wall under the tip."""
+        i, f = self.identity, self.front
         tip = self.nose_y
         t = np.clip((0.12 - v) / (0.12 - tip), 0, 1.3)
         # the lower border dips at the middle and at the wings and arches over the nostrils
@@ -141,7 +165,10 @@ class Head:
         z -= f * 0.030 * bump(side - 0.062 * self.nose_w, 0.028) * bump(v - tip + 0.082, 0.020)
         y -= f * (0.020 - 0.012 * i.nose_tip) * ball
         z -= f * 0.022 * bump(side - 0.185 * self.nose_w, 0.030) * bump(v - tip + 0.03, 0.07)
-        # Mouth: the teeth's arch, lips, the groove above and the hollow below, the chin.
+
+    def _add_mouth_and_chin(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
+        """The teeth's arch, lips, the groove above and the hollow below, the chin."""
+        i, f = self.identity, self.front
         lip = v - MOUTH_ROW
         across = np.clip(1 - (x / (self.mouth_half * 1.12)) ** 2, 0, 1)
         z += f * 0.040 * bump(x, 0.30) * bump(lip, 0.24)
@@ -156,23 +183,27 @@ class Head:
         z -= f * 0.022 * bump(side - self.mouth_half - 0.03, 0.045) * bump(lip + 0.01, 0.06)
         z -= f * 0.042 * bump(x, 0.19) * bump(v + 0.775, 0.050)
         z += f * (0.055 + 0.018 * i.chin) * bump(x, 0.19 + 0.025 * i.chin_width) * bump(v + 0.93, 0.105)
-        y -= f * (0.018 + 0.010 * i.chin) * bump(x, 0.17 + 0.03 * i.chin_width) * bump(v + 1.05, 0.12) * (1 - under)
-        # Folds from the nose's wings to the mouth's corners, deeper with age.
+        y -= (
+            f
+            * (0.018 + 0.010 * i.chin)
+            * bump(x, 0.17 + 0.03 * i.chin_width)
+            * bump(v + 1.05, 0.12)
+            * (1 - UNDER[:, None])
+        )
+
+    def _add_age(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
+        """Folds from the nose's wings to the mouth's corners, bags below the eyes, hollow cheeks and temples, jowls."""
+        i, f = self.identity, self.front
+        hollow = _hollow(side, v)
         fold_x = 0.175 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
         fold = bump(side - fold_x, 0.026) * step(-0.36, -0.44, v) * step(-0.72, -0.60, v)
         z -= f * (0.006 + 0.018 * i.age) * fold
-        # Age: bags below the eyes, hollow cheeks and temples, jowls.
         z += f * 0.016 * i.age * bump(side - self.eye_x, 0.13) * bump(v - EYE_ROW + 0.125, 0.042)
         z -= f * 0.026 * i.age * hollow + f * 0.020 * i.age * bump(side - 0.62, 0.10) * bump(v - 0.35, 0.20)
         jowl = i.age**2 * bump(side - 0.40, 0.11) * bump(v + 0.88, 0.12) * f
         y -= 0.050 * jowl
         x += np.sign(x) * 0.035 * jowl
         z += 0.020 * jowl
-        # Length acts on all that is below the brows.
-        y = np.where(y < 0.25, 0.25 + (y - 0.25) * (1 + 0.030 * i.length), 0.25 + (y - 0.25) * (1 + 0.02 * i.length))
-        z = z * (1 - 0.012 * i.width)
-        x = x * (1 + 0.010 * i.asymmetry * step(-0.2, -0.9, y) * np.sign(x))
-        return np.stack([x, y, z], -1)
 
     def _masks(self) -> None:
         """Weights that the movements share, all (rows, columns)."""
@@ -190,79 +221,27 @@ class Head:
         self.close_weight = np.where(self.is_upper, -0.22, 0.78) * bump(lip, 0.16) * self.front
         self.lip_near = near
 
-    def _displacement(self, name: str) -> np.ndarray:
-        """How far control 1 moves each point: (rows, columns, 3)."""
+    def _place(self) -> Place:
+        """Where the vertices lie, for the displacements."""
         x = self.flat[..., 0]
         v = HEIGHTS[:, None] + 0 * x
         lip, side, f, mouth = v - MOUTH_ROW, np.abs(x), self.front, self.mouth_half
-        out = np.zeros_like(self.flat)
-        around = bump(lip + 0.02, 0.22) * bump(x, 0.38) * f
-        corner = bump(side - mouth, 0.11) * bump(lip, 0.13) * f
-        upper = np.where(self.is_upper, 1.0, 0.0) * self.lip_near * self.arc**0.7
-        lower = np.where(self.is_upper, 0.0, 1.0) * self.lip_near * self.arc**0.7
-        if name == "round":
-            out[..., 0] = -0.36 * x * around
-            out[..., 2] = 0.070 * bump(lip, 0.13) * bump(x, 0.17) * f - 0.01 * corner
-            out[..., 1] = 0.030 * upper - 0.034 * lower
-        elif name == "spread":
-            out[..., 0] = 0.20 * x * around
-            out[..., 2] = -0.035 * corner - 0.012 * bump(lip, 0.1) * bump(x, 0.2) * f
-        elif name == "smile":
-            cheek = bump(side - 0.40, 0.15) * bump(v + 0.20, 0.14) * f
-            lifted = bump(side - mouth - 0.02, 0.15) * bump(lip - 0.02, 0.19) * f
-            uneven = 1 + 0.12 * self.identity.asymmetry * np.sign(x)
-            out[..., 0] = np.sign(x) * (0.060 * lifted) * uneven
-            out[..., 1] = (0.075 * lifted + 0.030 * cheek) * uneven
-            out[..., 2] = -0.045 * corner + 0.035 * cheek - 0.014 * bump(lip, 0.12) * bump(x, 0.2) * f
-            fold_x = 0.20 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
-            out[..., 2] -= 0.012 * bump(side - fold_x, 0.03) * step(-0.34, -0.42, v) * step(-0.72, -0.58, v) * f
-        elif name == "press":
-            out[..., 2] = -0.030 * bump(lip, 0.055) * self.arc * f
-            out[..., 1] = -0.020 * upper * bump(lip - 0.07, 0.06) + 0.022 * lower * bump(lip + 0.09, 0.06)
-        elif name == "upper":
-            out[..., 1] = 0.055 * upper + 0.012 * bump(side - 0.15, 0.08) * bump(v + 0.36, 0.08) * f
-            out[..., 2] = 0.010 * upper
-        elif name == "lower":
-            out[..., 1] = -0.060 * lower
-            out[..., 2] = 0.008 * lower
-        elif name == "tuck":
-            out[..., 1] = 0.040 * lower
-            out[..., 2] = -0.055 * lower * bump(lip, 0.06)
-        elif name == "brow":
-            raised = bump(v - 0.27, 0.15) * step(0.72, 0.55, side) * f
-            out[..., 1] = 0.060 * raised * (0.85 + 0.25 * bump(side - 0.33, 0.2))
-            out[..., 2] = 0.006 * raised
-        elif name == "furrow":
-            inner = bump(side - 0.13, 0.10) * bump(v - 0.22, 0.10) * f
-            out[..., 0] = -np.sign(x) * 0.030 * inner * step(0.0, 0.05, side)
-            out[..., 1] = -0.035 * inner
-            out[..., 2] = 0.012 * inner
-        elif name == "frown":
-            drawn = bump(side - mouth - 0.01, 0.10) * bump(lip + 0.03, 0.14) * f
-            out[..., 1] = -0.060 * drawn + 0.022 * bump(x, 0.16) * bump(lip + 0.03, 0.10) * f
-            out[..., 1] += 0.012 * bump(x, 0.2) * bump(v + 0.92, 0.1) * f
-            out[..., 0] = np.sign(x) * 0.010 * drawn
-            out[..., 2] = 0.014 * bump(x, 0.16) * bump(lip + 0.06, 0.09) * f
-        elif name == "sideways":
-            out[..., 0] = 0.060 * bump(lip + 0.03, 0.17) * bump(x, 0.42) * f + 0.025 * bump(v + 0.95, 0.2) * f
-            out[..., 1] = 0.022 * np.tanh(x / 0.15) * corner
-        elif name == "sneer":
-            wings = bump(side - 0.14, 0.09) * bump(v - self.nose_y - 0.02, 0.09) * f
-            out[..., 1] = 0.034 * wings + 0.040 * upper * bump(side - 0.12, 0.12)
-            out[..., 1] -= 0.018 * bump(side - 0.12, 0.10) * bump(v - 0.20, 0.09) * f
-            out[..., 2] = 0.014 * wings + 0.010 * bump(x, 0.10) * bump(v - 0.08, 0.05) * f
-        elif name == "puff":
-            cheeks = bump(side - 0.42, 0.17) * bump(v + 0.55, 0.20) * f
-            out[..., 0] = np.sign(x) * 0.055 * cheeks
-            out[..., 2] = 0.065 * cheeks + 0.015 * bump(x, 0.25) * bump(lip - 0.08, 0.10) * f
-        elif name == "cock":
-            raised = bump(v - 0.27, 0.14) * step(0.72, 0.55, side) * f
-            out[..., 1] = 0.045 * raised * np.tanh(x / 0.12)
-        elif name == "squint":
-            out[..., 1] = 0.018 * bump(side - self.eye_x, 0.16) * bump(v + 0.09, 0.08) * f
-        else:
-            raise AssertionError(name)
-        return out
+        return Place(
+            x=x,
+            side=side,
+            v=v,
+            lip=lip,
+            front=f,
+            around=bump(lip + 0.02, 0.22) * bump(x, 0.38) * f,
+            corner=bump(side - mouth, 0.11) * bump(lip, 0.13) * f,
+            upper=np.where(self.is_upper, 1.0, 0.0) * self.lip_near * self.arc**0.7,
+            lower=np.where(self.is_upper, 0.0, 1.0) * self.lip_near * self.arc**0.7,
+            arc=self.arc,
+            mouth=mouth,
+            nose_y=self.nose_y,
+            eye_x=self.eye_x,
+            asymmetry=self.identity.asymmetry,
+        )
 
     def _eye_table(self) -> np.ndarray:
         """The vertices that lids move, one row each: index, eye side, xr, height, upper share, lower share, ball share.

@@ -195,19 +195,7 @@ def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> 
         turn = _turn(rng.uniform(-0.5, 0.2), rng.uniform(-0.6, 0.6), rng.uniform(-0.1, 0.5) * side)
         parts = _placed([*hand, arm], turn, place, mirrored, 1.0)
     else:
-        chin = prop.kind == "chin"
-        curl = tuple(rng.uniform(1.0, 1.35, 4)) if chin else tuple(rng.uniform(0.12, 0.35, 4))
-        if prop.kind == "cheek":
-            curl = (0.12, 1.2, 1.3, 1.3)
-        hand = _hand(skin, curl, 0.35, 0.03)
-        arm = _arm(skin, cloth, bare, np.array([0.5, -2.4, 0.1]))
-        if chin:
-            place, turn = np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25)
-        elif prop.kind == "lips":
-            place, turn = np.array([0.55, -1.85 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
-        else:
-            place, turn = np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05)
-        parts = _placed([*hand, arm], turn, place * [side, 1, 1], mirrored, 1.0)
+        parts = _hand_at_face(prop.kind, skin, cloth, bare, side, rng)
     for part in parts:
         count = len(part.vertices)
         part.turn = np.full(count, 1.0 if prop.kind in _ON_HEAD else 0.0, np.float32)
@@ -215,3 +203,22 @@ def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> 
         part.occlusion = np.full(count, 0.85, np.float32)
         part.visibility = np.tile(np.eye(1, 9, dtype=np.float32), (count, 1))
     return parts
+
+
+def _hand_at_face(
+    kind: str, skin: np.ndarray, cloth: np.ndarray, bare: float, side: float, rng: np.random.Generator
+) -> list[Mesh]:
+    """A hand at the chin, the lips or the cheek; bare: how much of the arm is."""
+    chin = kind == "chin"
+    curl = tuple(rng.uniform(1.0, 1.35, 4)) if chin else tuple(rng.uniform(0.12, 0.35, 4))
+    if kind == "cheek":
+        curl = (0.12, 1.2, 1.3, 1.3)
+    hand = _hand(skin, curl, 0.35, 0.03)
+    arm = _arm(skin, cloth, bare, np.array([0.5, -2.4, 0.1]))
+    if chin:
+        place, turn = np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25)
+    elif kind == "lips":
+        place, turn = np.array([0.55, -1.85 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
+    else:
+        place, turn = np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05)
+    return _placed([*hand, arm], turn, place * [side, 1, 1], side < 0, 1.0)
