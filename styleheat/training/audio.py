@@ -31,10 +31,8 @@ FRAMES = CHUNK + 1
 CLOSED = 0.04
 """Opening of lips, as a share of the interocular distance, below which they look closed."""
 
-CLOSURE = 1.0
-"""How much more an error of the opening counts where the lips are closed than where they are wide open. By an absolute
-error, lips are closed that may be closed by a chance of more than 1 / (2 + CLOSURE): with more weight, those of voices
-that are hard to understand hardly open."""
+CLOSURE = 4.0
+"""How much more an error of the opening counts where the lips are closed than where they are wide open."""
 
 POSE = slice(EXPRESSION, EXPRESSION + ANGLE + TRANSLATION)
 MOUTH = slice(48, 68)

@@ -36,8 +36,9 @@ SPOKEN = "speech"
 TALKERS = {"hdtf": 0.6, SPOKEN: 1.0}
 """Of the sets that speech is learnt from, the share of people who do little with their faces but talk."""
 
-SLOW = 0.7
-"""Of the people of SPOKEN who have neural voices, the share with mixes of Kokoro's, which are slow."""
+SLOW = 0.4
+"""Of the people of SPOKEN who have neural voices, the share with the slow ones, which take longer than the rest of a
+clip."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _voice(
     rng: np.random.Generator, split: Literal["train", "test"], man: bool, slow: float | None
 ) -> tuple[str, str, float, float]:
     """Somebody's voice, language, speed and pitch: half of all people have neural voices, of which a share has those
-    that are slow, mixed anew for each (None: as many as there are, unmixed)."""
+    that are slow (None: as many as there are)."""
     speed = float(rng.uniform(0.88, 1.15))
     if rng.random() < 0.5:
         voices = _NEURAL[split]
@@ -95,14 +96,9 @@ def _voice(
             chosen = rng.random() < slow
             voices = tuple(voice for voice in voices if (voice in neural.KOKORO) == chosen)
         voice = str(rng.choice(voices))
-        male = voice in _MALE
-        if slow is not None and voice in neural.KOKORO:
-            shares = rng.dirichlet([0.7] * len(voices))
-            male = any(name in _MALE and share > 0.5 for name, share in zip(voices, shares, strict=True))
-            voice = "+".join(f"{name}:{share:.3f}" for name, share in zip(voices, shares, strict=True))
-        if man and not male:
+        if man and voice not in _MALE:
             pitch = rng.uniform(0.74, 0.86)  # a woman's voice, lowered to a man's
-        elif not man and male:
+        elif not man and voice in _MALE:
             pitch = rng.uniform(1.15, 1.3)
         else:
             pitch = rng.uniform(0.9, 1.15)
