@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import data, inference, photographs, reference, speech, training
+from benchmarks import inference, photographs, reference, speech, training
+from benchmarks.data.__main__ import PARTS
+from benchmarks.data.common import table
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
@@ -124,17 +126,17 @@ def test_an_index_is_planned_listed_and_resumed() -> None:
     report = of_data("--only", "index", "--indexed", "50")["index"]
     assert list(report) == ["download", "crop", "landmarks", "coefficients", "pack", "account"]
     assert all(seconds >= 0 for row in report.values() for seconds in row.values())
-    assert "resume" in data.table("index", report).splitlines()[0]
+    assert "resume" in table("index", report).splitlines()[0]
 
 
 @pytest.mark.slow
 def test_every_part_of_the_data_benchmark_runs() -> None:
     report = of_data("--frames", "30", "--clips", "4", "--seconds", "20", "--indexed", "50")
-    assert list(report) == list(data.PARTS)
+    assert list(report) == list(PARTS)
     assert report["crop"]["ratio to imageio"] > 1 and report["pack"]["ratio to Pillow"] > 1
     assert report["memory"]["whole"]["frames"] == 480 and report["memory"]["a tenth"]["frames"] == 48
     assert set(report["one"]) == {"download", "crop", "landmarks", "coefficients", "pack", "account"}
-    assert all(data.table(name, rows) for name, rows in report.items())
+    assert all(table(name, rows) for name, rows in report.items())
 
 
 def test_lips_are_judged_by_the_phonemes_that_were_spoken() -> None:

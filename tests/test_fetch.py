@@ -234,5 +234,5 @@ class TestUnpack:
             else:
                 tar_with(archive, tarfile.TarInfo("a"), CONTENT)
             archive.write_bytes(archive.read_bytes()[:-100])
-            assert "not a whole" in refused(fetch.unpack, archive, tmp_path / "out", 10**8)
+            assert "not a complete" in refused(fetch.unpack, archive, tmp_path / "out", 10**8)
             assert not (tmp_path / "out").exists()

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data.common import working_in
+from benchmarks.data.common import table, working_in
 from benchmarks.data.crop import measure_crop
 from benchmarks.data.growth import measure_one
 from benchmarks.data.index import measure_index
@@ -63,17 +63,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "memory": measure_memory,
     "index": measure_index,
 }
-
-
-def table(name: str, report: dict[str, Any]) -> str:
-    rows = report if all(isinstance(row, dict) for row in report.values()) else {"": report}
-    heads = list(dict.fromkeys(head for row in rows.values() for head in row))
-    widths = [max(len(head), 9) + 3 for head in heads]
-    lines = [name.ljust(16) + "".join(head.rjust(width) for head, width in zip(heads, widths, strict=True))]
-    for row, cells in rows.items():
-        texts = [f"{cells[head]:g}" if head in cells else "" for head in heads]
-        lines.append(row.ljust(16) + "".join(text.rjust(width) for text, width in zip(texts, widths, strict=True)))
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -90,3 +90,14 @@ def rates(frames: int, ours: float, usual: dict[str, float]) -> dict[str, float]
         report[name] = round(frames / seconds, 1)
         report[f"ratio to {name}"] = round(2 * seconds / ours, 2)
     return report
+
+
+def table(name: str, report: dict[str, Any]) -> str:
+    rows = report if all(isinstance(row, dict) for row in report.values()) else {"": report}
+    heads = list(dict.fromkeys(head for row in rows.values() for head in row))
+    widths = [max(len(head), 9) + 3 for head in heads]
+    lines = [name.ljust(16) + "".join(head.rjust(width) for head, width in zip(heads, widths, strict=True))]
+    for row, cells in rows.items():
+        texts = [f"{cells[head]:g}" if head in cells else "" for head in heads]
+        lines.append(row.ljust(16) + "".join(text.rjust(width) for text, width in zip(texts, widths, strict=True)))
+    return "\n".join(lines)

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.data.common import SIZE, WORKERS, params, rates, run, timed, write_example
 from styleheat.clips import index
 from styleheat.clips.workers import Entry, Outcome, Task
+from styleheat.files import digest
 
 
 def measure_crop(args: argparse.Namespace) -> dict[str, float]:
@@ -43,7 +44,7 @@ def fetched(folder: Path) -> None:
     entries: dict[str, Entry] = {}
     for path in sorted(folder.glob("*/*")):
         entry = entries.setdefault(path.stem, Entry("f", facts={"person": path.stem, "split": "train", "clips": 1}))
-        files = {**entry.files, path.relative_to(folder).as_posix(): index.digest(path)[:32]}
+        files = {**entry.files, path.relative_to(folder).as_posix(): digest(path)[:32]}
         entries[path.stem] = replace(entry, files=files)
     index.write(folder, entries)
 

@@ -51,7 +51,7 @@ def write_clip(name: str, frames: int, size: int) -> Path:
 
 
 def made_of(folder: Path, *paths: Path) -> Entry:
-    files = {path.relative_to(folder).as_posix(): index.digest(path)[:32] for path in paths}
+    files = {path.relative_to(folder).as_posix(): digest(path)[:32] for path in paths}
     return Entry("f", files, facts={"person": paths[0].stem})
 
 
