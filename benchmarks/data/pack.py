@@ -16,6 +16,7 @@ from benchmarks.data.crop import warm_up
 from styleheat.clips import index, store
 from styleheat.clips.workers import Entry
 from styleheat.face.align import ffhq_alignment
+from styleheat.files import digest
 from styleheat.morphable.coefficients import (
     read_landmarks,
     read_mat,
