@@ -41,6 +41,12 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def _pixels(low: float, high: float, size: int) -> tuple[int, int]:
+    """The first and the last of `size` pixels whose middles lie between two coordinates; first > last if none does."""
+    return max(0, math.ceil(low - 0.5)), min(size - 1, math.floor(high - 0.5))
+
+
+@compiled
 def draw_mesh(
     screen: np.ndarray,
     faces: np.ndarray,
@@ -64,10 +70,8 @@ def draw_mesh(
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= -1e-7:  # turned away, or without extent
             continue
-        left = max(0, math.ceil(min(x0, x1, x2) - 0.5))
-        right = min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
-        top = max(0, math.ceil(min(y0, y1, y2) - 0.5))
-        bottom = min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
+        left, right = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
@@ -115,10 +119,8 @@ def draw_hairs(
             if hidden:
                 continue
             reach = max(radius[s, p], radius[s, p + 1]) + 0.5
-            left = max(0, math.ceil(min(x0, x1) - reach - 0.5))
-            right = min(width - 1, math.floor(max(x0, x1) + reach - 0.5))
-            top = max(0, math.ceil(min(y0, y1) - reach - 0.5))
-            bottom = min(height - 1, math.floor(max(y0, y1) + reach - 0.5))
+            left, right = _pixels(min(x0, x1) - reach, max(x0, x1) + reach, width)
+            top, bottom = _pixels(min(y0, y1) - reach, max(y0, y1) + reach, height)
             dx, dy = x1 - x0, y1 - y0
             squared = dx * dx + dy * dy + 1e-6
             for y in range(top, bottom + 1):
@@ -160,8 +162,8 @@ def draw_glass(
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= -1e-7:
             continue
-        left, right = max(0, math.ceil(min(x0, x1, x2) - 0.5)), min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
-        top, bottom = max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
+        left, right = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
@@ -205,13 +207,10 @@ def nearest_depth(screen: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> N
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if abs(area) < 1e-9:
             continue
-        for y in range(
-            max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5)) + 1
-        ):
-            for x in range(
-                max(0, math.ceil(min(x0, x1, x2) - 0.5)),
-                min(width - 1, math.floor(max(x0, x1, x2) - 0.5)) + 1,
-            ):
+        left, right = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
                 a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
                 b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +14,27 @@ from styleheat.renderer.head import Head
 from styleheat.renderer.raster import vertex_normals
 
 # ---- glasses ----
+
+
+class _Lens(NamedTuple):
+    """The outline of a lens, as `Glasses` has it."""
+
+    half_width: float
+    half_height: float
+    power: float
+    droop: float = 0.0
+    lift: float = 0.0
+
+
+_LENSES = {
+    "round": _Lens(0.215, 0.200, 1.0),
+    "oval": _Lens(0.230, 0.165, 0.9),
+    "square": _Lens(0.250, 0.180, 0.50),
+    "narrow": _Lens(0.240, 0.125, 0.55),
+    "large": _Lens(0.275, 0.230, 0.65),
+    "aviator": _Lens(0.255, 0.205, 0.75, droop=0.06),
+    "cat": _Lens(0.250, 0.165, 0.70, lift=0.07),
+}
 
 
 @dataclass(frozen=True)
@@ -34,15 +56,7 @@ class Glasses:
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Glasses":
         """Draw a pair; a fifth of them is tinted, so little that eyes are seen."""
-        wide, tall, power, droop, lift = {
-            "round": (0.215, 0.200, 1.0, 0.0, 0.0),
-            "oval": (0.230, 0.165, 0.9, 0.0, 0.0),
-            "square": (0.250, 0.180, 0.50, 0.0, 0.0),
-            "narrow": (0.240, 0.125, 0.55, 0.0, 0.0),
-            "large": (0.275, 0.230, 0.65, 0.0, 0.0),
-            "aviator": (0.255, 0.205, 0.75, 0.06, 0.0),
-            "cat": (0.250, 0.165, 0.70, 0.0, 0.07),
-        }[str(rng.choice(["round", "oval", "square", "narrow", "large", "aviator", "cat"]))]
+        shape = _LENSES[str(rng.choice(list(_LENSES)))]
         size = rng.uniform(0.92, 1.08)
         colour = rng.uniform(0.02, 0.12, 3) if rng.random() < 0.5 else rng.uniform(0.1, 0.75, 3)
         if rng.random() < 0.2:  # metal
@@ -51,13 +65,13 @@ class Glasses:
         if rng.random() < 0.2:
             glass = rng.uniform(0.35, 0.85) * (1 - 0.35 * rng.random(3))
         return cls(
-            half_width=wide * size,
-            half_height=tall * size,
-            power=power,
+            half_width=shape.half_width * size,
+            half_height=shape.half_height * size,
+            power=shape.power,
             thick=float(rng.uniform(0.007, 0.012) if rng.random() < 0.45 else rng.uniform(0.013, 0.030)),
             rim=str(rng.choice(["full", "half", "none"], p=[0.74, 0.16, 0.10])),
-            droop=droop,
-            lift=lift,
+            droop=shape.droop,
+            lift=shape.lift,
             colour=colour,
             glass=glass,
             mirror=float(rng.uniform(0.05, 1.0)),
