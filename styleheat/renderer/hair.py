@@ -1,4 +1,4 @@
-"""Hair as soft polylines: that of the head grows once and turns with it; brows, lashes and beard hang on the skin."""
+"""Hair of the head as soft polylines, which are grown once and turn with the head."""
 
 import functools
 import math
@@ -30,7 +30,7 @@ class Hairs:
 
 
 def scalp(head: Head, look: Look) -> np.ndarray:
-    """0 .. 1 per skin vertex: how surely hair of the head grows there (rows * columns,)."""
+    """Density 0 .. 1 of the hair of the head at each skin vertex (rows * columns,)."""
     x, y, z = (head.flat[..., k] for k in range(3))
     angle = np.abs(np.arctan2(x, z + 0.05))
     area = step(-0.02, 0.05, y - hairline_height(look, angle))
@@ -43,7 +43,7 @@ def cap_thickness(look: Look) -> float:
 
 
 def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng: np.random.Generator) -> Hairs | None:
-    """The hair of the head; `body` (N, 3) and `body_normals` are what it must not enter besides the head."""
+    """The hair of the head, if any. `body` (N, 3) and `body_normals`: what it must not enter besides the head."""
     if look.style == "bald":
         return None
     style = STYLES[look.style]
@@ -82,7 +82,7 @@ def _roots(head: Head, look: Look, skin: np.ndarray, normals: np.ndarray, rng: n
     cell = np.gradient(head.flat, axis=0), np.gradient(head.flat, axis=1)
     area = np.linalg.norm(np.cross(cell[0], cell[1]), axis=-1).ravel()  # of a vertex's cell
     chance = weight * area
-    chance[skin[:, 2] < -0.75] *= 0.5  # seldom seen
+    chance[skin[:, 2] < -0.75] *= 0.5  # rarely visible
     count = STYLES[look.style].count
     if look.hat is not None:  # as dense as without it
         count = int(count * min(1.0, 1.3 * (chance.sum() / (area * scalp(head, replace(look, hat=None))).sum()) ** 0.8))

@@ -100,7 +100,7 @@ def draw_mesh(
 def draw_hairs(
     points: np.ndarray, radius: np.ndarray, colour: np.ndarray, alpha: float, image: np.ndarray, depth: np.ndarray
 ) -> None:
-    """Draw polylines with soft edges over the image; those behind what is drawn already stay hidden.
+    """Draw polylines with soft edges over the image where nothing drawn before is nearer.
 
     points (S, P, 3) pixel x, y and depth; radius (S, P) pixels; colour (S, P, 3) linear; alpha the opacity of a hair
     wider than a pixel; image and depth as in `draw_mesh`.
@@ -110,7 +110,7 @@ def draw_hairs(
         for p in range(points.shape[1] - 1):
             x0, y0, z0 = points[s, p, 0], points[s, p, 1], points[s, p, 2]
             x1, y1, z1 = points[s, p + 1, 0], points[s, p + 1, 1], points[s, p + 1, 2]
-            # most of the hair is behind the head: leave out what is hidden at both ends and in its middle
+            # most of the hair is behind the head: skip segments that are hidden at both ends and in the middle
             hidden = True
             for k in range(3):
                 column, row = int(x0 + (x1 - x0) * 0.5 * k), int(y0 + (y1 - y0) * 0.5 * k)
@@ -153,7 +153,8 @@ def draw_glass(
 ) -> None:
     """Draw see-through triangles that face the camera: image = image * pass_on + gloss where nothing is nearer.
 
-    screen, faces, image and depth as in `draw_mesh`, the depth is kept; pass_on (3,) shares; gloss (N, 3) linear.
+    screen, faces, image and depth as in `draw_mesh`, but the depth is not changed. pass_on (3,): shares of red, green
+    and blue that pass. gloss (N, 3) linear.
     """
     height, width = depth.shape
     for f in range(faces.shape[0]):
@@ -224,8 +225,8 @@ def nearest_depth(screen: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> N
 def develop(image: np.ndarray, factor: int) -> np.ndarray:
     """Compress the highlights softly, encode for a display, average factor x factor samples: uint8 (h, w, 3).
 
-    Light below 0.6 is kept, above it approaches 1. The encoding is a square root, close to that of sRGB displays and
-    cheap; averaging comes after it, so that edges between bright and dark keep even steps.
+    Values below 0.6 stay as they are, higher ones approach 1. The encoding is a square root, close to that of sRGB
+    and fast; averaging comes after it, so that edges between bright and dark have even steps.
     """
     height, width = image.shape[0] // factor, image.shape[1] // factor
     out = np.empty((height, width, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""A person in a scene, drawn: meshes and hairs are lit, turned, projected and put over the background."""
+"""Frames of a person in a scene: meshes and hairs are lit, turned, projected and drawn over the background."""
 
 import math
 from collections.abc import Iterator

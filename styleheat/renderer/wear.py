@@ -1,4 +1,4 @@
-"""What people wear on their heads: glasses with lenses, caps, hats, headscarves."""
+"""Glasses, hats and headscarves."""
 
 import math
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Glasses:
     power: float  # 1 an ellipse .. 0.4 nearly a rectangle
     thick: float  # of the rim
     rim: str  # "full", "half" (none below the lens) or "none"
-    droop: float  # how much lower the outer half of a lens reaches
+    droop: float  # how much lower the outer half of a lens extends
     lift: float  # how much higher its outer upper corner
     colour: np.ndarray
     glass: np.ndarray  # (3,) share of the light that passes
@@ -55,7 +55,7 @@ class Glasses:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Glasses":
-        """Draw a pair; a fifth of them is tinted, so little that eyes are seen."""
+        """A random pair; a fifth has tinted lenses, through which the eyes are still visible."""
         shape = _LENSES[str(rng.choice(list(_LENSES)))]
         size = rng.uniform(0.92, 1.08)
         colour = rng.uniform(0.02, 0.12, 3) if rng.random() < 0.5 else rng.uniform(0.1, 0.75, 3)
@@ -89,7 +89,7 @@ class Glasses:
 
 
 def _glasses_place(head: Head, glasses: Glasses) -> tuple[float, float, float]:
-    """Where the lenses hang: distance of their middles from the face's middle, height, depth at the bridge."""
+    """Where the lenses are: distance of their centres from the middle of the face, height, depth at the bridge."""
     bridge = float(np.interp(0.10 - glasses.low, HEIGHTS[::-1], head.flat[::-1, COLUMNS // 2, 2]))
     middle = max(head.eye_x + 0.015, glasses.half_width + 0.055)
     return middle, EYE_ROW - 0.02 - glasses.low, bridge + 0.085
@@ -152,9 +152,9 @@ class Hat:
     kind: str  # one of HATS
     colour: np.ndarray
     second: np.ndarray
-    front: float  # height of its border above the forehead, decimetres
+    front: float  # height of its border at the forehead, decimetres
     back: float
-    thick: float  # how far it stands off the head
+    thick: float  # distance from the head
     pattern: str  # "plain", "ribs", "stripes", "checks", "dots"
     seed: int
 
@@ -175,7 +175,7 @@ class Hat:
         )
 
     def border(self, angle: np.ndarray) -> np.ndarray:
-        """Height of its border at an angle from the front (0) to the back (pi); lower ones are not covered."""
+        """Height of its border at an angle from the front (0) to the back (pi), decimetres; it covers what is above."""
         return self.front + (self.back - self.front) * (1 - np.cos(angle)) / 2
 
 
@@ -212,7 +212,8 @@ def _fabric(hat: Hat, rows: int = 96, columns: int = 320) -> np.ndarray:
 
 
 def _shell_thickness(head: Head, hat: Hat) -> tuple[np.ndarray, np.ndarray]:
-    """Per skin vertex (rows * columns): how far the cloth stands off the skin, and how far inside its border (dm)."""
+    """Distance of the cloth from each skin vertex (rows * columns,), and of the vertex from the border, positive inside
+    (rows * columns,); decimetres."""
     x, y, z = (head.flat[..., k].ravel() for k in range(3))
     angle = np.abs(np.arctan2(x, z + 0.05))
     if hat.kind == "scarf":  # open for the face, an oval
@@ -238,8 +239,8 @@ def _shell_thickness(head: Head, hat: Hat) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shell(head: Head, hat: Hat, neutral: np.ndarray) -> tuple[Mesh, np.ndarray] | None:
-    """Cloth that follows the skull, none for hats with a crown of their own: the mesh, and the skin's vertex below
-    each of its. `neutral` (rows * columns, 3) is the skin of the face at rest."""
+    """Cloth that follows the skull: its mesh, and the index of the skin vertex below each of its vertices; None for
+    hats with a crown of their own. `neutral` (rows * columns, 3): the skin of the neutral face."""
     if hat.kind in ("hat", "bucket"):
         return None
     thick, inside = _shell_thickness(head, hat)
@@ -265,7 +266,7 @@ def shell(head: Head, hat: Hat, neutral: np.ndarray) -> tuple[Mesh, np.ndarray] 
 
 
 def _two_sided(points: np.ndarray, texture: np.ndarray, thick: float) -> list[Mesh]:
-    """A sheet (rows, columns, 3) seen from above, with an underside."""
+    """A sheet (rows, columns, 3) that is visible from above, with an underside."""
     under = points[:, ::-1] - np.array([0, thick, 0])
     return [grid_mesh(points, texture, 0.03), grid_mesh(under, np.ascontiguousarray(texture * 0.75), 0.02)]
 
@@ -296,7 +297,7 @@ def _revolved(head: Head, hat: Hat) -> list[Mesh]:
     reach = rng.uniform(0.30, 0.62) if hat.kind == "hat" else rng.uniform(0.22, 0.34)
     fall = rng.uniform(-0.05, 0.12) if hat.kind == "hat" else rng.uniform(0.18, 0.32)
     brim = []
-    for t in np.linspace(1, 0, 6):  # the outer edge first, so that its upper side is seen
+    for t in np.linspace(1, 0, 6):  # the outer edge first, so that the upper side is the visible one
         x, z = _ellipse(head, hat, angle[0], 1 + 0.0 * t)
         out = np.stack([np.sin(angle[0]), np.cos(angle[0])], 1) * (reach * t)
         side = 0.08 * np.sin(angle[0]) ** 2 * t**2 * (hat.kind == "hat")
@@ -322,7 +323,7 @@ def _peak(head: Head, hat: Hat) -> list[Mesh]:
 
 
 def neckcloth(hat: Hat, trunk: np.ndarray, turn: np.ndarray) -> list[Mesh]:
-    """A headscarf's part about the neck, laid on the trunk (rows, columns, 3), whose points follow the head by `turn`
+    """The part of a headscarf around the neck, on the trunk (rows, columns, 3), whose points follow the head by `turn`
     (rows, columns)."""
     if hat.kind != "scarf":
         return []
@@ -338,14 +339,14 @@ def neckcloth(hat: Hat, trunk: np.ndarray, turn: np.ndarray) -> list[Mesh]:
 
 
 def brims(head: Head, hat: Hat) -> list[Mesh]:
-    """What of a hat stands off the skull and turns with it: a crown with its brim, or a peak."""
+    """The parts of a hat that do not follow the skull: a crown with its brim, or a peak."""
     if hat.kind in ("hat", "bucket"):
         return _revolved(head, hat)
     return _peak(head, hat) if hat.kind == "cap" else []
 
 
 def bare(head: Head, hat: Hat | None) -> np.ndarray:
-    """0 .. 1 per skin vertex (rows * columns,): where hair shows beside the hat."""
+    """0 .. 1 per skin vertex (rows * columns,): where the hat leaves the hair visible."""
     if hat is None:
         return np.ones(ROWS * COLUMNS)
     if hat.kind in COVERS_HAIR:
@@ -359,7 +360,8 @@ def bare(head: Head, hat: Hat | None) -> np.ndarray:
 
 
 def hem(head: Head, hat: Hat, neutral: np.ndarray) -> np.ndarray | None:
-    """The border of a cloth that follows the skull, a polyline (1, points, 3): it hides the mesh's ragged edge."""
+    """The border of cloth that follows the skull, a polyline (1, points, 3) that hides the mesh's ragged edge; None for
+    other hats."""
     if hat.kind in ("hat", "bucket"):
         return None
     inside = _shell_thickness(head, hat)[1]
