@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from styleheat.renderer import appearance, body, facial_hair, hair, surfaces, wear
+from styleheat.renderer import appearance, body, facial_hair, glasses, hair, hats, surfaces
 from styleheat.renderer.body import Mesh
 from styleheat.renderer.controls import CONTROLS
 from styleheat.renderer.curves import step
@@ -46,9 +46,9 @@ class Figure:
         cap = surfaces.cap(head, look, neutral, rng)
         if cap is not None:
             self.dull.append(cap)
-        self.shell = None if look.hat is None else wear.shell(head, look.hat, neutral)
+        self.shell = None if look.hat is None else hats.shell(head, look.hat, neutral)
         if look.hat is not None:
-            self.dull += wear.brims(head, look.hat) + wear.neckcloth(look.hat, trunk, trunk_turn)
+            self.dull += hats.brims(head, look.hat) + hats.neckcloth(look.hat, trunk, trunk_turn)
         if self.shell is not None:
             self.dull.append(self.shell[0])
             self.shell_offset = self.shell[0].vertices - neutral[self.shell[1]]
@@ -98,7 +98,7 @@ class Figure:
             self.hairs.append((grown, 0.9, 1.0 if look.style != "afro" else 0.3))
         self.hairs += [(border, 1.0, 0.2) for border in hair.hem(head, look, self.neutral)]
         self.frames_of_glasses = [(frame, 1.0, 1.0) for frame in hair.glasses(head, look)]
-        self.lenses = [] if look.glasses is None else wear.lenses(head, look.glasses)
+        self.lenses = [] if look.glasses is None else glasses.lenses(head, look.glasses)
         self.skin_hairs: list[SkinHairs] = [facial_hair.brows(head, look, rng), *facial_hair.lashes(head, look)]
         grown_beard = facial_hair.beard(head, look, rng)
         if grown_beard is not None:
@@ -109,4 +109,4 @@ def _ears_are_hidden(look: Look) -> bool:
     """By hair that hangs beside the face, or by a hat over it."""
     if look.hat is None:
         return look.style in COVERS_EARS
-    return look.hat.kind in wear.HIDES_EARS
+    return look.hat.kind in hats.HIDES_EARS

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from styleheat.renderer import wear
+from styleheat.renderer import hats
 from styleheat.renderer.body import trunk_turn
 from styleheat.renderer.curves import step
+from styleheat.renderer.glasses import glasses_frame
 from styleheat.renderer.grid import EYE_ROW, HEIGHTS, SKIN_FACES
 from styleheat.renderer.hairstyles import HANGING, KNOT, ROUND, STYLES, TIED, Roots, Style, shape, unit
 from styleheat.renderer.head import Head
@@ -34,7 +35,7 @@ def scalp(head: Head, look: Look) -> np.ndarray:
     x, y, z = (head.flat[..., k] for k in range(3))
     angle = np.abs(np.arctan2(x, z + 0.05))
     area = step(-0.02, 0.05, y - hairline_height(look, angle))
-    return (area * (HEIGHTS[:, None] > -1.0)).ravel() * wear.bare(head, look.hat)
+    return (area * (HEIGHTS[:, None] > -1.0)).ravel() * hats.bare(head, look.hat)
 
 
 def cap_thickness(look: Look) -> float:
@@ -232,13 +233,13 @@ def glasses(head: Head, look: Look) -> list[Hairs]:
     """The frame of the glasses as thick polylines."""
     if look.glasses is None:
         return []
-    points, radius = wear.glasses_frame(head, look.glasses)
+    points, radius = glasses_frame(head, look.glasses)
     return [_rods(points, radius, look.glasses.colour)]
 
 
 def hem(head: Head, look: Look, neutral: np.ndarray) -> list[Hairs]:
     """The thick border of a hat's cloth."""
-    line = None if look.hat is None else wear.hem(head, look.hat, neutral)
+    line = None if look.hat is None else hats.hem(head, look.hat, neutral)
     if look.hat is None or line is None:
         return []
     return [_rods(line, np.full(line.shape[:2], 0.034), look.hat.colour * 0.92)]

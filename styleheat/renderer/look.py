@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from styleheat.renderer.curves import bump, step
+from styleheat.renderer.glasses import Glasses
 from styleheat.renderer.grid import MOUTH_ROW
+from styleheat.renderer.hats import Hat
 from styleheat.renderer.head import Head
-from styleheat.renderer.wear import Glasses, Hat
 
 _SKINS = (
     (0.95, 0.80, 0.72), (0.93, 0.76, 0.66), (0.89, 0.70, 0.58), (0.86, 0.66, 0.52), (0.80, 0.60, 0.46),
