@@ -11,7 +11,7 @@ from styleheat.clips import index
 from styleheat.clips.workers import Outcome, Task
 from styleheat.files import fingerprint
 from styleheat.pipeline import SCRATCH, Stage, main, root
-from styleheat.sources.item import Lesser
+from styleheat.sources.item import LowResolution
 
 VERSION = 1
 """To be raised when the same item would be stored otherwise. Other code alone is no reason to fetch videos again."""
@@ -61,7 +61,7 @@ def fetch(clip: str, item: sources.Item, folder: Path) -> Outcome:
         files = item.fetch(folder / item.split / f"{clip}.mp4")
     except sources.Unavailable as lost:
         return Outcome(reason=lost.reason, detail=lost.detail, transient=lost.transient)
-    if isinstance(files, Lesser):
+    if isinstance(files, LowResolution):
         return Outcome(files=files, facts={"lines": files.lines}, transient=True)
     return Outcome(files=files)
 

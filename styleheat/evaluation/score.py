@@ -20,7 +20,7 @@ from styleheat.face.crop import cut_out, median_square
 from styleheat.face.landmarks import has_face, stack
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio
-from styleheat.media.container import has_sound
+from styleheat.media.container import has_audio
 from styleheat.media.video import read_frames
 from styleheat.sources.local import AS_THEY_ARE, REPACKED
 
@@ -77,7 +77,7 @@ def score(path: Path, against: Path, reader: FaceReader, networks: Learned | Non
 
 def _sound(path: Path, frames: int) -> np.ndarray | None:
     """The sound (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
-    if not has_sound(path):
+    if not has_audio(path):
         return None
     samples = read_audio(path)[: frames * FRAME_SAMPLES]
     return np.pad(samples, (0, frames * FRAME_SAMPLES - len(samples)))[FRAME_SAMPLES:]

@@ -24,7 +24,7 @@ from styleheat.inference.drive import Motion
 from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
-from styleheat.media.sound import Mixed
+from styleheat.media.track import MixedTrack
 from styleheat.media.video import Codec, VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import window
 from styleheat.networks.audio2motion import Audio2Motion
@@ -248,7 +248,7 @@ def write_video(
 
 
 def _writer(
-    path: str | Path, size: tuple[int, int], fps: float, sound: Mixed | None, codec: Codec = "h264"
+    path: str | Path, size: tuple[int, int], fps: float, sound: MixedTrack | None, codec: Codec = "h264"
 ) -> VideoWriter:
     if sound is None:
         return VideoWriter(path, size, fps, codec=codec, preset="veryfast", threads=ENCODING)

@@ -13,7 +13,7 @@ from styleheat.inference.portrait import Portrait
 from styleheat.inference.reader import face_reader
 from styleheat.media.audio import write_wav
 from styleheat.media.container import opened, video_stream
-from styleheat.media.image import is_animation, is_picture
+from styleheat.media.image import is_animation, is_still_image
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import NO_FILE, Params
@@ -76,7 +76,7 @@ class Animator:
         """Whichever of these a file is: coefficients by its name; a picture, a video or sound by what is in it."""
         if is_coefficients(path):
             return drive.from_coefficients(path)
-        if is_picture(path):
+        if is_still_image(path):
             return self.image(path)
         if is_animation(path):
             return self.video(path)

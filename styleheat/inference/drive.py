@@ -11,7 +11,7 @@ import numpy as np
 
 from styleheat.constants import FPS
 from styleheat.inference.reader import FaceReader
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import is_steady, probe, read_frames
 from styleheat.morphable.coefficients import (
     DESCRIPTOR_CROP,
@@ -29,7 +29,7 @@ class Motion:
 
     descriptors: np.ndarray
     fps: float
-    sound: Sound | None = None
+    sound: AudioTrack | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def from_video(path: str | Path, reader: FaceReader) -> Driver:
     info = probe(path)
     fps = None if is_steady(path) else info.fps
     found = reader.video(path, fps)
-    sound = Sound(Path(path)) if info.has_audio else None
+    sound = AudioTrack(Path(path)) if info.has_audio else None
 
     def pictures(wanted: Drive) -> Iterator[np.ndarray]:
         start, end = wanted.seconds or (None, None)

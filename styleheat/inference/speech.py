@@ -15,7 +15,7 @@ from styleheat.inference.adjust import POSE
 from styleheat.inference.drive import Driver, Motion
 from styleheat.inference.reader import FaceReader
 from styleheat.media.mel import LIMIT, WINDOW, mel_spectrogram, mel_windows
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.voice import NEAR_SILENCE, loudness, read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP
 from styleheat.networks.audio2motion import WINDOWS_AT_ONCE, Audio2Motion, blink_track, follow_poses, smooth_poses
@@ -88,7 +88,7 @@ def from_audio(path: str | Path, model: Audio2Motion, options: SpeechOptions) ->
         fault = f"{options.pose_style}, but this model knows 0 to {styles - 1}"
         raise InputError(f"params.yaml: infer_audio.pose_style: {fault}")
     mel = mel_spectrogram(samples)  # a quarter of the samples' memory, and all that the networks need
-    return Driver(lambda start: Motion(speak(mel, frames, model, start, options), FPS, Sound(Path(path))))
+    return Driver(lambda start: Motion(speak(mel, frames, model, start, options), FPS, AudioTrack(Path(path))))
 
 
 @torch.inference_mode()

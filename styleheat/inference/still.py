@@ -9,7 +9,7 @@ from styleheat.face.landmarks import has_face, stack
 from styleheat.face.quality import sharpness
 from styleheat.inference.reader import FaceReader
 from styleheat.media.container import opened, video_stream
-from styleheat.media.image import is_animation, is_picture, read_picture
+from styleheat.media.image import is_animation, is_still_image, read_image_and_alpha
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE
 from styleheat.morphable.measures import eye_opening, mouth_opening
@@ -24,12 +24,12 @@ eyes less open than they usually are, as a share; octaves of sharpness below the
 
 def read_still(path: str | Path, reader: FaceReader, moment: float | None) -> tuple[np.ndarray, np.ndarray | None]:
     """A picture file, or of a video the frame `moment` seconds after its first, or if that is None the one that makes
-    the best portrait: (H,W,3) uint8, and how opaque it is (`read_picture`).
+    the best portrait: (H,W,3) uint8, and how opaque it is (`read_image_and_alpha`).
 
     Raises InputError when the file is neither, ends before that, or shows no face in any frame looked at.
     """
     if not _moves(path):
-        return read_picture(path)
+        return read_image_and_alpha(path)
     info = probe(path)
     if moment is not None:
         frame = next(read_frames(path, info.fps, moment), None)
@@ -43,13 +43,13 @@ def read_still(path: str | Path, reader: FaceReader, moment: float | None) -> tu
 def _moves(path: str | Path) -> bool:
     if is_animation(path):
         return True
-    if is_picture(path) or not Path(path).is_file():
+    if is_still_image(path) or not Path(path).is_file():
         return False
     try:
         with opened(path) as container:
             return video_stream(container) is not None
     except InputError:
-        return False  # no media: `read_picture` says what is wrong
+        return False  # no media: `read_image_and_alpha` says what is wrong
 
 
 def _best(frames: list[np.ndarray], reader: FaceReader, path: str | Path) -> int:

@@ -1,4 +1,4 @@
-"""Sound files, and the sound of videos, as mono float arrays."""
+"""Audio files, and the audio tracks of videos, as float arrays."""
 
 import wave
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ from av.container import InputContainer
 from styleheat import files
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.media.container import decoded, opened, sound_stream, video_stream
+from styleheat.media.container import audio_stream, decoded, opened, video_stream
 
 
 def read_audio(
     path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
 ) -> np.ndarray:
-    """The sound of a file as (N,) float32 in [-1, 1], its channels averaged to one.
+    """The audio of a file as (N,) float32 in [-1, 1], its channels averaged.
 
-    Time 0 is the first frame of the picture where there is one, else the first sample: sound that begins later is
-    preceded by silence, so that `samples[k · sample_rate / fps]` is heard with frame k.
+    Time 0 is the first video frame where there is one, else the first sample. Audio that starts later is preceded by
+    silence, so that `samples[k · sample_rate / fps]` belongs to frame k.
 
     Args:
-        path: any sound or video file.
-        sample_rate: samples a second wanted, in Hz.
-        start, end: the range in seconds; an end past that of the sound shortens the array.
+        path: any audio or video file.
+        sample_rate: of the result, in Hz.
+        start, end: the range in seconds; an end past that of the audio shortens the array.
 
-    Raises InputError when the file can't be read or has no sound.
+    Raises InputError when the file can't be read or has no audio.
     """
     return np.concatenate([np.zeros(0, np.float32), *stream_audio(path, sample_rate, start, end)])
 
@@ -38,20 +38,20 @@ def read_audio(
 def stream_audio(
     path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
 ) -> Iterator[np.ndarray]:
-    """`read_audio` piece by piece, in constant memory; it raises before the first piece, or where the file ends."""
+    """`read_audio` in chunks, in constant memory; raises as it does, before the first chunk or where the file ends."""
     for piece in stream_channels(path, sample_rate, start, end):
         yield piece.mean(axis=0)
 
 
 def channel_names(path: str | Path) -> tuple[str, ...]:
-    """What the channels of a file's sound are for, in their order: FL and FR are left and right, FC is the centre, LFE
-    the lowest tones, …, as FFmpeg has them. Raises InputError as `read_audio`."""
+    """FFmpeg's names of a file's audio channels, in order: FL and FR are left and right, FC is the centre, LFE is low
+    frequencies. Raises InputError as `read_audio`."""
     with opened(path) as container:
         return tuple(channel.name for channel in _sound(container, path).layout.channels)
 
 
 def own_rate(path: str | Path) -> int:
-    """Samples a second of a file's sound. Raises InputError as `read_audio`."""
+    """Samples a second of a file's audio. Raises InputError as `read_audio`."""
     with opened(path) as container:
         return _sound(container, path).rate
 
@@ -59,16 +59,16 @@ def own_rate(path: str | Path) -> int:
 def stream_channels(
     path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
 ) -> Iterator[np.ndarray]:
-    """As `stream_audio`, each piece (C,n) with all channels."""
+    """`stream_audio` with all channels: chunks (C,n)."""
     with opened(path) as container:
         stream = _sound(container, path)
-        picture = video_stream(container)
+        video = video_stream(container)
         origin = 0.0
-        for track in (stream, picture):
+        for track in (stream, video):
             if track is not None and track.start_time is not None and track.time_base is not None:
                 origin = float(track.start_time * track.time_base)
         begin = start or 0.0
-        # Codecs need a little of what came before to decode a sample right: seek early, cut exactly.
+        # Decoding a sample needs some samples before it: seek early, cut exactly.
         if begin > 1:
             container.seek(int((origin + begin - 1) * av.time_base), backward=True)
 
@@ -88,26 +88,26 @@ def stream_channels(
                     yield np.clip(wanted, -1, 1)
             if last is not None and at >= last:
                 break
-        if at is None and begin <= 1:  # else the sound may have ended before
+        if at is None and begin <= 1:  # else the audio may have ended before
             raise InputError(f"{path}: its audio track is empty; export it again")
 
 
 def _sound(container: InputContainer, path: str | Path) -> AudioStream:
-    stream = sound_stream(container)
+    stream = audio_stream(container)
     if stream is None:
-        raise InputError(f"{path}: has no sound; give a file with an audio track")
+        raise InputError(f"{path}: has no audio; give a file with an audio track")
     return stream
 
 
 def _resampled(
     container: InputContainer, stream: AudioStream, sample_rate: int
 ) -> Iterator[tuple[list[np.ndarray], float | None]]:
-    """Pieces (C,n) float32 of the sound from where the container stands, and when the frame they came of begins, in
-    seconds. Silence stands in for frames that can't be decoded, by the stamps of those after them."""
+    """Chunks (C,n) float32 of the audio from the container's position on, and the start of the frame they came from, in
+    seconds. Frames that can't be decoded become silence, as long as the timestamps of the next frames say."""
     count = len(stream.layout.channels)
     resampler: AudioResampler | None = None
     form: tuple[str, str, int] | None = None
-    due: float | None = None  # when the frame begins that follows the last one
+    due: float | None = None  # start of the frame after the last one
     lost = False
 
     def resampled(frame: AudioFrame | None) -> list[np.ndarray]:
@@ -122,8 +122,7 @@ def _resampled(
         pieces, moment = [], frame.time
         if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # it may change on the way
             pieces = [] if resampler is None else resampled(None)
-            # To mono it would add channels up, 3 dB too loud. PyAV ends the process over planes of eight channels:
-            # packed.
+            # Not to mono: it would add the channels, 3 dB too loud. Packed: PyAV crashes over planes of eight channels.
             resampler = AudioResampler(format="flt", rate=sample_rate)
             form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if lost and due is not None and moment is not None and moment > due:
@@ -137,7 +136,7 @@ def _resampled(
 
 
 def _of_channels(piece: np.ndarray, count: int) -> np.ndarray:
-    """Samples (C,n) of a file whose sound has `count` channels elsewhere."""
+    """Samples (C,n) as (count,n): the channels of a file may change on the way."""
     return piece if len(piece) == count else np.repeat(piece.mean(axis=0, keepdims=True), count, axis=0)
 
 

@@ -1,7 +1,7 @@
-"""Speech as microphones, rooms and lines hand it on: what training does to clean recordings.
+"""Augmentation of clean speech for training: reverberation, noise, microphones, telephone lines, clipping.
 
-All of it is drawn from a generator of random numbers, so that equal seeds give equal samples. Samples are (N,) float32
-at 16 kHz; none of the steps shifts them in time, for what lips do is learnt from when sounds come.
+Everything random comes from a generator, so that equal seeds give equal samples. Samples are (N,) float32 at 16 kHz.
+None of the steps shifts them in time, as lips must stay in sync.
 """
 
 import numpy as np
@@ -10,42 +10,41 @@ from scipy.signal import butter, fftconvolve, resample_poly, sosfiltfilt
 from styleheat.constants import MEL_BANDS, SAMPLE_RATE
 
 SPEEDS = (0.85, 1.18)
-"""Range of the factors by which a stretch of speech is played faster, its pitch and formants with it."""
+"""Range of the factors of playback speed, which changes pitch and formants too."""
 
 FORMANTS = (0.88, 1.14)
-"""Range of the factors by which spectra are stretched, without the time."""
+"""Range of the factors by which spectra are stretched, at the same speed."""
 
 
 def augment(samples: np.ndarray, rng: np.random.Generator, others: np.ndarray | None = None) -> np.ndarray:
-    """Samples as they might have been recorded: a room, noise or other voices, a microphone, a line, an overload.
+    """Samples with random reverberation, noise or other voices, microphone, telephone line or low-pass, and clipping.
 
-    others (N,): voices of others that may be heard behind. The result has the power that the samples had, but for a
-    few decibels.
+    others (N,): other voices that may be mixed in. The power of the samples changes by a few decibels only.
     """
     wanted = _rms(samples)
-    heard = samples.astype(np.float64)
+    out = samples.astype(np.float64)
     if rng.random() < 0.35:
-        heard = room(heard, float(rng.uniform(0.12, 0.6)), float(rng.uniform(0.3, 3.0)), rng)
+        out = room(out, float(rng.uniform(0.12, 0.6)), float(rng.uniform(0.3, 3.0)), rng)
     if rng.random() < 0.6:
-        behind = noise(len(heard), rng) if others is None or rng.random() < 0.7 else others.astype(np.float64)
+        behind = noise(len(out), rng) if others is None or rng.random() < 0.7 else others.astype(np.float64)
         ratio = 10 ** (-rng.uniform(4, 35) / 20)
-        heard = heard + behind * ratio * wanted / max(_rms(behind), 1e-9)
+        out = out + behind * ratio * wanted / max(_rms(behind), 1e-9)
     if rng.random() < 0.5:
-        heard = coloured(heard, rng)
+        out = coloured(out, rng)
     line = rng.random()
     if line < 0.2:
-        heard = telephone(heard, rng)
+        out = telephone(out, rng)
     elif line < 0.4:
-        heard = sosfiltfilt(butter(4, rng.uniform(2200, 7000), "low", fs=SAMPLE_RATE, output="sos"), heard)
+        out = sosfiltfilt(butter(4, rng.uniform(2200, 7000), "low", fs=SAMPLE_RATE, output="sos"), out)
     if rng.random() < 0.2:
-        heard = overloaded(heard, float(rng.uniform(0.6, 6.0)))
+        out = overloaded(out, float(rng.uniform(0.6, 6.0)))
     level = 10 ** (rng.normal() * 1.5 / 20)
-    return (heard * level * wanted / max(_rms(heard), 1e-9)).astype(np.float32)
+    return (out * level * wanted / max(_rms(out), 1e-9)).astype(np.float32)
 
 
 def room(samples: np.ndarray, decay: float, directness: float, rng: np.random.Generator) -> np.ndarray:
-    """With reverberation: noise that decays by 60 dB in `decay` seconds, after the direct sound, which has
-    `directness` times its energy."""
+    """Add reverberation: noise that decays by 60 dB in `decay` seconds, and has 1 / `directness` of the energy of the
+    direct signal."""
     times = np.arange(round(decay * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(len(times)) * 10 ** (-3 * times / decay) * (times > 0.003)
     tail /= np.sqrt(np.square(tail).sum() * directness)
@@ -54,7 +53,7 @@ def room(samples: np.ndarray, decay: float, directness: float, rng: np.random.Ge
 
 
 def noise(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Steady noise of some colour, which may swell and fade, or chords of music."""
+    """Coloured noise, constant or with a periodic level, or chords of music."""
     if rng.random() < 0.3:
         return _music(count, rng)
     spectrum = np.fft.rfft(rng.standard_normal(count))
@@ -80,7 +79,7 @@ def _music(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def coloured(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Through a microphone's uneven response: some decibels more or less, smoothly over the octaves."""
+    """Apply a microphone's uneven response: some decibels more or less, smooth over the octaves."""
     spectrum = np.fft.rfft(samples)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE), 60) / 60)
     decibels = np.interp(octaves, np.arange(8), rng.normal(size=8) * 4)
@@ -88,7 +87,7 @@ def coloured(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Through a narrow line: 300 to 3400 Hz, 8 kHz, often in 8 bits by the μ-law (ITU-T G.711)."""
+    """Apply a telephone line: about 300 to 3400 Hz, 8 kHz, half of the time 8 bits by the μ-law (ITU-T G.711)."""
     band = butter(3, (rng.uniform(150, 350), rng.uniform(3000, 3700)), "band", fs=SAMPLE_RATE, output="sos")
     narrow = resample_poly(sosfiltfilt(band, samples), 1, 2)
     if rng.random() < 0.5:
@@ -100,21 +99,21 @@ def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def overloaded(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Cut off at the RMS times 3 over `factor`: at 3 and more, most of a loud syllable."""
+    """Clip at 3 / `factor` times the RMS: for 3 and more, most of a loud syllable."""
     limit = 3 * _rms(samples) / factor
     return np.clip(samples, -limit, limit)
 
 
 def played(samples: np.ndarray, begin: float, speed: float, count: int) -> np.ndarray:
-    """`count` samples of a sound from sample `begin` on, `speed` times as fast; silence beyond its ends."""
+    """`count` samples from position `begin` of the samples on, `speed` times as fast; silence beyond the ends."""
     from scipy.ndimage import map_coordinates
 
     return map_coordinates(samples, [begin + speed * np.arange(count)], order=3, mode="constant").astype(np.float32)
 
 
 def stretched(windows: np.ndarray, factor: float) -> np.ndarray:
-    """Mel windows (F,1,80,16) with their spectra stretched by a factor, as another length of the throat would (vocal
-    tract length perturbation, Jaitly and Hinton 2013)."""
+    """Mel windows (F,1,80,16) with spectra stretched by a factor (vocal tract length perturbation, Jaitly and Hinton
+    2013)."""
     place = np.clip(np.arange(MEL_BANDS) / factor, 0, MEL_BANDS - 1)
     below = np.minimum(place.astype(int), MEL_BANDS - 2)
     share = (place - below).astype(np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""Mel-frequency cepstra as SyncNet was trained on: those of the package python_speech_features, with its defaults."""
+"""Mel-frequency cepstra for SyncNet, equal to those of python_speech_features with its defaults."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,7 +11,7 @@ LENGTH, HOP, FFT = 400, 160, 512
 
 BANDS, CEPSTRA = 26, 13
 EMPHASIS = 0.97
-"""Of high frequencies: each sample less so much of the one before."""
+"""Pre-emphasis: this share of the previous sample is subtracted."""
 
 LIFTER = 22
 """By how much higher cepstra are scaled up: 1 + LIFTER / 2 · sin(π n / LIFTER)."""

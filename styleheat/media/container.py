@@ -1,4 +1,4 @@
-"""Opening media files: one place where a file that can't be read becomes one clear line."""
+"""Opening and decoding media files; errors of damaged files become InputErrors and warnings of one line."""
 
 import contextlib
 import functools
@@ -22,9 +22,9 @@ from styleheat.errors import InputError
 from styleheat.files import DISK_FULL
 
 HOPELESS = 500
-"""Packets in a row, from the first on, after which a stream is given up."""
+"""Undecodable packets at the start of a stream after which decoding stops."""
 
-# Demuxers of FFmpeg that turn a text file or a still picture into a "video" of one frame.
+# Demuxers of FFmpeg that turn a text file or a still image into a "video" of one frame.
 _NOT_MEDIA = ("tty", "image2", "ico", "_pipe")
 
 
@@ -36,16 +36,16 @@ def opened(path: str | Path) -> Iterator[InputContainer]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give the path of a video or sound file")
+        raise InputError(f"{path}: no such file; give the path of a video or audio file")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes); download or export it again")
     try:
         container = av.open(str(path), metadata_errors="replace")
     except av.error.FFmpegError as error:
-        raise InputError(f"{path}: not a readable video or sound file ({error.strerror}); it may be cut off") from error
+        raise InputError(f"{path}: not a readable video or audio file ({error.strerror}); it may be cut off") from error
     try:
         if container.format.name.endswith(_NOT_MEDIA):
-            raise InputError(f"{path}: not a video or sound file; give one such as .mp4 or .wav")
+            raise InputError(f"{path}: not a video or audio file; give one such as .mp4 or .wav")
         yield container
     except av.error.FFmpegError as error:
         if error.errno in DISK_FULL:  # of a file that is written inside the block
@@ -56,32 +56,31 @@ def opened(path: str | Path) -> Iterator[InputContainer]:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first moving picture of the file, or None; a music file's cover is none."""
+    """The first video stream, None without one; the cover image of a music file does not count."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     return None
 
 
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The sound of a file that players play: the track marked as default, else the first; None when it has none that
-    can be decoded, which one line reports."""
+def audio_stream(container: InputContainer) -> AudioStream | None:
+    """The default audio stream, else the first; None when the file has none, or (with a warning) none that decodes."""
     found = [stream for stream in container.streams.audio if _decodes(stream)]
     if container.streams.audio and not found:
-        warn_once(f"{container.name}: FFmpeg can't decode its sound; it is taken as a file without")
+        warn_once(f"{container.name}: FFmpeg can't decode its audio, which is ignored")
     marked = [stream for stream in found if stream.disposition & Disposition.default]
     return next(iter([*marked, *found]), None)
 
 
-def has_sound(path: str | Path) -> bool:
-    """Whether a file has sound that can be decoded; a track without a packet is none, which one line reports."""
+def has_audio(path: str | Path) -> bool:
+    """Whether a file has audio that can be decoded; a track without packets does not count, with a warning."""
     with opened(path) as container:
-        stream = sound_stream(container)
+        stream = audio_stream(container)
         if stream is None:
             return False
         if any(packet.size for packet in container.demux(stream)):
             return True
-    warn_once(f"{path}: its audio track is empty; it is taken as a file without")
+    warn_once(f"{path}: its audio track is empty and is ignored")
     return False
 
 
@@ -97,7 +96,7 @@ def decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 @overload
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]: ...
 def decoded(container: InputContainer, stream: Any) -> Iterator[Any]:
-    """The frames of a stream, from where the container stands; None for each packet that can't be decoded.
+    """The frames of a stream from the container's position on; None for each packet that can't be decoded.
 
     Lost packets are reported in one line. Raises FFmpegError when nothing at all can be decoded.
     """
@@ -128,27 +127,27 @@ def decoded(container: InputContainer, stream: Any) -> Iterator[Any]:
             raise fault
     finally:
         if lost and any_frame:
-            kind, instead = ("sound", "silence") if stream.type == "audio" else ("picture", "the frame before")
-            warn_once(f"{container.name}: its {kind} is damaged; {instead} stands in for what can't be decoded")
+            kind, instead = ("audio", "silence") if stream.type == "audio" else ("video", "the previous frame")
+            warn_once(f"{container.name}: its {kind} is damaged; {instead} replaces what can't be decoded")
 
 
 @functools.cache
 def warn_once(line: str) -> None:
-    """Report a fault of a file once, however often the file is read."""
+    """Print a warning about a file, once per process."""
     tqdm.write(line, file=sys.stderr)
 
 
 def check_complete(container: InputContainer) -> None:
-    """Raise InputError when the end that the file declares can't be found in it: a download that broke off.
+    """Raise InputError when the file ends before the declared duration, as interrupted downloads do.
 
-    Only the last packets are looked at, so that a file of hours costs no more than a short one.
-    The container is left at its end: open the file anew to read it.
+    Only the last packets are read, so that a file of hours takes no longer than a short one.
+    Leaves the container at its end: open the file again to read it.
     """
     if container.duration is None:
         return
     declared = Fraction(container.duration, av.time_base)
     start = Fraction(container.start_time or 0, av.time_base)
-    with contextlib.suppress(av.error.FFmpegError):  # formats that can't seek are read from where they are
+    with contextlib.suppress(av.error.FFmpegError):  # formats without seeking are read from the current position
         container.seek(container.duration + (container.start_time or 0), backward=True)
     end, broken = Fraction(0), False
     for packet in container.demux():

@@ -15,7 +15,7 @@ from styleheat import files
 from styleheat.errors import InputError
 
 ORIENTATION = 0x0112
-"""The EXIF tag that says how a picture lies."""
+"""The EXIF tag of an image's orientation."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -26,13 +26,13 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings a picture of each orientation upright."""
+"""The transposition that makes an image of each orientation upright."""
 
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
-"""Formats whose files of several pictures are played; those of the others are pages, sizes or views of one scene."""
+"""Formats in which several images in a file are an animation; in others they are pages, sizes or views of a scene."""
 
 SHORTEST = 20.0
-"""Milliseconds that a picture of an animation is shown at least; many files say 0."""
+"""Minimum duration of an animation's frame in milliseconds; many files say 0."""
 
 MISSING_ROWS = 0.1
 """Share of a JPEG's rows that may be missing at its end."""
@@ -44,20 +44,20 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The colours of `read_picture`."""
-    return read_picture(path)[0]
+    """The colours of `read_image_and_alpha`."""
+    return read_image_and_alpha(path)[0]
 
 
-def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """A picture as (H, W, 3) uint8 RGB: upright by its EXIF tag, grey spread to RGB, transparency laid on white; and
-    how opaque it is, (H, W) uint8, or None if it is so everywhere.
+def read_image_and_alpha(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """An image as (H, W, 3) uint8 RGB, upright by its EXIF tag, on white; and its alpha channel (H, W) uint8, None if
+    it is opaque everywhere.
 
-    Of a JPEG without its end, what is missing stays grey, and one line says how much. Raises InputError when the file
-    is absent, empty, cut off or no picture.
+    The missing rows of a truncated JPEG are grey, with a warning. Raises InputError when the file is absent, empty,
+    truncated or no image.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give the path of a picture")
+        raise InputError(f"{path}: no such file; give the path of an image")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes); download or export it again")
     try:
@@ -67,40 +67,40 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
             raise InputError(
                 f"{path}: HEIC needs pillow-heif; pip install 'styleheat[heic]', or export as JPEG"
             ) from error
-        raise InputError(f"{path}: not a picture; give one such as .png or .jpg") from error
+        raise InputError(f"{path}: not an image; give one such as .png or .jpg") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: a picture of more than 170 million pixels; scale it down") from error
+        raise InputError(f"{path}: an image of more than 170 million pixels; scale it down") from error
     except InputError:
         raise
-    except Exception as error:  # Pillow's decoders raise whatever comes up in a damaged file
-        raise InputError(f"{path}: the picture is cut off or damaged; download or export it again") from error
+    except Exception as error:  # Pillow's decoders raise anything on damaged files
+        raise InputError(f"{path}: the image is cut off or damaged; download or export it again") from error
 
 
-def is_picture(path: str | Path) -> bool:
-    """Whether a file begins as a still picture does; one of several pictures that are played is none."""
-    seen = _seen(Path(path))
-    return _is_heic(Path(path)) if seen is None else not seen
+def is_still_image(path: str | Path) -> bool:
+    """Whether a file is a still image, by its first bytes; animations are not."""
+    animated = _animated(Path(path))
+    return _is_heic(Path(path)) if animated is None else not animated
 
 
 def is_animation(path: str | Path) -> bool:
-    """Whether a file holds several pictures, each to be shown for its time."""
-    return _seen(Path(path)) is True
+    """Whether a file is an animation: several images with durations."""
+    return _animated(Path(path)) is True
 
 
-def _seen(path: Path) -> bool | None:
-    """Whether the pictures of a file are played; None when it holds none, as far as its beginning shows."""
+def _animated(path: Path) -> bool | None:
+    """Whether an image file is an animation; None when it is no image, by its first bytes."""
     _with_heic()
     try:
         with Image.open(path) as opened:
             return None if opened.format == "MPEG" else _moves(opened)
-    except Exception:  # a damaged one, perhaps: whoever reads it says what is wrong
+    except Exception:  # perhaps damaged: reading it reports what is wrong
         return False if _begins(path, len(_PNG)) == _PNG else None
 
 
 def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float]]:
-    """The pictures of an animation as `read_image` gives one, and the seconds that each is shown, one after the other.
+    """The frames of an animation, each as `read_image` returns an image, and their durations in seconds, in order.
 
-    Raises InputError as `read_image`, and where the file turns out damaged on the way.
+    Raises InputError as `read_image`, possibly after some frames.
     """
     _with_heic()
     try:
@@ -151,15 +151,15 @@ def _without_text(data: bytes) -> bytes:
 
 
 def _with_end(path: Path, data: bytes) -> Image.Image:
-    """A JPEG that breaks off, up to there. What bytes behind the break could change was not there."""
+    """A truncated JPEG, decoded as far as it goes. Rows that change with the bytes after the end are missing."""
     filler = np.random.default_rng(0).integers(1, 255, 4096).astype(np.uint8).tobytes()
     image, other = _loaded(data + b"\xff\xd9"), _loaded(data + filler + b"\xff\xd9")
     changed = np.flatnonzero((np.asarray(image) != np.asarray(other)).reshape(image.height, -1).any(axis=1))
     missing = (image.height - changed[0]) / image.height if len(changed) else 0.0
     if missing > MISSING_ROWS:
-        raise InputError(f"{path}: the picture is cut off, {missing:.0%} of it is missing; download or export it again")
+        raise InputError(f"{path}: the image is cut off, {missing:.0%} of it is missing; download or export it again")
     if missing:
-        tqdm.write(f"{path}: the picture is cut off; the last {missing:.0%} of it stay grey", file=sys.stderr)
+        tqdm.write(f"{path}: the image is cut off; the last {missing:.0%} of it is grey", file=sys.stderr)
     return image
 
 
@@ -180,7 +180,7 @@ def _pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1, upright, where the EXIF block says nothing or can't be read."""
+    """The EXIF orientation; 1, upright, where there is none or it can't be read."""
     try:
         tag = image.getexif().get(ORIENTATION, 1)
         return int(tag[0] if isinstance(tag, tuple | bytes) else tag)
@@ -189,7 +189,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """A picture of another colour space, by its ICC profile, as networks and videos expect it."""
+    """An image, converted to sRGB by its ICC profile."""
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in ("RGB", "RGBA"):
         return image
@@ -200,7 +200,7 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         if "srgb" in ImageCms.getProfileDescription(own).lower():
             return image
         converted = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode=image.mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):  # a profile that can't be used: the numbers as they are
+    except (ImageCms.PyCMSError, OSError, ValueError):  # an unusable profile: the image stays as it is
         return image
     return image if converted is None else converted
 

@@ -1,4 +1,4 @@
-"""Mel spectrograms as Wav2Lip's and SadTalker's audio networks hear them, and one window of them for each frame."""
+"""Mel spectrograms for Wav2Lip's and SadTalker's audio networks, and a window of them for each video frame."""
 
 import functools
 from contextlib import AbstractContextManager
@@ -17,13 +17,13 @@ LIMIT = 4.0
 """Values lie in [-LIMIT, LIMIT]. All of these are SadTalker's `hparams`."""
 
 BLOCK = 60 * MEL_FPS
-"""Columns of a spectrogram that are made at once: the spectra before the mel bands take ten times its memory."""
+"""Columns of a spectrogram that are computed at once: the spectra before the mel bands take ten times its memory."""
 
 WINDOW = 16
-"""Mel frames that one video frame hears: 0.2 s."""
+"""Mel frames in the window of one video frame: 0.2 s."""
 
 LEAD = 2
-"""Video frames by which the window begins early."""
+"""Video frames by which the window starts before its frame."""
 
 
 def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
@@ -33,7 +33,7 @@ def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
     -4 is 100 dB below the reference level.
     """
     columns = 1 + len(samples) // HOP
-    with _one_blas_thread():  # more threads add up in another order: other bytes
+    with _one_blas_thread():  # more threads sum in another order and give other bytes
         blocks = [_block(samples, first, min(first + BLOCK, columns)) for first in range(0, columns, BLOCK)]
     return np.concatenate(blocks, axis=1)
 
@@ -44,19 +44,19 @@ def _one_blas_thread() -> AbstractContextManager:
 
 @functools.cache
 def _blas() -> ThreadpoolController:
-    """Kept, as finding the libraries of the process takes longer than a second of sound."""
+    """Cached, as finding the libraries of the process takes longer than the spectrogram of a second."""
     return ThreadpoolController()
 
 
 def _block(samples: np.ndarray, first: int, last: int) -> np.ndarray:
     """The columns from `first` to before `last`, (80, last - first)."""
-    import librosa  # slow to import, and only stages that hear need it
+    import librosa  # slow to import, and only needed for audio
 
-    begin, end = first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2  # of the samples that they hear
-    low, high = max(begin, 0), min(end, len(samples))
+    start, end = first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2  # range of samples
+    low, high = max(start, 0), min(end, len(samples))
     before = np.pad(samples[max(low - 1, 0) : max(high - 1, 0)], (int(low == 0), 0))[: high - low]
     emphasised = (samples[low:high] - PREEMPHASIS * before).astype(np.float32)
-    padded = np.pad(emphasised, (low - begin, end - high))
+    padded = np.pad(emphasised, (low - start, end - high))
     spectrum = np.abs(librosa.stft(padded, n_fft=FFT, hop_length=HOP, win_length=FFT, center=False))
     decibels = 20 * np.log10(np.maximum(10 ** (FLOOR_DB / 20), mel_filters() @ spectrum)) - REFERENCE_DB
     mel = 2 * LIMIT * (decibels - FLOOR_DB) / -FLOOR_DB - LIMIT
@@ -81,15 +81,15 @@ def mel_windows(mel: np.ndarray, frames: int, first: int = 0) -> np.ndarray:
 
 
 def speech_windows(samples: np.ndarray, frames: int, first: int = 0) -> np.ndarray:
-    """`mel_windows` of samples (N,) at 16 kHz; makes no more of their spectrogram than these windows show."""
+    """`mel_windows` of samples (N,) at 16 kHz; computes the needed columns of their spectrogram only."""
     columns = np.clip(_columns(frames, first), 0, len(samples) // HOP)
-    begin = int(columns.min())
+    start = int(columns.min())
     with _one_blas_thread():
-        return _cut(_block(samples, begin, int(columns.max()) + 1), columns - begin)
+        return _cut(_block(samples, start, int(columns.max()) + 1), columns - start)
 
 
 def _columns(frames: int, first: int) -> np.ndarray:
-    """The spectrogram's columns that each frame hears, (frames,16)."""
+    """The spectrogram's columns in the window of each frame, (frames,16)."""
     times = np.arange(first - LEAD, first + frames - LEAD) / FPS
     starts = (MEL_FPS * times).astype(int)  # rounded towards zero, as the reference does
     return np.add.outer(starts, np.arange(WINDOW))

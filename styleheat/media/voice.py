@@ -1,7 +1,7 @@
-"""The voice in a file's sound, as networks hear it: one channel, at a set loudness.
+"""The voice in a file's audio as input of the networks: one channel, at a fixed loudness.
 
-Networks learn from sound of one loudness, and recordings come at any; a voice may be in one channel of two, or in the
-centre of six. What is made here is only heard by networks; videos keep the sound that they have.
+Networks are trained at one loudness, and recordings have any; a voice may be in one channel of two, or in the centre of
+six. Only the networks use the result: written videos get the unchanged audio.
 """
 
 import warnings
@@ -11,26 +11,26 @@ import numpy as np
 
 from styleheat.constants import SAMPLE_RATE
 from styleheat.media.audio import stream_channels
-from styleheat.media.sound import voice_mix
+from styleheat.media.track import voice_mix
 
 LOUDNESS = -18.0
-"""LUFS (ITU-R BS.1770-4) that a voice is brought to: the synthesised speech of the rendered people has -18.3 ± 1.3."""
+"""LUFS (ITU-R BS.1770-4) that voices are normalised to; the synthesised speech has -18.3 ± 1.3."""
 
 NEAR_SILENCE = -60.0
-"""LUFS below which there is no voice to bring to a loudness."""
+"""LUFS below which audio counts as containing no voice."""
 
 BLOCK = 0.4
-"""Seconds over which BS.1770 measures; shorter sound is repeated to that length."""
+"""Seconds of a measuring block of BS.1770; shorter audio is repeated to that length."""
 
 MEASURED = 600
-"""Seconds, from the start, of which the loudness is taken: a voice keeps its own, and the filters take memory."""
+"""Seconds from the start over which loudness is measured: it hardly changes later, and the filters take memory."""
 
 
 def read_voice(path: str | Path, start: float | None = None, end: float | None = None) -> np.ndarray:
     """The voice (N,) float32 of a file, at 16 kHz and LOUDNESS; times as in `audio.read_audio`.
 
-    Sound quieter than NEAR_SILENCE stays as it is. Peaks may pass 1. Raises InputError when the file can't be read or
-    has no sound.
+    Audio below NEAR_SILENCE is not changed. Peaks may exceed 1. Raises InputError when the file can't be read or has no
+    audio.
     """
     weights = voice_mix(path, start, end)
     mixed = [weights @ piece for piece in stream_channels(path, SAMPLE_RATE, start, end)]
@@ -38,7 +38,7 @@ def read_voice(path: str | Path, start: float | None = None, end: float | None =
 
 
 def levelled(samples: np.ndarray) -> np.ndarray:
-    """Samples (N,) at 16 kHz, brought to LOUDNESS; near-silence as it is."""
+    """Samples (N,) at 16 kHz, normalised to LOUDNESS; below NEAR_SILENCE unchanged."""
     level = loudness(samples[: MEASURED * SAMPLE_RATE])
     if level < NEAR_SILENCE:
         return samples
@@ -46,8 +46,8 @@ def levelled(samples: np.ndarray) -> np.ndarray:
 
 
 def loudness(samples: np.ndarray) -> float:
-    """LUFS of samples (N,) at 16 kHz, pauses left out; -inf for silence."""
-    import pyloudnorm  # only stages that hear need it
+    """LUFS of samples (N,) at 16 kHz, without pauses; -inf for silence."""
+    import pyloudnorm  # slow to import, and only needed for audio
 
     least = round(BLOCK * SAMPLE_RATE) + 1
     if not len(samples) or not samples.any():

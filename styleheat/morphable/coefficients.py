@@ -2,7 +2,7 @@
 
 A frame's 257 coefficients are Deep3DFaceRecon's (`split_coeff`): identity 80, expression 64, texture 80, angle 3,
 gamma 27 (light), translation 3. They describe the face inside a 224-pixel crop of the frame; five `transform_params`
-say where that crop lies in the frame scaled to 256 pixels. Packed as PIRenderer's LMDB keeps them, 260 a frame:
+say where that crop lies in the frame scaled to 256 pixels. Packed as in PIRenderer's LMDB, 260 a frame:
 the 257 and the crop's (ratio, t0, t1).
 """
 
@@ -31,7 +31,7 @@ DESCRIPTOR_CROP = slice(70, 73)
 """Columns of a descriptor."""
 
 FRAME_SIZE = 256
-"""Pixels of the frame that `transform_params` speak of (PIRenderer resizes every frame to it first)."""
+"""Size of the frame that `transform_params` refer to (PIRenderer resizes every frame to it first)."""
 
 CROP_SIZE = 224
 CROP_SCALE = 102.0
@@ -68,7 +68,7 @@ def windows(descriptors: np.ndarray) -> np.ndarray:
 
 
 def crop_norm_ratio(source: np.ndarray, driving: np.ndarray) -> float:
-    """What to multiply the crop ratios of a driver by so that its face gets the size of the source's.
+    """The factor of a driver's crop ratios that gives its face the size of the source's.
 
     source: descriptor (73,); driving: descriptors (T, 73). The two sizes are compared in the driving frame most like
     the source by 0.3 · mean |expression difference| + 0.7 · mean |angle difference| (StyleHEAT `inference.py`).
@@ -140,7 +140,7 @@ def _crop_transform(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_mat(path: str | Path, coefficients: np.ndarray, transform_params: np.ndarray) -> None:
-    """Write `coeff` (T, 257) and `transform_params` (T, 5) as PIRenderer does; equal content, equal bytes."""
+    """Write `coeff` (T, 257) and `transform_params` (T, 5) as PIRenderer does; equal content gives equal bytes."""
     from scipy.io import savemat
 
     assert coefficients.shape == (len(transform_params), COEFFICIENTS), coefficients.shape

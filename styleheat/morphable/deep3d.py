@@ -2,8 +2,8 @@
 
 The reference is github.com/sicxu/Deep3DFaceRecon_pytorch (Deng et al. 2019, arXiv 1903.08527) as StyleHEAT uses it:
 `models/networks.py` (ReconNetWrapper), `util/preprocess.py` (align_img), `models/bfm.py` (ParametricFaceModel). The
-face model is the Basel Face Model 2009 (Paysan et al.), which comes under a licence of its own and is optional here:
-to find coefficients takes the regressor and five standard points only.
+face model is the Basel Face Model 2009 (Paysan et al.), which has a licence of its own and is optional here:
+coefficients need the regressor and five standard points only.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ def align(image: np.ndarray, landmarks: np.ndarray, standard: np.ndarray) -> Ali
     """Crop a face as the regressor was trained to see it (`align_img`, rounding as it rounds).
 
     image: (H, W, 3) uint8 RGB. landmarks: (68, 2) in pixels of the image scaled to 256 × 256, y down; all −1 where
-    there is no face, which then is taken to fill the frame. standard: the five points (5, 3).
+    there is no face; it is then assumed to fill the frame. standard: the five points (5, 3).
     """
     size, crop = layout.FRAME_SIZE, layout.CROP_SIZE
     frame = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
@@ -70,9 +70,9 @@ def align(image: np.ndarray, landmarks: np.ndarray, standard: np.ndarray) -> Ali
     scaled = int(size * ratio)
     left = int(scaled / 2 - crop / 2 + (centre[0] - size / 2) * ratio)
     top = int(scaled / 2 - crop / 2 + (size / 2 - centre[1]) * ratio)
-    picture = frame.resize((scaled, scaled), Image.Resampling.BICUBIC).crop((left, top, left + crop, top + crop))
+    cropped = frame.resize((scaled, scaled), Image.Resampling.BICUBIC).crop((left, top, left + crop, top + crop))
     points = (points - centre + size / 2) * ratio - (scaled / 2 - crop / 2)
-    return Aligned(np.asarray(picture), params, points)
+    return Aligned(np.asarray(cropped), params, points)
 
 
 # --- the regressor
@@ -99,7 +99,7 @@ class Regressor(nn.Module):
 
 
 class Face(NamedTuple):
-    """What the coefficients of B faces look like. V: vertices of the face model."""
+    """The faces of B coefficient vectors. V: vertices of the face model."""
 
     vertex: Tensor
     """(B, V, 3) in the camera's axes: x to the right, y up, z away from it."""
@@ -157,12 +157,12 @@ class BaselFace(nn.Module):
         """Vertices (B, V, 3) → unit normals (B, V, 3), the mean of those of the up to 8 triangles around each."""
         a, b, c = shape[:, self.triangles].unbind(2)
         faces = F.normalize(torch.linalg.cross(a - b, b - c), dim=-1)
-        faces = F.pad(faces, (0, 0, 0, 1))  # the triangle that stands for none
+        faces = F.pad(faces, (0, 0, 0, 1))  # the index of missing triangles
         return F.normalize(faces[:, self.triangles_of].sum(2), dim=-1)
 
 
 def face_model_state(content: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """The variables of BFM_model_front.mat that the model takes, counted from 0, the mean face's centre at 0.
+    """The variables of BFM_model_front.mat that the model uses, with indices from 0 and the mean face centred at 0.
 
     Raises KeyError for one that is missing.
     """
@@ -194,7 +194,7 @@ def rotation(angles: Tensor) -> Tensor:
 def light(normals: Tensor, gamma: Tensor) -> Tensor:
     """Unit normals (B, V, 3), gamma (B, 27) → light (B, V, 3): nine spherical harmonics for each of red, green, blue.
 
-    The first harmonic has 0.8 more than gamma says (`compute_color`).
+    0.8 is added to gamma's first harmonic (`compute_color`).
     """
     x, y, z = normals.unbind(-1)
     constant = pi / sqrt(4 * pi)
@@ -219,7 +219,7 @@ def light(normals: Tensor, gamma: Tensor) -> Tensor:
 
 
 class Deep3D(nn.Module):
-    """The regressor with the points that faces are aligned to, and the face model where there is one."""
+    """The regressor, the points that faces are aligned to, and, optionally, the face model."""
 
     standard: Tensor
 
@@ -251,7 +251,7 @@ class Deep3D(nn.Module):
 
 @cache
 def open_deep3d(folder: str | Path, device: str = "cpu") -> Deep3D:
-    """`read_deep3d`, once a process: for workers that go through many clips."""
+    """`read_deep3d`, cached per process, for workers that process many clips."""
     return read_deep3d(folder, device)
 
 
@@ -272,24 +272,24 @@ def read_deep3d(folder: str | Path, device: str = "cpu") -> Deep3D:
     except (safetensors.SafetensorError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"{path}: not the regressor Deep3D ({reason}); run the stage `weights` again") from None
-    model.regressor.to(device)  # alone: not every device has the float64 of the standard points
+    model.regressor.to(device)  # only this: some devices have no float64, which the standard points use
     return model.eval().requires_grad_(False)
 
 
 def regress(
     model: Deep3D, frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The coefficients of a clip, as `fitting.fit` gives them, from its pictures.
+    """The coefficients of a clip, as `fitting.fit` returns them, from its frames.
 
     frames: (size, size, 3) uint8 RGB each. landmarks: (T, 68, 2) in pixels of the frames, y down; a frame of −1 has
     no face. Returns float32 (T, 257) and `transform_params` float32 (T, 5). Frames without a face get values between
-    their neighbours' (the reference takes them for a face that fills the frame, as `align` can).
+    their neighbours' (the reference assumes a face that fills the frame, as `align` can).
 
     Raises InputError when no frame has a face, ValueError when there are not as many frames as landmarks.
     """
     here = has_face(landmarks)
     if not here.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to find coefficients of")
-    shown = (frame for frame, seen in zip(frames, here, strict=True) if seen)
-    coefficients, params = model.coefficients(shown, landmarks[here] * (layout.FRAME_SIZE / size))
+    with_face = (frame for frame, found in zip(frames, here, strict=True) if found)
+    coefficients, params = model.coefficients(with_face, landmarks[here] * (layout.FRAME_SIZE / size))
     return fill(coefficients, here).astype(np.float32), fill(params, here).astype(np.float32)

@@ -42,7 +42,7 @@ def _mirrored(field: Field) -> Field:
 
 
 def expression_fields() -> dict[str, Field]:
-    """What faces do in talking. One unit is a third of the strongest movement, or less."""
+    """Movements of faces in talking. One unit is a third of the strongest movement, or less."""
     # How far each part follows the jaw bone, as landmarks are found on skin: the middle of the lower lip fully, the
     # chin and the corners of the mouth in part, the ramus little.
     contour = {2: 0.1, 3: 0.3, 4: 0.45, 5: 0.55, 6: 0.6, 7: 0.68}
@@ -81,7 +81,7 @@ def expression_fields() -> dict[str, Field]:
 
 
 def identity_fields() -> dict[str, Field]:
-    """How faces differ. Nothing here opens the mouth: a clip's neutral lips are closed whoever speaks."""
+    """Differences between faces. None opens the mouth: the lips of every neutral face are closed."""
     everything, lips, nose = np.ones(LANDMARKS), _at(LIPS), _at(NOSE)
     jaw = _at(JAW)
     lower_jaw = jaw * np.clip((-0.1 - _Y) / 0.4, 0, 1)

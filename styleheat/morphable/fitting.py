@@ -1,8 +1,8 @@
-"""Coefficients of our own face model from 68 landmarks a frame: a whole clip at once, by Gauss–Newton.
+"""Coefficients of our own face model from 68 landmarks a frame: all frames of a clip at once, by Gauss–Newton.
 
-Each frame is cropped by its five points as Deep3DFaceRecon crops it. Then the model's landmarks are laid over the
-found ones: pose and expression a frame, one identity a clip, by regularised, robust least squares. Every coefficient
-has a standard normal prior, so that what the landmarks don't determine stays near zero.
+Each frame is cropped by its five points as Deep3DFaceRecon crops it. Then the model's landmarks are fitted to
+the found ones: pose and expression per frame, one identity per clip, by regularised, robust least squares. Every
+coefficient has a standard normal prior, so that what the landmarks don't determine stays near zero.
 """
 
 import numpy as np
@@ -25,14 +25,14 @@ _SIGMA[JAW] = 3.0
 """How far a found landmark may lie from the model's, in pixels of the crop. The jaw line's points slide along it."""
 
 _ROBUST = 3.0
-"""Residuals beyond so many sigmas count less and less (Huber)."""
+"""Residuals beyond this many sigmas have decreasing weight (Huber)."""
 
 _TRANSLATION_SIGMA = 0.3
 _IDENTITY_FRAMES = 40
 """Frames, spread over the clip, that the identity is found from."""
 
 _IDENTITY_WEIGHT = 0.1
-"""What one frame adds to the identity's evidence: frames of one clip err alike, so that ten count as one."""
+"""Weight of a frame in fitting the identity: the errors of a clip's frames are correlated, so that ten count as one."""
 
 _SMOOTHING = 1.0
 """Standard deviation, in frames, of the smoothing of crop and pose. Heads are slower than that; lips are left alone."""
@@ -46,14 +46,14 @@ def fit(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
     Returns the coefficients float32 (T, 257), of which texture and light stay 0; `transform_params` float32 (T, 5) in
     pixels of the frame scaled to 256; and the error float64 (T,), the mean distance of a landmark from the model's as
-    a share of the interocular distance. Frames without a face get values between their neighbours', and error NaN.
+    a share of the interocular distance. Frames without a face get interpolated values, and error NaN.
 
     Raises InputError when no frame has a face.
     """
     found = has_face(landmarks)
     if not found.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to fit")
-    # The matrices are small: more threads only wait for each other, and might add up in another order.
+    # The matrices are small: more threads are not faster, and may sum in another order.
     with threadpool_limits(1, user_api="blas"):
         coefficients, params, distance = _fit_found(landmarks[found], size)
     error = np.full(len(landmarks), np.nan)
@@ -89,7 +89,7 @@ def has_face(landmarks: np.ndarray) -> np.ndarray:
 
 
 def fill_in(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks (T, 68, 2) → the same with frames without a face (−1) put between their neighbours', float32.
+    """Landmarks (T, 68, 2) → the same with frames without a face (−1) interpolated, float32.
 
     Raises InputError when no frame has a face.
     """
@@ -148,7 +148,7 @@ class _State:
 
 
 def _fit_identity(model: FaceModel, target: np.ndarray) -> np.ndarray:
-    """The identity (80,) that suits all frames best, by joint steps (frames eliminated by Schur complement)."""
+    """The identity (80,) that fits all frames best, by joint steps (frames eliminated by Schur complement)."""
     state, identity = _State(target), np.zeros(IDENTITY)
     for _ in range(5):
         neutral = model.mean + np.tensordot(identity, model.identity, 1)
@@ -172,28 +172,28 @@ def _fit_identity(model: FaceModel, target: np.ndarray) -> np.ndarray:
 def _fit_frames(model: FaceModel, neutral: np.ndarray, target: np.ndarray, at_once: int = 128) -> _State:
     """Pose and expression of every frame for a neutral face (68, 3); then expression alone, under smoothed pose."""
     parts = [slice(start, start + at_once) for start in range(0, len(target), at_once)]
-    whole = _State(target)
+    full = _State(target)
     for part in parts:
         state = _State(target[part])
         for _ in range(5):
             residual, jacobian, _ = state.linearise(model, neutral)
             state.advance(np.linalg.solve(*_column(state.normal_equations(residual, jacobian)))[..., 0])
-        whole.rotation[part], whole.translation[part] = state.rotation, state.translation
-        whole.expression[part] = state.expression
+        full.rotation[part], full.translation[part] = state.rotation, state.translation
+        full.expression[part] = state.expression
 
-    whole.rotation = rotation(_smooth(angles(whole.rotation)))
-    whole.translation = _smooth(whole.translation)
+    full.rotation = rotation(_smooth(angles(full.rotation)))
+    full.translation = _smooth(full.translation)
     for part in parts:
         state = _State(target[part])
-        state.rotation, state.translation = whole.rotation[part], whole.translation[part]
-        state.expression = whole.expression[part]
+        state.rotation, state.translation = full.rotation[part], full.translation[part]
+        state.expression = full.expression[part]
         for _ in range(2):
             residual, jacobian, _ = state.linearise(model, neutral)
             matrix, right = state.normal_equations(residual, jacobian)
             step = np.linalg.solve(*_column((matrix[:, 6:, 6:], right[:, 6:])))[..., 0]
             state.expression = state.expression + step
-        whole.expression[part] = state.expression
-    return whole
+        full.expression[part] = state.expression
+    return full
 
 
 def _column(system: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,14 +1,14 @@
-"""Motion from geometry: where each place of a driven image was in the portrait, by the face model alone.
+"""Motion from geometry: the position in the portrait of each pixel of the driven image, by the face model only.
 
-The surface of the portrait's face is projected twice: as the portrait has it, and with the driver's expression and
-pose. Rasterised in the driven image, its triangles say for each pixel where its skin is in the portrait. Two discs
-behind the lids stand for the eyeballs, which turn with the head and don't follow the lids, and a plane behind the lips
-for the teeth. Around the face and where the portrait hides what should be seen, a thin-plate spline
-through the surface's visible points goes on smoothly, down to no motion at the image's border.
+The surface of the portrait's face is projected twice: as in the portrait, and with the driver's expression and pose.
+Rasterising its triangles in the driven image gives the position in the portrait of each pixel. Two discs behind the
+lids represent the eyeballs, which turn with the head and don't follow the lids, and a plane behind the lips represents
+the teeth. Around the face, and where the portrait does not show what should be visible, a thin-plate spline through the
+visible points of the surface continues the motion smoothly, to zero at the image's border.
 
 The result is a field (3,g,g): displacement right and down, in shares of the image's width, from a pixel of the driven
-image to its place in the portrait; and how surely the portrait shows there what belongs here, 0 to 1. Cells tile the
-image: cell k of g is around (k + 0.5) / g of the width.
+image to its position in the portrait; and the confidence, 0 to 1, that the portrait shows the pixel's content there.
+Cells tile the image: cell k of g is around (k + 0.5) / g of the width.
 """
 
 import math
@@ -45,15 +45,15 @@ SAME_DEPTH = 0.09
 """Units of the face model within which two surfaces are the same."""
 
 HIDDEN, VISIBLE = 0.15, 0.5
-"""How far a point faces the camera in the portrait over how far it does in the driven image: below the first ratio the
-portrait does not show it, above the second it does."""
+"""Ratios of a point's cosine to the line of sight in the portrait to that in the driven image: below the first the
+portrait does not show the point, above the second it does."""
 
 SOFT = 5
-"""Cells of the soft edge between the surface and what is around it."""
+"""Width in cells of the soft edge between the surface and the spline."""
 
 OPEN, HOLE = 7, 3
-"""Cells across, at least: of an open mouth that shows its teeth, and of what the portrait does not show. Where lips
-touch, landmarks leave gaps between them."""
+"""Minimum width in cells of an open mouth with visible teeth, and of a region that the portrait does not show. Where
+lips touch, landmarks leave gaps between them."""
 
 _AROUND = np.ones((3, 3), np.uint8)
 
@@ -64,11 +64,11 @@ ANCHORS = 6
 """Points a side, on the image's border, that the spline holds still."""
 
 SOFTNESS = 1e-4
-"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at points fully
-visible. The weight of a point decreases as it turns away, so that none drops out from one frame to the next."""
+"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at fully visible
+points. The weight of a point decreases as it turns away, so that none disappears from one frame to the next."""
 
 LEAST = 0.05
-"""Points that are visible less than this are left out."""
+"""Points of lower visibility are left out of the spline."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def face_mesh() -> Mesh:
 
 
 def _around(mean: np.ndarray) -> np.ndarray:
-    """The whole outline, and some vertices between, evenly spread and away from lids and lips."""
+    """All of the outline, and some vertices inside it, evenly spread and away from lids and lips."""
     surface = face_surface()
     near = np.concatenate([surface.mouth, *surface.eyes])
     distance = np.linalg.norm(mean[:, None] - mean[near], axis=-1).min(1)
@@ -134,11 +134,11 @@ class View:
 
 
 class Geometry:
-    """The face of a portrait, ready to be moved."""
+    """The face of a portrait, prepared for computing fields."""
 
     def __init__(self, coefficients: np.ndarray, landmarks: np.ndarray, size: int) -> None:
         """coefficients: packed, (260,), of the portrait. landmarks: (68,2) that were found in it, in pixels of the
-        image scaled to 256 (`FRAME_SIZE`), to which the surface is brought. size: pixels of the image."""
+        image scaled to 256 (`FRAME_SIZE`), to which the surface is fitted. size: pixels of the image."""
         surface = face_surface()
         self._middle = 0.5 / size  # of the first pixel, whose number stays 0 in the scaled image
         self._neutral = surface.neutral(coefficients[layout.IDENTITY].astype(np.float64))
@@ -152,7 +152,7 @@ class Geometry:
         self._source = self._view(own)
         self._raster = _rasterised(self._source, np.zeros((len(self._source.depth), 0)))
         _mark_mouth(self._raster.label)
-        # Cells along the outline count as beside the face: they look alike on both sides.
+        # Cells along the outline count as outside of the face: both sides look alike.
         self._inside = cv2.erode((self._raster.label > 0).astype(np.uint8), np.ones((SOFT, SOFT)))
 
     def __call__(self, descriptor: np.ndarray) -> np.ndarray:
@@ -233,7 +233,7 @@ def _teeth(neutral: np.ndarray) -> np.ndarray:
 
 
 def _along(ours: np.ndarray, theirs: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (N,2), moved as a plane is of which some points (4,2) are in another place."""
+    """Points (N,2), transformed by the affine map that takes points `ours` (4,2) to `theirs` (4,2)."""
     known = np.column_stack([ours, np.ones(len(ours))])
     affine = np.linalg.lstsq(known, theirs, rcond=None)[0]
     return np.column_stack([points, np.ones(len(points))]) @ affine
@@ -248,7 +248,7 @@ def mirror_field(field: np.ndarray) -> np.ndarray:
 
 @cache
 def _vertex_sums() -> csr_matrix:
-    """(V,F): sums what triangles of the skin have, over those around each vertex."""
+    """(V,F): sums values of the skin's triangles over those around each vertex."""
     triangles = face_surface().triangles
     rows, columns = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
     return csr_matrix((np.ones(len(rows)), (rows, columns)), (len(face_surface().mean), len(triangles)))
@@ -275,8 +275,8 @@ def _rasterised(view: View, attributes: np.ndarray) -> Raster:
 
 
 def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray) -> np.ndarray:
-    """The surface where the portrait shows it, the spline elsewhere, with a soft edge between. What is hidden stays so
-    to its edge, as an opening between lips is thin."""
+    """The field: the surface where the portrait shows it, the spline elsewhere, with a soft edge between. Hidden
+    regions are not narrowed by the blur, as an opening between lips is thin."""
     certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
     _weigh(target.label, target.attributes, own.label, own.depth, certain, weight)
     weight = np.minimum(_soft(weight), weight)
@@ -290,7 +290,7 @@ def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray)
 
 
 def _mark_mouth(label: np.ndarray) -> None:
-    """Let the portrait's labels say MOUTH where it shows the teeth: in the opening, or nowhere if lips touch."""
+    """Restrict the label MOUTH to openings that show the teeth, not gaps between touching lips; in place."""
     label[_slivers(label == MOUTH, OPEN)] = SKIN
 
 
@@ -315,8 +315,8 @@ def _weigh(
     certain: np.ndarray,
     weight: np.ndarray,
 ) -> None:
-    """For each pixel of the surface: how surely the portrait shows what belongs there, and the weight of the surface's
-    displacement against the spline's: 1 in eyes and mouth, on skin the visibility in the portrait."""
+    """For each pixel of the surface: the confidence that the portrait shows its content, and the weight of the
+    surface's displacement against the spline's: 1 in eyes and mouth, on skin the visibility in the portrait."""
     size = label.shape[0]
     for y in range(size):
         for x in range(size):
@@ -345,8 +345,8 @@ def _blend(
     certain: np.ndarray,
     field: np.ndarray,
 ) -> None:
-    """Blend the surface's displacements into the spline's. Beside the face, the portrait's face does not belong: pixels
-    that would come from inside of it are uncertain."""
+    """Blend the surface's displacements into the spline's. Outside of the face, pixels that
+    would be taken from the portrait's face are uncertain."""
     size = label.shape[0]
     for y in range(size):
         for x in range(size):

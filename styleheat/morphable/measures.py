@@ -1,4 +1,4 @@
-"""What a face does, from its landmarks."""
+"""Measures of a face's movements, from its landmarks."""
 
 import numpy as np
 

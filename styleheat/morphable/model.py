@@ -1,7 +1,7 @@
 """Our own linear face model: 68 landmarks in three dimensions as a mean, 80 identity and 64 expression directions.
 
 It has the layout, camera and rotation of Deep3DFaceRecon's BFM pipeline (257 coefficients; `coefficients.py`), so that
-what is fitted with it drives the same networks, but it holds nothing of BFM: the mean is the average of what
+its coefficients drive the same networks, but it contains nothing of BFM: the mean is the average of what
 MediaPipe's face mesh reports of speaking faces, made symmetric and the lips closed; the directions are deformations
 designed by hand and named ("jaw_open", "blink_left"), completed to 80 and 64 by smooth modes of the landmark graph.
 
@@ -89,7 +89,7 @@ class FaceModel:
 def face_model() -> FaceModel:
     """The model, computed once a process (milliseconds), and the same on every machine but for rounding errors.
 
-    Trained weights are only good for the directions that they were trained with.
+    Trained weights are only valid for the directions that they were trained with.
     """
     everywhere = np.arange(LANDMARKS)
     expression = {name: _without_motion(field, STABLE) for name, field in expression_fields().items()}
@@ -128,7 +128,7 @@ def _mirrored_order(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _motions(scale: bool) -> np.ndarray:
-    """How the mean face moves as a whole: 3 shifts, 3 turns and, if asked, growth (6 or 7, 68, 3)."""
+    """Rigid motions of the mean face: 3 translations, 3 rotations and, if asked, scaling (6 or 7, 68, 3)."""
     zero, one = np.zeros(LANDMARKS), np.ones(LANDMARKS)
     x, y, z = MEAN.T
     motions = [moved_by(one, x=1.0), moved_by(one, y=1.0), moved_by(one, z=1.0)]
@@ -138,7 +138,7 @@ def _motions(scale: bool) -> np.ndarray:
 
 
 def _without_motion(field: Field, points: list[int] | np.ndarray, scale: bool = False) -> Field:
-    """`field` less the motion of the whole face that explains it best at `points`: that is the pose's to describe."""
+    """`field` less the rigid motion that fits it best at `points`, which the pose describes."""
     motions = _motions(scale)
     best, *_ = np.linalg.lstsq(motions[:, points].reshape(len(motions), -1).T, field[points].ravel(), rcond=None)
     return field - np.tensordot(best, motions, 1)
@@ -161,7 +161,7 @@ def _smooth_modes(name: str, points: np.ndarray, amplitude: float, known: np.nda
             rest = field.ravel()
             for _ in range(2):  # twice for accuracy
                 rest = rest - basis @ (basis.T @ rest)
-            if np.linalg.norm(rest) < 0.3:  # mostly known already
+            if np.linalg.norm(rest) < 0.3:  # mostly a combination of known ones
                 continue
             rest /= np.linalg.norm(rest)
             basis = np.column_stack([basis, rest])
@@ -195,9 +195,9 @@ def _harmonics(points: np.ndarray) -> list[tuple[np.ndarray, bool]]:
             half = vectors[:, values > 0] if even else vectors[:, values < 0]
             frequencies, inside = np.linalg.eigh(half.T @ laplacian[np.ix_(own, own)] @ half)
             for frequency, vector in zip(frequencies, (half @ inside).T, strict=True):
-                whole = np.zeros(len(points))
-                whole[own] = vector * np.sign(vector[np.argmax(np.abs(vector) > 0.9 * np.abs(vector).max())])
-                found.append((round(float(frequency), 6), whole, even))
+                everywhere = np.zeros(len(points))
+                everywhere[own] = vector * np.sign(vector[np.argmax(np.abs(vector) > 0.9 * np.abs(vector).max())])
+                found.append((round(float(frequency), 6), everywhere, even))
     found.sort(key=lambda item: item[0])
     return [(vector, even) for _, vector, even in found]
 

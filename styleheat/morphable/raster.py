@@ -9,8 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Raster:
-    """A rasterised mesh: depth (g,g), infinite where nothing is; label (g,g), the kind of triangle; and attributes of
-    its vertices, interpolated (g,g,C)."""
+    """A rasterised mesh: depth (g,g), infinite without a triangle; label (g,g), the kind of the triangle, else 0; and
+    the interpolated attributes of its vertices (g,g,C)."""
 
     depth: np.ndarray
     label: np.ndarray
@@ -25,8 +25,8 @@ def rasterise(
     kinds: np.ndarray,
     grid: int,
 ) -> Raster:
-    """Rasterise triangles (F,3) of kinds (F,) into g×g cells. points (V,2), in shares of the width, depth (V,) and
-    attributes (V,C): of the vertices."""
+    """Rasterise triangles (F,3) of kinds (F,) into g×g cells. Of the vertices: points (V,2), in shares of the width,
+    depth (V,) and attributes (V,C)."""
     raster = Raster(
         np.full((grid, grid), np.inf, np.float32),
         np.zeros((grid, grid), np.uint8),

@@ -20,11 +20,11 @@ from styleheat.morphable.model import face_model
 from styleheat.morphable.points import MEAN, MIRROR
 
 FOREHEAD_Y = 0.6
-"""Vertices of the outline above this height don't follow expressions: brows wrinkle skin and don't lift the hair."""
+"""Vertices of the outline above this height don't follow expressions, as raised brows don't move the hair."""
 
 BROW_GAIN = 2.0
-"""How much further brows move than their coefficients say: the fit finds a third of the movement of rendered people's,
-and of photographs' that were moved by a known amount."""
+"""Factor of the brows' movement: the fit finds a third of the true movement, in rendered people and in photographs that
+were warped by a known amount."""
 
 _FILE = Path(__file__).with_name("surface.txt")
 
@@ -34,7 +34,7 @@ class Surface:
     """Vertices that are linear in the coefficients, in the axes of the face model.
 
     mean (V,3); identity (80,V,3) and expression (64,V,3): displacements for a coefficient of 1.
-    triangles (F,3): vertices counter-clockwise as seen from the front.
+    triangles (F,3): vertices counter-clockwise in the frontal view.
     landmarks (68,): the vertex of each landmark.
     outline, mouth, eyes: the vertices around the surface and around its holes, in order; eyes: left and right.
     spread (V,68): a smooth field on the surface of given values at the landmarks.

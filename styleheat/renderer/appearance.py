@@ -14,7 +14,7 @@ from styleheat.renderer.head import Head
 from styleheat.renderer.look import Look, beard_area, hairline_height, has_fringe, linear
 
 TEXELS = 3
-"""Texels a side of a grid cell of the skin."""
+"""Texels along each side of a cell of the skin's grid."""
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], width: float | tuple[float, ...]) -> np.ndarray:
@@ -241,7 +241,7 @@ def _with_hair_roots(out: np.ndarray, lips: np.ndarray, at: _SkinMap, head: Head
 
 
 def eye_texture(look: Look, rng: np.random.Generator, size: int = 160) -> np.ndarray:
-    """A ball seen along its axis, radius = angle: linear (size, size, 3)."""
+    """The front of an eyeball, the distance from the middle being the angle from the axis: linear (size, size, 3)."""
     axis = np.linspace(-EYE_REACH, EYE_REACH, size)
     x, y = np.meshgrid(axis, -axis)
     r, around = np.hypot(x, y), np.arctan2(y, x)

@@ -1,4 +1,4 @@
-"""Backgrounds: rooms, shelves, windows, leaves, streets, lights, writing, drawn once a clip and put out of focus."""
+"""Backgrounds: interiors, shelves, windows, leaves, streets, lights, writing, drawn once per clip and blurred."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 SIZE = 384
-"""Pixels a side that backgrounds are drawn with, so that they are the same picture at every size."""
+"""Width and height in pixels at which backgrounds are drawn, so that they look the same at every output size."""
 
 Draw = Callable[[np.ndarray, np.random.Generator, np.ndarray], None]
 """Draws over a canvas uint8 (SIZE, SIZE, 3) of one colour, given that colour as displayed (3,) 0 .. 1."""
@@ -18,13 +18,13 @@ def _colour(colour: np.ndarray | tuple[float, ...], factor: float = 1.0) -> tupl
 
 
 def _any(rng: np.random.Generator, vivid: float = 0.5) -> np.ndarray:
-    """Some colour, grey to vivid."""
+    """A random colour, grey to vivid."""
     grey = rng.uniform(0.05, 0.95)
     return np.clip(grey + vivid * rng.uniform(-0.5, 0.5, 3), 0, 1)
 
 
 def _point(x: float, y: float) -> tuple[int, int]:
-    """Pixel of a place given as shares of the picture."""
+    """Pixel of a place given as shares of the image."""
     return round(x * SIZE), round(y * SIZE)
 
 
@@ -38,7 +38,7 @@ def _wall(canvas: np.ndarray, rng: np.random.Generator, tint: np.ndarray) -> Non
     if rng.random() < 0.4:
         _box(canvas, 0, (low := rng.uniform(0.55, 0.9)), 1, 1, tint, rng.uniform(0.5, 0.9))
         _box(canvas, 0, low, 1, 0.015, tint, 1.15)
-    for _ in range(int(rng.integers(0, 4))):  # pictures
+    for _ in range(int(rng.integers(0, 4))):  # paintings
         x, y, w, h = rng.uniform(-0.1, 0.9), rng.uniform(-0.05, 0.4), rng.uniform(0.1, 0.35), rng.uniform(0.1, 0.35)
         _box(canvas, x, y, w, h, _any(rng))
         _box(canvas, x + 0.015, y + 0.015, w - 0.03, h - 0.03, _any(rng))
@@ -292,15 +292,15 @@ KINDS: dict[str, Draw] = {
 
 
 def background(kind: str, seed: int, tint: np.ndarray, light: float, size: int) -> np.ndarray:
-    """A background of one of KINDS, linear float32 (size, size, 3), the same picture at every size.
+    """A background of one of KINDS, linear float32 (size, size, 3), which looks the same at every size.
 
-    tint (3,) is the wall's colour as displayed; light multiplies the picture. A share is sharp, most are out of focus.
+    tint (3,): the wall's colour as displayed. light: factor of the brightness. A fifth is sharp, the rest blurred.
     """
     rng = np.random.default_rng(seed)
     canvas = np.empty((SIZE, SIZE, 3), np.uint8)
     canvas[:] = _colour(tint)
     KINDS[kind](canvas, rng, tint)
-    texture = np.zeros((SIZE, SIZE), np.float32)  # nothing real is of one colour
+    texture = np.zeros((SIZE, SIZE), np.float32)  # no real surface has one uniform colour
     for width, strength in ((0.7, 0.03), (5.0, 0.03), (30.0, 0.05)):
         noise = cv2.GaussianBlur(rng.standard_normal((SIZE, SIZE), np.float32), (0, 0), width)
         texture += noise * np.float32(strength / noise.std())

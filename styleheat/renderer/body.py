@@ -1,4 +1,4 @@
-"""What a head is dressed with: eyeballs, mouth, ears, neck and shoulders, as meshes that hang on a `Head`."""
+"""Meshes that belong to a `Head`: eyeballs, inside of the mouth, ears, neck and shoulders."""
 
 import math
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ class Mesh:
     texture: np.ndarray
     shine: np.ndarray
     turn: np.ndarray
-    occlusion: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (N,) share of the sky it sees
-    visibility: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (N, 9), see render.bake
+    occlusion: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (N,) unoccluded share of the sky
+    visibility: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (N, 9), see light.bake
 
 
 def grid_mesh(points: np.ndarray, texture: np.ndarray, shine: float = 0.0, turn: np.ndarray | float = 1.0) -> Mesh:
@@ -56,7 +56,7 @@ IRIS = 0.37
 
 
 def eyeball(head: Head, texture: np.ndarray) -> Mesh:
-    """A ball cap around the origin that looks along +z; `texture` is square, the pupil in its middle."""
+    """The front of an eyeball around the origin, looking along +z; `texture` is square, the pupil in its middle."""
     rings = np.concatenate([np.linspace(0.0, 0.5, 14), np.linspace(0.5, EYE_REACH, 10)[1:]])[:, None]
     around = np.linspace(0, 2 * math.pi, 33)[None]
     bulge = 1 + 0.05 * bump(rings, 0.32)  # the cornea
@@ -106,7 +106,7 @@ def tongue(head: Head, texture: np.ndarray) -> Mesh:
 
 
 CAVITY_STEPS = ((0.0, 0.0), (0.012, 0.030), (0.030, 0.09), (0.045, 0.26))
-"""From a lip's edge inwards: how far apart the lips' inner sides go, and how far back."""
+"""From a lip's edge inwards: how far the inner side of the lip is above (below) and behind the edge."""
 
 
 def cavity_columns(head: Head) -> np.ndarray:
@@ -126,7 +126,7 @@ def cavity(head: Head, skin: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def linings(head: Head) -> list[Mesh]:
-    """Dark plates behind the eyes and the mouth, so that nothing shines through at their corners."""
+    """Dark plates behind the eyes and the mouth, so that the background does not show through at their corners."""
     plates = []
     red, dark = np.full((2, 2, 3), (0.22, 0.07, 0.06)), np.full((2, 2, 3), (0.02, 0.006, 0.006))
     eye_z, mouth_z = head.eye_z - 0.02, head.lip_z - 0.36
@@ -230,5 +230,5 @@ def trunk_points(head: Head, shoulders: float) -> np.ndarray:
 
 
 def trunk_turn(points: np.ndarray) -> np.ndarray:
-    """How far points of the neck, or of long hair, follow the head's turn (0 .. 1)."""
+    """How far points (..., 3) of the neck, or of long hair, follow the head's rotation, 0 .. 1 (...)."""
     return step(-1.52, -0.75, points[..., 1]).astype(np.float32)

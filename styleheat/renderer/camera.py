@@ -1,4 +1,4 @@
-"""What a camera makes of a picture: blur, vignette, noise, sharpening, tones and compression, one choice a clip."""
+"""The effects of a clip's camera on its frames: blur, vignette, noise, sharpening, tones and compression."""
 
 import math
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import cv2
 import numpy as np
 
 CLEAN = 0.25
-"""Share of clips without any of it."""
+"""Share of clips without any of these effects."""
 REFERENCE = 256
-"""Lengths in pixels are those of a picture of this size, and grow with it."""
+"""Image size in pixels that lengths are given for; they scale with the image."""
 _TILE = 96
-"""Pixels by which the noise is larger than a picture, so that each frame can cut out a part of its own."""
+"""Pixels by which the noise is larger than an image, so that each frame takes another part of it."""
 
 
 @dataclass
 class Camera:
-    """One clip's camera. The fields' defaults change nothing.
+    """One clip's camera. The defaults of the fields leave images unchanged.
 
     gain (3,) multiplies linear red, green and blue: exposure and white balance. Noise is in display values 0 .. 255,
-    lengths in pixels of a picture of REFERENCE, shake in decimetres at the head.
+    lengths in pixels of an image of REFERENCE pixels, shake in decimetres at the head.
     """
 
     gain: np.ndarray
@@ -39,7 +39,7 @@ class Camera:
 
     @classmethod
     def random(cls, rng: np.random.Generator, skin: np.ndarray) -> "Camera":
-        """Draw a camera; a share of CLEAN only exposes, in part for the `skin` (3,) as displayed, 0 .. 1."""
+        """A random camera; a share of CLEAN has a gain only. Dark `skin` (3,), as displayed 0 .. 1, is exposed more."""
         exposure = float(np.clip(0.22 * rng.normal(), -0.55, 0.40))
         exposure += 0.28 * math.log2(0.32 / float((np.asarray(skin) ** 2).mean()))
         clean, seed = rng.random() < CLEAN, int(rng.integers(1 << 31))
@@ -49,7 +49,7 @@ class Camera:
             return cls(gain, seed=seed)
 
         def sometimes(chance: float, low: float, high: float, rest: float = 0.0) -> float:
-            """A number low .. high, the small ones more often; `rest` where the chance fails."""
+            """With probability `chance` a number low .. high, small ones more often, else `rest`."""
             value = low + (high - low) * float(rng.random()) ** 1.6
             return value if rng.random() < chance else rest
 
@@ -72,7 +72,7 @@ class Camera:
         )
 
     def shift(self, index: int) -> tuple[float, float]:
-        """How far a hand-held camera is off in frame `index`: decimetres to the picture's right and up."""
+        """Displacement of a hand-held camera in frame `index`: decimetres to the image's right and up."""
         if not self.shake:
             return 0.0, 0.0
         phase = np.random.default_rng(self.seed).uniform(0, 2 * math.pi, (2, 3))
@@ -81,7 +81,7 @@ class Camera:
 
 
 class ImageProcessor:
-    """A camera's processing of pictures of one size; what all frames share is made once."""
+    """A camera's processing of images of one size; what all frames share is computed once."""
 
     def __init__(self, camera: Camera, size: int) -> None:
         self.camera, self.size, self.scale = camera, size, size / REFERENCE
@@ -96,7 +96,7 @@ class ImageProcessor:
         self.noise = self._noise() if camera.noise else None
 
     def _noise(self) -> np.ndarray:
-        """Noise of a larger picture, that frames take parts of: float32 (size + _TILE, size + _TILE, 3)."""
+        """Noise larger than the image, which frames take parts of: float32 (size + _TILE, size + _TILE, 3)."""
         camera, n = self.camera, self.size + _TILE
         rng = np.random.default_rng(camera.seed)
         noise = rng.standard_normal((n, n, 3), np.float32) * np.float32(camera.colour_noise)
@@ -108,7 +108,7 @@ class ImageProcessor:
         return noise
 
     def develop(self, image: np.ndarray, index: int) -> np.ndarray:
-        """What the camera delivers of frame `index`: uint8 (size, size, 3) of uint8 (size, size, 3)."""
+        """The processed frame `index`: uint8 (size, size, 3) → uint8 (size, size, 3)."""
         camera = self.camera
         if camera.blur * self.scale > 0.15:
             image = cv2.GaussianBlur(image, (0, 0), camera.blur * self.scale)

@@ -1,4 +1,4 @@
-"""What moves in a head from frame to frame."""
+"""The controls of a head's motion."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ CONTROLS = (
     "tuck",  # 0 .. 1 lower lip under the upper teeth
     "tongue",  # 0 .. 1 tongue tip raised to the teeth
     "frown",  # 0 .. 1 corners down, chin up
-    "sideways",  # -1 .. 1 mouth and chin shifted to the picture's left or right
+    "sideways",  # -1 .. 1 mouth and chin shifted to the image's left or right
     "sneer",  # 0 .. 1 nose wrinkled, upper lip raised beside it
     "puff",  # 0 .. 1 cheeks blown up
     "brow",  # -1 .. 1.7 brows lowered or raised
@@ -23,17 +23,17 @@ CONTROLS = (
     "blink",  # 0 open .. 1 shut
     "squint",  # 0 .. 1 lower lids raised
     "wide",  # 0 .. 1 upper lids raised
-    "wink",  # -1 .. 1 only the eye on the picture's left or right shut
-    "gaze_x",  # radians, towards the picture's right
+    "wink",  # -1 .. 1 only the eye on the image's left or right shut
+    "gaze_x",  # radians, towards the image's right
     "gaze_y",  # radians, up
-    "yaw",  # radians, face turned towards the picture's right
+    "yaw",  # radians, face turned towards the image's right
     "pitch",  # radians, up
-    "roll",  # radians, crown towards the picture's left
-    "x",  # decimetres, picture's right
+    "roll",  # radians, crown towards the image's left
+    "x",  # decimetres, to the image's right
     "y",  # up
     "z",  # towards the camera
 )
-"""What moves from frame to frame: a motion is an array (frames, len(CONTROLS)) in this order."""
+"""What changes from frame to frame: a motion is an array (frames, len(CONTROLS)) in this order."""
 INDEX = {name: i for i, name in enumerate(CONTROLS)}
 JAW, CLOSE, SMILE, BROW, BLINK, SQUINT, WIDE, WINK, GAZE_Y = (
     INDEX[name] for name in ("jaw", "close", "smile", "brow", "blink", "squint", "wide", "wink", "gaze_y")
@@ -50,4 +50,4 @@ JAW_HINGE = (-0.05, 0.05)
 JAW_ANGLE = 0.235
 """Radians the jaw turns at control 1: 22 mm at the incisors, 0.95 dm away."""
 NECK_PIVOT = np.array([0.0, -0.55, -0.15])
-"""What the head turns about."""
+"""The point that the head turns about."""

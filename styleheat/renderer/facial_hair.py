@@ -15,8 +15,8 @@ from styleheat.renderer.raster import vertex_normals
 
 @dataclass
 class SkinHairs:
-    """Polylines whose points (S, P) are skin vertices (`index`) moved by `offset`, or by `shut` when the eye on their
-    `side` (±1) is shut."""
+    """Polylines of skin vertices `index` (S, P), displaced by `offset` (S, P, 3), or `shut` (S, P, 3) where the eye on
+    their `side` (±1) is shut."""
 
     index: np.ndarray
     offset: np.ndarray

@@ -1,4 +1,4 @@
-"""Hair as soft polylines: that of the head grows once and turns with it; brows, lashes and beard hang on the skin."""
+"""Hair of the head as soft polylines, which are grown once and turn with the head."""
 
 import functools
 import math
@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from styleheat.renderer import wear
+from styleheat.renderer import hats
 from styleheat.renderer.body import trunk_turn
 from styleheat.renderer.curves import step
+from styleheat.renderer.glasses import glasses_frame
 from styleheat.renderer.grid import EYE_ROW, HEIGHTS, SKIN_FACES
 from styleheat.renderer.hairstyles import HANGING, KNOT, ROUND, STYLES, TIED, Roots, Style, shape, unit
 from styleheat.renderer.head import Head
@@ -30,11 +31,11 @@ class Hairs:
 
 
 def scalp(head: Head, look: Look) -> np.ndarray:
-    """0 .. 1 per skin vertex: how surely hair of the head grows there (rows * columns,)."""
+    """Density 0 .. 1 of the hair of the head at each skin vertex (rows * columns,)."""
     x, y, z = (head.flat[..., k] for k in range(3))
     angle = np.abs(np.arctan2(x, z + 0.05))
     area = step(-0.02, 0.05, y - hairline_height(look, angle))
-    return (area * (HEIGHTS[:, None] > -1.0)).ravel() * wear.bare(head, look.hat)
+    return (area * (HEIGHTS[:, None] > -1.0)).ravel() * hats.bare(head, look.hat)
 
 
 def cap_thickness(look: Look) -> float:
@@ -43,7 +44,7 @@ def cap_thickness(look: Look) -> float:
 
 
 def grow(head: Head, look: Look, body: np.ndarray, body_normals: np.ndarray, rng: np.random.Generator) -> Hairs | None:
-    """The hair of the head; `body` (N, 3) and `body_normals` are what it must not enter besides the head."""
+    """The hair of the head, if any. `body` (N, 3) and `body_normals`: what it must not enter besides the head."""
     if look.style == "bald":
         return None
     style = STYLES[look.style]
@@ -82,7 +83,7 @@ def _roots(head: Head, look: Look, skin: np.ndarray, normals: np.ndarray, rng: n
     cell = np.gradient(head.flat, axis=0), np.gradient(head.flat, axis=1)
     area = np.linalg.norm(np.cross(cell[0], cell[1]), axis=-1).ravel()  # of a vertex's cell
     chance = weight * area
-    chance[skin[:, 2] < -0.75] *= 0.5  # seldom seen
+    chance[skin[:, 2] < -0.75] *= 0.5  # rarely visible
     count = STYLES[look.style].count
     if look.hat is not None:  # as dense as without it
         count = int(count * min(1.0, 1.3 * (chance.sum() / (area * scalp(head, replace(look, hat=None))).sum()) ** 0.8))
@@ -232,13 +233,13 @@ def glasses(head: Head, look: Look) -> list[Hairs]:
     """The frame of the glasses as thick polylines."""
     if look.glasses is None:
         return []
-    points, radius = wear.glasses_frame(head, look.glasses)
+    points, radius = glasses_frame(head, look.glasses)
     return [_rods(points, radius, look.glasses.colour)]
 
 
 def hem(head: Head, look: Look, neutral: np.ndarray) -> list[Hairs]:
     """The thick border of a hat's cloth."""
-    line = None if look.hat is None else wear.hem(head, look.hat, neutral)
+    line = None if look.hat is None else hats.hem(head, look.hat, neutral)
     if look.hat is None or line is None:
         return []
     return [_rods(line, np.full(line.shape[:2], 0.034), look.hat.colour * 0.92)]

@@ -1,4 +1,4 @@
-"""Hair styles: numbers in a table, and where the hairs of each want to go."""
+"""Hair styles: a table of parameters, and the initial length and direction of each style's hairs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from styleheat.renderer.curves import step
 from styleheat.renderer.look import Look
 
 KNOT = np.array([0.0, 0.35, -1.12])
-"""Where hair that is tied comes together."""
+"""Where the hairs of tied hair meet."""
 
 TIED = ("tied", "pony")
 HANGING = ("bob", "long", "wavy", "dreads")
@@ -20,8 +20,8 @@ ROUND = ("curly", "afro")
 @dataclass(frozen=True)
 class Style:
     """cap: how far the solid layer under the hairs stands off the skin, decimetres. count: hairs. points: of each.
-    gravity: how hard they are drawn down. lift: how far they stand up at their roots. curl: radius of their curls,
-    decimetres, and turns. cling: how firmly they are drawn back to the head that they leave. radius: of a hair."""
+    gravity: downward pull. lift: how far they stand up at their roots. curl and turns: radius of their curls,
+    decimetres, and number. cling: how strongly they are pulled back to the head. radius: of a hair, decimetres."""
 
     cap: float
     count: int = 2600
@@ -73,7 +73,7 @@ class Roots:
 
 
 Shape = tuple[np.ndarray, np.ndarray]
-"""Length (N,) of each hair in decimetres, and the direction (N, 3) that it wants to take."""
+"""Length (N,) of each hair in decimetres, and its initial direction (N, 3)."""
 
 
 def shape(roots: Roots, look: Look, rng: np.random.Generator) -> Shape:

@@ -1,7 +1,7 @@
 """The shape of a procedural head: a morphable surface with an identity and a set of expressions.
 
 Lengths are decimetres, so that the usual anthropometric tables (in centimetres) can be read off directly. The origin
-lies between the ear canals, x to the head's left (the picture's right), y up, z towards the camera. The skin is one
+lies between the ear canals, x to the head's left (the image's right), y up, z towards the camera. The skin is one
 grid, rows from the crown to under the chin, columns around the head, slit along a row at the eyes and one at the mouth.
 """
 
@@ -33,12 +33,12 @@ from styleheat.renderer.identity import Identity
 
 
 def _hollow(side: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Of the cheeks, 0 to 1."""
+    """Weight 0 .. 1 of the hollow below each cheekbone."""
     return bump(side - 0.48, 0.15) * bump(v + 0.48, 0.15)
 
 
 class Head:
-    """The skin of one identity: neutral shape, displacements, and the numbers the other parts hang on.
+    """The skin of one identity: neutral shape, displacements, and the measures that other parts are placed by.
 
     `flat` (rows, columns, 3) is the neutral face with its eyes shut, on which colours are painted; `deform` gives the
     vertices of a frame. `eye_*` and `mouth_*` are lengths in decimetres.
@@ -72,7 +72,7 @@ class Head:
     # ---- the neutral face ----
 
     def _sculpt(self) -> np.ndarray:
-        """Loft the head from its front, side and back outlines, then add what rises or sinks: (rows, columns, 3)."""
+        """Loft the head from its front, side and back outlines, then add the features: (rows, columns, 3)."""
         x, y, z = self._loft()
         v, side = HEIGHTS[:, None] + 0 * x, np.abs(x)  # the height and the distance the features are placed by
         self._add_brow_cheeks_and_sockets(x, z, v, side)
@@ -80,14 +80,14 @@ class Head:
         self._add_mouth_and_chin(x, y, z, v, side)
         self._add_age(x, y, z, v, side)
         i = self.identity
-        # Length acts on all that is below the brows.
+        # Length acts most below the brows.
         y = np.where(y < 0.25, 0.25 + (y - 0.25) * (1 + 0.030 * i.length), 0.25 + (y - 0.25) * (1 + 0.02 * i.length))
         z = z * (1 - 0.012 * i.width)
         x = x * (1 + 0.010 * i.asymmetry * step(-0.2, -0.9, y) * np.sign(x))
         return np.stack([x, y, z], -1)
 
     def _loft(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x, y and z (rows, columns) of a head without features; where it is face."""
+        """x, y and z (rows, columns) of a head without features; sets `front`, 1 on the face and 0 behind."""
         i = self.identity
         y_knots = [1.165, 1.14, 1.08, 0.92, 0.70, 0.45, 0.20, 0.0, -0.20, -0.40, -0.62, -0.80, -0.95, -1.05, -1.09]
         half = [0.0, 0.24, 0.42, 0.62, 0.735, 0.77, 0.765, 0.750, 0.735, 0.720, 0.695, 0.655, 0.600, 0.545, 0.51]
@@ -116,9 +116,8 @@ class Head:
         return x, y, z
 
     def _add_brow_cheeks_and_sockets(self, x: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
-        """In place, as all that follow."""
+        """Add forehead, brow ridge, temples, cheekbones, cheeks and eye sockets; in place, as the methods below."""
         i, f = self.identity, self.front
-        # Forehead, brow ridge, temples, cheekbones, cheeks.
         z += f * (0.018 * i.forehead - 0.010 * i.male) * bump(v - 0.62, 0.25)
         z += f * (0.012 + 0.008 * i.brow_ridge) * (bump(side - 0.26, 0.17) * bump(v - 0.225, 0.075))
         z += f * (0.012 + 0.006 * i.brow_ridge) * bump(x, 0.12) * bump(v - 0.22, 0.07)
@@ -140,7 +139,7 @@ class Head:
         z += f * 0.012 * bump(side - self.eye_x, 0.15) * bump(v - EYE_ROW + 0.115, 0.05)
 
     def _add_nose(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
-        """A ridge that widens to the tip, wings, and the wall under the tip."""
+        """Add a ridge that widens to the tip, the wings, and the wall under the tip."""
         i, f = self.identity, self.front
         tip = self.nose_y
         t = np.clip((0.12 - v) / (0.12 - tip), 0, 1.3)
@@ -167,7 +166,7 @@ class Head:
         z -= f * 0.022 * bump(side - 0.185 * self.nose_w, 0.030) * bump(v - tip + 0.03, 0.07)
 
     def _add_mouth_and_chin(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
-        """The teeth's arch, lips, the groove above and the hollow below, the chin."""
+        """Add the arch of the teeth, the lips, the groove above and the hollow below, the chin."""
         i, f = self.identity, self.front
         lip = v - MOUTH_ROW
         across = np.clip(1 - (x / (self.mouth_half * 1.12)) ** 2, 0, 1)
@@ -192,7 +191,7 @@ class Head:
         )
 
     def _add_age(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, v: np.ndarray, side: np.ndarray) -> None:
-        """Folds from the nose's wings to the mouth's corners, bags below the eyes, hollow cheeks and temples, jowls."""
+        """Add nasolabial folds, bags below the eyes, hollow cheeks and temples, jowls."""
         i, f = self.identity, self.front
         hollow = _hollow(side, v)
         fold_x = 0.175 + 0.30 * np.clip(-0.38 - v, 0, 0.4)
@@ -206,7 +205,7 @@ class Head:
         z += 0.020 * jowl
 
     def _masks(self) -> None:
-        """Weights that the movements share, all (rows, columns)."""
+        """Set the weights that movements share, all (rows, columns)."""
         x, z = self.flat[..., 0], self.flat[..., 2]
         v = HEIGHTS[:, None] + 0 * x
         lip = v - MOUTH_ROW

@@ -1,4 +1,4 @@
-"""What distinguishes the shape of one head from another's."""
+"""The parameters of a head's shape."""
 
 from dataclasses import dataclass, fields
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass
 class Identity:
-    """What makes one head's shape differ from another's; each number is 0 for the average and about ±1 for most."""
+    """The shape of one head; each number is 0 for the average and within ±1 for most heads."""
 
     width: float
     length: float
@@ -43,7 +43,7 @@ class Identity:
 
     @classmethod
     def random(cls, rng: np.random.Generator, male: float, age: float) -> "Identity":
-        """Draw a head: normal numbers, cut at 1.8 to keep faces plausible."""
+        """A random head: normal numbers, clipped to ±1.8 to keep faces plausible."""
         names = [field.name for field in fields(cls)][:-2]
         values = {name: float(np.clip(rng.normal() * 0.85, -1.8, 1.8)) for name in names}
         values["jaw"] += 0.5 * male

@@ -1,4 +1,4 @@
-"""Where the head is before the camera, and its 68 landmarks, which need no picture."""
+"""The head's rotation and its projection by the camera, and its 68 landmarks, which need no rendering."""
 
 import math
 
@@ -13,11 +13,11 @@ from styleheat.renderer.light import CAMERA, CENTRE
 from styleheat.renderer.raster import compiled
 
 VIEW = 3.7
-"""Decimetres that the picture shows at the head's distance: the face takes half of its height."""
+"""Decimetres that the image shows at the head's distance: the face takes half of its height."""
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """(3, 3) that turns the head: yaw to the picture's right, then pitch up, then roll, in radians."""
+    """Rotation of the head (3, 3): yaw to the image's right, then pitch up, then roll, in radians."""
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, -pitch, roll) for f in (math.cos, math.sin))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -49,8 +49,8 @@ def project(points: np.ndarray, focal: float, middle: tuple[float, float], out: 
 
 
 def landmark_track(identity: Identity, motion: np.ndarray, size: int) -> np.ndarray:
-    """The landmarks (T, 68, 2) of a head that moves (T, len(CONTROLS)), in pixels of pictures of that size, as a camera
-    that stands still sees them."""
+    """The landmarks (T, 68, 2) of a head with a motion (T, len(CONTROLS)), in pixels of images of a size, for a camera
+    that stands still."""
     head = Head(identity)
     index = landmark_vertices(head)
     everything, pivot = np.ones(len(index), np.float32), NECK_PIVOT.astype(np.float32)

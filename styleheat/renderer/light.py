@@ -1,4 +1,4 @@
-"""Light on meshes and hairs: shadows measured once a person, shading by the scene's lights in each frame."""
+"""Light on meshes and hairs: shadows computed once per person, shading by the scene's lights in each frame."""
 
 import math
 
@@ -10,9 +10,9 @@ from styleheat.renderer.raster import compiled, nearest_depth, vertex_normals
 CAMERA = 11.0
 """Distance of the camera in decimetres."""
 CENTRE = -0.16
-"""Height in decimetres of what the picture's middle shows."""
+"""Height in decimetres of the point in the middle of the image."""
 DIRECTIONS = 56
-"""Directions in which each vertex's sight of the sky is measured, once per person."""
+"""Directions in which each vertex is tested for occlusion, once per person."""
 
 
 def harmonics(directions: np.ndarray) -> np.ndarray:
@@ -22,8 +22,8 @@ def harmonics(directions: np.ndarray) -> np.ndarray:
 
 
 def bake(meshes: list[Mesh], occluders: list[Mesh]) -> None:
-    """Measure for each vertex what share of the sky it sees (`occlusion`), and the visibility of a light by its
-    direction as nine coefficients of `harmonics` (`visibility`), by shadow maps from evenly spread directions."""
+    """Compute for each vertex the share of the sky that is not occluded (`occlusion`), and the visibility of a light by
+    its direction, as nine coefficients of `harmonics` (`visibility`), by shadow maps from evenly spread directions."""
     k = np.arange(DIRECTIONS) + 0.5
     polar, around = np.arccos(1 - 2 * k / DIRECTIONS), math.pi * (1 + math.sqrt(5)) * k
     directions = np.stack([np.cos(around) * np.sin(polar), np.cos(polar), np.sin(around) * np.sin(polar)], 1)
@@ -31,7 +31,7 @@ def bake(meshes: list[Mesh], occluders: list[Mesh]) -> None:
     size, extent = 224, 2.6
     vertices = np.concatenate([m.vertices for m in meshes])
     normals = np.concatenate([vertex_normals(m.vertices, m.faces) for m in meshes])
-    seen = np.zeros((len(directions), len(vertices)), np.float32)
+    visible = np.zeros((len(directions), len(vertices)), np.float32)
     for d, direction in enumerate(directions):
         across = np.cross([0.12, 1.0, 0.05], direction)
         across /= np.linalg.norm(across)
@@ -52,14 +52,14 @@ def bake(meshes: list[Mesh], occluders: list[Mesh]) -> None:
             column = np.clip((p[:, 0] + dx).astype(int), 0, size - 1)
             row = np.clip((p[:, 1] + dy).astype(int), 0, size - 1)
             total += p[:, 2] < depth[row, column] + 0.035
-        seen[d] = total / 5
+        visible[d] = total / 5
     cosine = np.clip(directions @ normals.T, 0, None).astype(np.float32)
-    occlusion = (seen * cosine).sum(0) / np.maximum(cosine.sum(0), 1e-3)
+    occlusion = (visible * cosine).sum(0) / np.maximum(cosine.sum(0), 1e-3)
     basis = harmonics(directions)
     inverse = np.linalg.solve(basis.T @ basis + 0.5 * np.eye(9), basis.T).astype(np.float32)
-    # Directions behind the surface say nothing about shadows that others cast on it: count them as open.
+    # Directions behind the surface say nothing about shadows that are cast on it: they take the mean.
     facing = directions @ normals.T > 0.0
-    visibility = (inverse @ np.where(facing, seen, occlusion[None])).T
+    visibility = (inverse @ np.where(facing, visible, occlusion[None])).T
     start = 0
     for mesh in meshes:
         stop = start + len(mesh.vertices)
@@ -81,11 +81,11 @@ def light_mesh(
     light: np.ndarray,
     gloss: np.ndarray,
 ) -> None:
-    """Light that vertices send on by diffuse reflection, and their highlights, both (N, 3).
+    """Light that vertices reflect diffusely, and their highlights, both (N, 3).
 
     lights (7, 3): key direction, key colour, sky, ground, rim direction, rim colour, and the key's softness 0 .. 1
-    three times. Skin lets light in that comes out nearby, red furthest: its shading reaches around edges (wrapped
-    diffuse), the more so the larger the lamp.
+    three times. Skin scatters light below its surface, red the furthest: its shading reaches around edges (wrapped
+    diffuse), further the larger the lamp.
     """
     soft = 0.5 + lights[6, 0]
     wrap = (0.23 * soft, 0.14 * soft, 0.10 * soft) if skin else (0.12 * soft, 0.12 * soft, 0.12 * soft)
@@ -93,10 +93,10 @@ def light_mesh(
     for n in range(points.shape[0]):
         nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
         open_sky = occlusion[n]
-        seen = 0.0
+        visible = 0.0
         for q in range(9):
-            seen += visibility[n, q] * key_basis[q]
-        seen = min(max(edge_of_shadow * (seen - 0.6) + 0.6, 0.0), 1.0)
+            visible += visibility[n, q] * key_basis[q]
+        visible = min(max(edge_of_shadow * (visible - 0.6) + 0.6, 0.0), 1.0)
         cosine = nx * lights[0, 0] + ny * lights[0, 1] + nz * lights[0, 2]
         rim = max(nx * lights[4, 0] + ny * lights[4, 1] + nz * lights[4, 2], 0.0)
         up = 0.5 + 0.5 * ny
@@ -110,12 +110,12 @@ def light_mesh(
         scale = 1 / math.sqrt(hx * hx + hy * hy + hz * hz)
         half = max((nx * hx + ny * hy + nz * hz) * scale, 0.0)
         broad, narrow = half**14, half**56
-        glint = shine[n] * ((0.45 + 1.5 * edge) * broad + 0.55 * narrow) * seen * max(min(cosine * 4, 1.0), 0.0)
+        glint = shine[n] * ((0.45 + 1.5 * edge) * broad + 0.55 * narrow) * visible * max(min(cosine * 4, 1.0), 0.0)
         for q in range(3):
             w = wrap[q]
             diffuse = max((cosine + w) / (1 + w), 0.0)
             diffuse = diffuse * (0.35 * diffuse + 0.65) if skin else diffuse
-            shadow = seen ** (0.85 if q == 0 and skin else 1.0)
+            shadow = visible ** (0.85 if q == 0 and skin else 1.0)
             ambient = (lights[2, q] * up + lights[3, q] * (1 - up)) * open_sky ** (0.87 if q == 0 and skin else 1.0)
             light[n, q] = ambient + lights[1, q] * diffuse * shadow + lights[5, q] * rim * open_sky
             gloss[n, q] = (
@@ -163,7 +163,7 @@ def light_hairs(
 def shade_below(
     points: np.ndarray, edge_x: np.ndarray, edge_y: np.ndarray, soft: float, darkest: float, light: np.ndarray
 ) -> None:
-    """Darken what lies close under an edge (an upper lid on the eye, a lip on the teeth); edge_x increases."""
+    """Darken points close below an edge (of an upper lid over the eye, of a lip over the teeth); edge_x increases."""
     last = edge_x.shape[0] - 1
     for n in range(points.shape[0]):
         x = points[n, 0]

@@ -1,4 +1,4 @@
-"""What a person looks like, in words and colours: skin, eyes, hair, beard, clothes, what is worn.
+"""A person's appearance: colours and styles of skin, eyes, hair, beard and clothes, glasses and hat.
 
 Colours are chosen as a display shows them (0 .. 1) and squared into linear light, see `raster.develop`.
 """
@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from styleheat.renderer.curves import bump, step
+from styleheat.renderer.glasses import Glasses
 from styleheat.renderer.grid import MOUTH_ROW
+from styleheat.renderer.hats import Hat
 from styleheat.renderer.head import Head
-from styleheat.renderer.wear import Glasses, Hat
 
 _SKINS = (
     (0.95, 0.80, 0.72), (0.93, 0.76, 0.66), (0.89, 0.70, 0.58), (0.86, 0.66, 0.52), (0.80, 0.60, 0.46),
@@ -66,9 +67,9 @@ class Look:
     style: str
     hairline: float
     part: float
-    fringe: float  # height above the eyes that the hair is cut at before the forehead, decimetres; 0 nowhere
+    fringe: float  # height of its lower edge above the eyes, decimetres; 0 without a fringe
     dye: np.ndarray  # (3,) a second colour of hair
-    dyed: str  # where it is: "none", "ends", "streaks"
+    dyed: str  # where that is: "none", "ends", "streaks"
     grey: float  # share of hairs without colour
     beard: str  # one of BEARDS
     brow_thickness: float
@@ -153,7 +154,7 @@ def linear(colour: np.ndarray) -> np.ndarray:
 
 
 def beard_area(look: Look, x: np.ndarray, v: np.ndarray, head: Head) -> np.ndarray:
-    """0 .. 1: where a beard grows, for points at x and front height v."""
+    """Density 0 .. 1 of the beard at points of distance x from the middle and height v on the face."""
     side = np.abs(x)
     lip = v - MOUTH_ROW
     moustache = bump(lip - 0.118, 0.042) * step(0.31, 0.24, side)
@@ -182,7 +183,7 @@ def beard_area(look: Look, x: np.ndarray, v: np.ndarray, head: Head) -> np.ndarr
 
 
 def has_fringe(look: Look) -> bool:
-    """Whether hair is cut off before the forehead."""
+    """Whether a fringe covers the forehead."""
     return look.fringe > 0 and look.hat is None
 
 

@@ -1,7 +1,9 @@
-"""Things before the lower part of the face in some clips: hands, microphones, cups."""
+"""Props: hands, microphones and cups before the lower part of the face in some clips."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,36 +12,66 @@ from styleheat.renderer.grid import MOUTH_ROW
 from styleheat.renderer.head import Head
 from styleheat.renderer.look import linear
 
-KINDS = {
-    "none": 0.80, "stand": 0.04, "studio": 0.03, "held": 0.035, "chin": 0.03, "lips": 0.025, "cheek": 0.015,
-    "gesture": 0.015, "cup": 0.01,
-}  # fmt: skip
-"""How often: no prop; a microphone on a stand, in a studio, in a hand; a hand at the chin, lips or cheek, or moving
-before them; a cup."""
-_ON_HEAD = ("chin", "lips", "cheek")
-
 
 @dataclass(frozen=True)
 class Prop:
-    """One clip's thing: which, and what is random about it."""
+    """One clip's prop: its kind, a key of KINDS, and the seed of what is random about it."""
 
     kind: str
     seed: int
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Prop":
-        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+        kind = str(rng.choice(list(KINDS), p=[kind.chance for kind in KINDS.values()]))
         return cls(kind, int(rng.integers(1 << 31)))
 
     def offset(self, index: int) -> np.ndarray:
-        """Where the thing is in frame `index`, decimetres (3,) from its middle place; hands move, stands don't."""
-        reach = {"held": 0.10, "gesture": 0.38, "cup": 0.22}.get(self.kind, 0.0)
+        """Displacement of the prop in frame `index` from its mean position, (3,) decimetres float32."""
+        reach = KINDS[self.kind].reach
         if not reach:
             return np.zeros(3, np.float32)
         rng = np.random.default_rng(self.seed + 1)
         phase, speed = rng.uniform(0, 2 * math.pi, (2, 3)), rng.uniform(0.5, 1.3)
         waves = np.sin(index * speed * np.array([[0.11], [0.23]]) + phase)
         return (reach * np.array([0.7, 0.3]) @ waves * np.array([1.0, 1.0, 0.5])).astype(np.float32)
+
+
+def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> list[Mesh]:
+    """The meshes of a prop; skin and cloth (3,) are the person's colours as displayed."""
+    kind, rng = KINDS[prop.kind], np.random.default_rng(prop.seed)
+    holder = _Holder(
+        skin=linear(skin * [1.0, 0.96, 0.95]),
+        cloth=linear(cloth),
+        lip=np.array([0.0, MOUTH_ROW, head.lip_z]),
+        side=float(rng.choice([-1.0, 1.0])),
+        bare=float(rng.choice([0.2, 0.45, 2.0])),
+    )
+    parts = kind.build(holder, rng)
+    for part in parts:
+        count = len(part.vertices)
+        part.turn = np.full(count, 1.0 if kind.on_head else 0.0, np.float32)
+        # nothing shades them but their own lower side
+        part.occlusion = np.full(count, 0.85, np.float32)
+        part.visibility = np.tile(np.eye(1, 9, dtype=np.float32), (count, 1))
+    return parts
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """What props take from the person: skin and cloth, linear colours (3,); lip, the middle of the closed lips (3,).
+
+    side: of the image that the arm comes from, -1 left or 1 right. bare: share of the forearm, from the wrist, that no
+    sleeve covers.
+    """
+
+    skin: np.ndarray
+    cloth: np.ndarray
+    lip: np.ndarray
+    side: float
+    bare: float
+
+
+# ---- parts ----
 
 
 def _tube(
@@ -74,20 +106,27 @@ def _line(start: np.ndarray, end: np.ndarray, count: int = 8) -> np.ndarray:
     return start + (end - start) * np.linspace(0, 1, count)[:, None]
 
 
+_FINGERS = ((-0.30, 0.86, 0.76), (-0.10, 0.92, 0.84), (0.10, 0.89, 0.78), (0.29, 0.80, 0.62))
+"""Of the index to the little finger: x and y of its root, and its length."""
+_PHALANGES = (0.46, 0.30, 0.24)
+"""Shares of a finger's length."""
+
+
 def _hand(skin: np.ndarray, curl: tuple[float, ...], thumb: float, spread: float) -> list[Mesh]:
-    """A right hand's back: wrist at the origin, fingers up, its palm towards -z. curl: radians a joint of the four
-    fingers, index (at -x) first; thumb: radians away from the index; spread: radians between the fingers."""
+    """The back of a right hand: wrist at the origin, fingers up, palm towards -z.
+
+    curl: radians that each joint of the four fingers bends, the index (at -x) first. thumb: radians away from the
+    index. spread: radians between neighbouring fingers.
+    """
     parts = []
     shade = np.linspace(0.93, 1.0, 8)[:, None] * skin
     palm = _line(np.array([0, -0.05, 0]), np.array([0, 0.82, 0.02]))
     parts.append(_tube(palm, np.array([0.23, 0.26, 0.31, 0.355, 0.385, 0.395, 0.39, 0.35]), shade, 0.40))
-    for k, (x, base, length) in enumerate(
-        ((-0.30, 0.86, 0.76), (-0.10, 0.92, 0.84), (0.10, 0.89, 0.78), (0.29, 0.80, 0.62))
-    ):
+    for k, (x, base, length) in enumerate(_FINGERS):
         place, angle = np.array([x, base - 0.08, 0.03]), 0.15 * curl[k]
         lean = (k - 1.5) * spread
         path = [place]
-        for share in (0.46, 0.30, 0.24):
+        for share in _PHALANGES:
             angle += curl[k]
             for _ in range(4):
                 step_by = share * length / 4
@@ -107,7 +146,7 @@ def _hand(skin: np.ndarray, curl: tuple[float, ...], thumb: float, spread: float
 
 
 def _arm(skin: np.ndarray, cloth: np.ndarray, bare: float, elbow: np.ndarray) -> Mesh:
-    """A forearm from the wrist at the origin to the elbow, sleeved from `bare` (0 .. 1) on."""
+    """A forearm from the wrist at the origin to the elbow (3,), in a sleeve from the share `bare` of its length on."""
     t = np.linspace(0, 1, 12)
     path = _line(np.zeros(3), elbow, 12)
     sleeve = np.clip((t - bare) / 0.05, 0, 1)[:, None]
@@ -115,7 +154,7 @@ def _arm(skin: np.ndarray, cloth: np.ndarray, bare: float, elbow: np.ndarray) ->
 
 
 def _placed(parts: list[Mesh], turn: np.ndarray, place: np.ndarray, mirrored: bool, size: float) -> list[Mesh]:
-    """Parts turned (3, 3), scaled, moved, as their mirror image if asked."""
+    """The parts scaled, mirrored if asked, rotated by `turn` (3, 3) and moved to `place` (3,), in place."""
     for part in parts:
         points = part.vertices * size
         if mirrored:
@@ -126,6 +165,7 @@ def _placed(parts: list[Mesh], turn: np.ndarray, place: np.ndarray, mirrored: bo
 
 
 def _turn(about_x: float, about_y: float, about_z: float) -> np.ndarray:
+    """Rotation (3, 3) about x, then y, then z, in radians."""
     cx, sx, cy, sy, cz, sz = (f(a) for a in (about_x, about_y, about_z) for f in (math.cos, math.sin))
     x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -133,10 +173,10 @@ def _turn(about_x: float, about_y: float, about_z: float) -> np.ndarray:
 
 
 def _microphone(rng: np.random.Generator) -> list[Mesh]:
-    """A microphone: its head's middle at the origin, the handle down."""
+    """A microphone: the centre of its head at the origin, the handle down."""
     dark = np.full(3, rng.uniform(0.004, 0.05)) if rng.random() < 0.75 else linear(rng.uniform(0.1, 0.8, 3))
     grille = np.full(3, rng.choice([0.02, 0.12, 0.35]))
-    if rng.random() < 0.3:  # a foam of some colour
+    if rng.random() < 0.3:  # a foam cover of any colour
         grille = linear(rng.uniform(0.05, 0.9, 3))
     size = rng.uniform(0.20, 0.30)
     head = _tube(_line(np.array([0, -0.08, 0]), np.array([0, 0.08, 0])), np.full(8, size), grille, shine=0.12)
@@ -149,76 +189,114 @@ def _microphone(rng: np.random.Generator) -> list[Mesh]:
     return [head, handle]
 
 
-def prop_meshes(prop: Prop, head: Head, skin: np.ndarray, cloth: np.ndarray) -> list[Mesh]:
-    """The thing as meshes; skin and cloth (3,) are the person's, as displayed. A hand at the face turns with it."""
-    rng = np.random.default_rng(prop.seed)
-    skin, cloth = linear(skin * [1.0, 0.96, 0.95]), linear(cloth)
-    lip = np.array([0.0, MOUTH_ROW, head.lip_z])
-    side = float(rng.choice([-1.0, 1.0]))
-    mirrored = side < 0
-    bare = float(rng.choice([0.2, 0.45, 2.0]))
-    if prop.kind == "none":
-        return []
-    if prop.kind == "stand":
-        place = lip + np.array([rng.uniform(-0.3, 0.3), -rng.uniform(0.25, 0.60), rng.uniform(0.35, 0.9)])
-        parts = _placed(_microphone(rng), _turn(rng.uniform(0.2, 0.7), 0, rng.uniform(-0.3, 0.3)), place, False, 1.0)
-    elif prop.kind == "studio":
-        radius = rng.uniform(0.28, 0.40)
-        tube = _line(np.array([0, -0.5, 0]), np.array([0, 0.45, 0]))
-        colour = np.array([np.full(3, rng.uniform(0.01, 0.3))] * 5 + [np.full(3, 0.15)] * 3)
-        boom = _line(np.array([0, -0.4, 0]), np.array([1.8, -1.3, 0.3]))
-        parts = [_tube(tube, np.full(8, radius), colour, shine=0.35), _tube(boom, np.full(8, 0.05), np.full(3, 0.01))]
-        place = lip + np.array([side * rng.uniform(0.30, 0.75), -rng.uniform(0.45, 0.8), rng.uniform(0.5, 1.0)])
-        parts = _placed(parts, _turn(rng.uniform(-0.4, 0.4), 0, rng.uniform(-0.5, 0.5)), place, mirrored, 1.0)
-    elif prop.kind in ("held", "cup"):
-        place = lip + np.array([side * rng.uniform(0.0, 0.25), -rng.uniform(0.28, 0.5), rng.uniform(0.35, 0.6)])
-        fist = _hand(skin, (1.25, 1.3, 1.3, 1.3), -0.2, 0.02)
-        fist = _placed(fist, _turn(0.0, 0.4, 1.15), np.array([0.62, -0.95, 0.30]), False, 0.92)
-        if prop.kind == "held":
-            thing = _microphone(rng)
-        else:
-            colour = linear(rng.uniform(0.1, 0.95, 3))
-            wall, tea = (
-                _line(np.array([0, -1.0, 0]), np.array([0, 0, 0])),
-                _line(np.array([0, -0.1, 0]), np.array([0, 0.01, 0])),
-            )
-            thing = [_tube(wall, np.linspace(0.32, 0.40, 8), colour, shine=0.4, blunt=0.0)]
-            thing.append(_tube(tea, np.full(8, 0.36), linear(np.array([0.30, 0.18, 0.10])), blunt=0.0))
-        arm = _arm(skin, cloth, bare, np.array([0.9, -2.6, -0.3]))
-        _placed([arm], np.eye(3), np.array([0.72, -1.05, 0.25]), False, 1.0)
-        lean = _turn(0.35, 0, side * rng.uniform(-0.1, 0.35))
-        parts = _placed([*thing, *fist, arm], lean, place, mirrored, 1.0)
-    elif prop.kind == "gesture":
-        hand = _hand(skin, tuple(rng.uniform(0.05, 0.6) * rng.uniform(0.7, 1.3, 4)), rng.uniform(0.2, 0.8), 0.12)
-        arm = _arm(skin, cloth, bare, np.array([0.3, -2.6, -0.2]))
-        place = lip + np.array([side * rng.uniform(0.15, 0.6), -rng.uniform(1.5, 1.9), rng.uniform(0.6, 1.1)])
-        turn = _turn(rng.uniform(-0.5, 0.2), rng.uniform(-0.6, 0.6), rng.uniform(-0.1, 0.5) * side)
-        parts = _placed([*hand, arm], turn, place, mirrored, 1.0)
-    else:
-        parts = _hand_at_face(prop.kind, skin, cloth, bare, side, rng)
-    for part in parts:
-        count = len(part.vertices)
-        part.turn = np.full(count, 1.0 if prop.kind in _ON_HEAD else 0.0, np.float32)
-        # nothing shades them but their own lower side
-        part.occlusion = np.full(count, 0.85, np.float32)
-        part.visibility = np.tile(np.eye(1, 9, dtype=np.float32), (count, 1))
-    return parts
+def _cup(rng: np.random.Generator) -> list[Mesh]:
+    """A cup of tea: the centre of its rim at the origin."""
+    colour = linear(rng.uniform(0.1, 0.95, 3))
+    wall = _line(np.array([0, -1.0, 0]), np.array([0, 0, 0]))
+    tea = _line(np.array([0, -0.1, 0]), np.array([0, 0.01, 0]))
+    return [
+        _tube(wall, np.linspace(0.32, 0.40, 8), colour, shine=0.4, blunt=0.0),
+        _tube(tea, np.full(8, 0.36), linear(np.array([0.30, 0.18, 0.10])), blunt=0.0),
+    ]
 
 
-def _hand_at_face(
-    kind: str, skin: np.ndarray, cloth: np.ndarray, bare: float, side: float, rng: np.random.Generator
-) -> list[Mesh]:
-    """A hand at the chin, the lips or the cheek; bare: how much of the arm is."""
-    chin = kind == "chin"
-    curl = tuple(rng.uniform(1.0, 1.35, 4)) if chin else tuple(rng.uniform(0.12, 0.35, 4))
-    if kind == "cheek":
-        curl = (0.12, 1.2, 1.3, 1.3)
-    hand = _hand(skin, curl, 0.35, 0.03)
-    arm = _arm(skin, cloth, bare, np.array([0.5, -2.4, 0.1]))
-    if chin:
-        place, turn = np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25)
-    elif kind == "lips":
-        place, turn = np.array([0.55, -1.85 - 0.15 * rng.random(), 1.12]), _turn(-0.12, 0.1, rng.uniform(0.25, 0.6))
-    else:
-        place, turn = np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05)
-    return _placed([*hand, arm], turn, place * [side, 1, 1], side < 0, 1.0)
+# ---- a function for each kind of prop ----
+
+
+def _none(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    return []
+
+
+def _on_stand(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    place = holder.lip + np.array([rng.uniform(-0.3, 0.3), -rng.uniform(0.25, 0.60), rng.uniform(0.35, 0.9)])
+    return _placed(_microphone(rng), _turn(rng.uniform(0.2, 0.7), 0, rng.uniform(-0.3, 0.3)), place, False, 1.0)
+
+
+def _in_studio(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    """A large microphone at the end of a boom."""
+    side = holder.side
+    radius = rng.uniform(0.28, 0.40)
+    tube = _line(np.array([0, -0.5, 0]), np.array([0, 0.45, 0]))
+    colour = np.array([np.full(3, rng.uniform(0.01, 0.3))] * 5 + [np.full(3, 0.15)] * 3)
+    boom = _line(np.array([0, -0.4, 0]), np.array([1.8, -1.3, 0.3]))
+    parts = [_tube(tube, np.full(8, radius), colour, shine=0.35), _tube(boom, np.full(8, 0.05), np.full(3, 0.01))]
+    place = holder.lip + np.array([side * rng.uniform(0.30, 0.75), -rng.uniform(0.45, 0.8), rng.uniform(0.5, 1.0)])
+    return _placed(parts, _turn(rng.uniform(-0.4, 0.4), 0, rng.uniform(-0.5, 0.5)), place, side < 0, 1.0)
+
+
+def _held_microphone(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    return _held(_microphone, holder, rng)
+
+
+def _held_cup(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    return _held(_cup, holder, rng)
+
+
+def _held(make: Callable[[np.random.Generator], list[Mesh]], holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    """An object that `make` returns, in a fist before the mouth."""
+    side = holder.side
+    place = holder.lip + np.array([side * rng.uniform(0.0, 0.25), -rng.uniform(0.28, 0.5), rng.uniform(0.35, 0.6)])
+    fist = _hand(holder.skin, (1.25, 1.3, 1.3, 1.3), -0.2, 0.02)
+    fist = _placed(fist, _turn(0.0, 0.4, 1.15), np.array([0.62, -0.95, 0.30]), False, 0.92)
+    held = make(rng)
+    arm = _arm(holder.skin, holder.cloth, holder.bare, np.array([0.9, -2.6, -0.3]))
+    _placed([arm], np.eye(3), np.array([0.72, -1.05, 0.25]), False, 1.0)
+    lean = _turn(0.35, 0, side * rng.uniform(-0.1, 0.35))
+    return _placed([*held, *fist, arm], lean, place, side < 0, 1.0)
+
+
+def _gesture(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    """An open hand before the chest."""
+    side = holder.side
+    curl = tuple(rng.uniform(0.05, 0.6) * rng.uniform(0.7, 1.3, 4))
+    hand = _hand(holder.skin, curl, rng.uniform(0.2, 0.8), 0.12)
+    arm = _arm(holder.skin, holder.cloth, holder.bare, np.array([0.3, -2.6, -0.2]))
+    place = holder.lip + np.array([side * rng.uniform(0.15, 0.6), -rng.uniform(1.5, 1.9), rng.uniform(0.6, 1.1)])
+    turn = _turn(rng.uniform(-0.5, 0.2), rng.uniform(-0.6, 0.6), rng.uniform(-0.1, 0.5) * side)
+    return _placed([*hand, arm], turn, place, side < 0, 1.0)
+
+
+def _at_chin(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    curl = tuple(rng.uniform(1.0, 1.35, 4))
+    return _hand_at_face(holder, curl, np.array([0.25, -1.95, 0.92]), _turn(-0.10, 0.25, 0.25))
+
+
+def _at_lips(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    curl = tuple(rng.uniform(0.12, 0.35, 4))
+    place = np.array([0.55, -1.85 - 0.15 * rng.random(), 1.12])
+    return _hand_at_face(holder, curl, place, _turn(-0.12, 0.1, rng.uniform(0.25, 0.6)))
+
+
+def _at_cheek(holder: _Holder, rng: np.random.Generator) -> list[Mesh]:
+    """A fist with the index finger stretched."""
+    return _hand_at_face(holder, (0.12, 1.2, 1.3, 1.3), np.array([0.62, -1.75, 0.90]), _turn(-0.15, 0.5, 0.05))
+
+
+def _hand_at_face(holder: _Holder, curl: tuple[float, ...], place: np.ndarray, turn: np.ndarray) -> list[Mesh]:
+    """A hand whose wrist is at `place` (3,) on the image's right, or at its mirror image."""
+    hand = _hand(holder.skin, curl, 0.35, 0.03)
+    arm = _arm(holder.skin, holder.cloth, holder.bare, np.array([0.5, -2.4, 0.1]))
+    return _placed([*hand, arm], turn, place * [holder.side, 1, 1], holder.side < 0, 1.0)
+
+
+class Kind(NamedTuple):
+    """A kind of prop. chance: share of clips. reach: how far it moves, decimetres. on_head: it follows the head."""
+
+    chance: float
+    build: Callable[[_Holder, np.random.Generator], list[Mesh]]
+    reach: float = 0.0
+    on_head: bool = False
+
+
+KINDS = {
+    "none": Kind(0.80, _none),
+    "stand": Kind(0.04, _on_stand),
+    "studio": Kind(0.03, _in_studio),
+    "held": Kind(0.035, _held_microphone, reach=0.10),
+    "chin": Kind(0.03, _at_chin, on_head=True),
+    "lips": Kind(0.025, _at_lips, on_head=True),
+    "cheek": Kind(0.015, _at_cheek, on_head=True),
+    "gesture": Kind(0.015, _gesture, reach=0.38),
+    "cup": Kind(0.01, _held_cup, reach=0.22),
+}
+"""No prop; a microphone on a stand, in a studio, in a hand; a hand at the chin, lips or cheek, or gesturing; a cup."""

@@ -41,6 +41,12 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def _pixels(low: float, high: float, size: int) -> tuple[int, int]:
+    """The first and the last of `size` pixels whose middles lie between two coordinates; first > last if none does."""
+    return max(0, math.ceil(low - 0.5)), min(size - 1, math.floor(high - 0.5))
+
+
+@compiled
 def draw_mesh(
     screen: np.ndarray,
     faces: np.ndarray,
@@ -64,10 +70,8 @@ def draw_mesh(
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= -1e-7:  # turned away, or without extent
             continue
-        left = max(0, math.ceil(min(x0, x1, x2) - 0.5))
-        right = min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
-        top = max(0, math.ceil(min(y0, y1, y2) - 0.5))
-        bottom = min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
+        left, right = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
@@ -96,7 +100,7 @@ def draw_mesh(
 def draw_hairs(
     points: np.ndarray, radius: np.ndarray, colour: np.ndarray, alpha: float, image: np.ndarray, depth: np.ndarray
 ) -> None:
-    """Draw polylines with soft edges over the image; those behind what is drawn already stay hidden.
+    """Draw polylines with soft edges over the image where nothing drawn before is nearer.
 
     points (S, P, 3) pixel x, y and depth; radius (S, P) pixels; colour (S, P, 3) linear; alpha the opacity of a hair
     wider than a pixel; image and depth as in `draw_mesh`.
@@ -106,7 +110,7 @@ def draw_hairs(
         for p in range(points.shape[1] - 1):
             x0, y0, z0 = points[s, p, 0], points[s, p, 1], points[s, p, 2]
             x1, y1, z1 = points[s, p + 1, 0], points[s, p + 1, 1], points[s, p + 1, 2]
-            # most of the hair is behind the head: leave out what is hidden at both ends and in its middle
+            # most of the hair is behind the head: skip segments that are hidden at both ends and in the middle
             hidden = True
             for k in range(3):
                 column, row = int(x0 + (x1 - x0) * 0.5 * k), int(y0 + (y1 - y0) * 0.5 * k)
@@ -115,10 +119,8 @@ def draw_hairs(
             if hidden:
                 continue
             reach = max(radius[s, p], radius[s, p + 1]) + 0.5
-            left = max(0, math.ceil(min(x0, x1) - reach - 0.5))
-            right = min(width - 1, math.floor(max(x0, x1) + reach - 0.5))
-            top = max(0, math.ceil(min(y0, y1) - reach - 0.5))
-            bottom = min(height - 1, math.floor(max(y0, y1) + reach - 0.5))
+            left, right = _pixels(min(x0, x1) - reach, max(x0, x1) + reach, width)
+            top, bottom = _pixels(min(y0, y1) - reach, max(y0, y1) + reach, height)
             dx, dy = x1 - x0, y1 - y0
             squared = dx * dx + dy * dy + 1e-6
             for y in range(top, bottom + 1):
@@ -151,7 +153,8 @@ def draw_glass(
 ) -> None:
     """Draw see-through triangles that face the camera: image = image * pass_on + gloss where nothing is nearer.
 
-    screen, faces, image and depth as in `draw_mesh`, the depth is kept; pass_on (3,) shares; gloss (N, 3) linear.
+    screen, faces, image and depth as in `draw_mesh`, but the depth is not changed. pass_on (3,): shares of red, green
+    and blue that pass. gloss (N, 3) linear.
     """
     height, width = depth.shape
     for f in range(faces.shape[0]):
@@ -160,8 +163,8 @@ def draw_glass(
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= -1e-7:
             continue
-        left, right = max(0, math.ceil(min(x0, x1, x2) - 0.5)), min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
-        top, bottom = max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
+        left, right = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
@@ -205,13 +208,10 @@ def nearest_depth(screen: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> N
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if abs(area) < 1e-9:
             continue
-        for y in range(
-            max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5)) + 1
-        ):
-            for x in range(
-                max(0, math.ceil(min(x0, x1, x2) - 0.5)),
-                min(width - 1, math.floor(max(x0, x1, x2) - 0.5)) + 1,
-            ):
+        left, right = _pixels(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels(min(y0, y1, y2), max(y0, y1, y2), height)
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
                 a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
                 b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
@@ -225,8 +225,8 @@ def nearest_depth(screen: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> N
 def develop(image: np.ndarray, factor: int) -> np.ndarray:
     """Compress the highlights softly, encode for a display, average factor x factor samples: uint8 (h, w, 3).
 
-    Light below 0.6 is kept, above it approaches 1. The encoding is a square root, close to that of sRGB displays and
-    cheap; averaging comes after it, so that edges between bright and dark keep even steps.
+    Values below 0.6 stay as they are, higher ones approach 1. The encoding is a square root, close to that of sRGB
+    and fast; averaging comes after it, so that edges between bright and dark have even steps.
     """
     height, width = image.shape[0] // factor, image.shape[1] // factor
     out = np.empty((height, width, 3), np.uint8)

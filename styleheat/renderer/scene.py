@@ -1,4 +1,4 @@
-"""What surrounds a person in one clip: lights, and which background."""
+"""A person's surroundings in one clip: lights, and the choice of a background."""
 
 import math
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Scene:
             key_colour = 0.25 + 0.85 * hsv(hue, rng.uniform(40, 200), 255)
             rim_colour = rng.uniform(0.3, 1.0) * hsv((hue + rng.uniform(50, 130)) % 180, rng.uniform(60, 220), 255)
             sky = sky * rng.uniform(0.4, 0.9) * (0.6 + 0.5 * hsv(rng.uniform(0, 180), 90, 255))
-        # Cameras expose for the face: what its front sends back is about the same under any light.
+        # Cameras expose for the face: its front is about equally bright under any light.
         facing = max(key[2], 0) * 0.65 + 0.15 * max(key[1], 0)
         level = facing * key_colour.mean() + 0.8 * sky.mean() + 0.2 * max(math.cos(rim_across), 0) * rim_colour.mean()
         scale = 1.06 * rng.uniform(0.9, 1.12) / max(level, 0.35)
@@ -89,5 +89,5 @@ class Scene:
 
 
 def _direction(across: float, up: float) -> np.ndarray:
-    """The unit vector `across` radians to the picture's right of straight ahead, and `up`."""
+    """The unit vector `across` radians to the image's right of straight ahead, and `up` radians above."""
     return np.array([math.sin(across) * math.cos(up), math.sin(up), math.cos(across) * math.cos(up)])

@@ -1,4 +1,4 @@
-"""The head's two surfaces: skin, and the layer under its hairs."""
+"""The two surfaces of the head: the skin, and a solid layer under the hairs."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def skin(head: Head, look: Look, neutral: np.ndarray, rng: np.random.Generator) 
 
 
 def cap(head: Head, look: Look, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
-    """A solid layer under the hairs, so that no skin shines through; None for styles without such."""
+    """A solid layer under the hairs, so that the skin is not visible between them; None for styles without one."""
     if look.style in ("bald", "buzz", "receding", "mohawk"):
         return None
     amount = hair.scalp(head, look)

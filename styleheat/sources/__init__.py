@@ -1,4 +1,4 @@
-"""Where videos come from: each kind of source lists its items, and each item knows how to fetch itself."""
+"""Sources of videos: each kind of source lists its items, and each item can be fetched."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from styleheat.code import code_of
 from styleheat.params import Source, Youtube
 from styleheat.sources.item import Item, Split, Unavailable, shuffled
-from styleheat.sources.youtube import begin, check_access
+from styleheat.sources.youtube import check_access, forget_refusals
 
 __all__ = ["Item", "Split", "Unavailable", "items", "voice_of"]
 
@@ -14,12 +14,12 @@ __all__ = ["Item", "Split", "Unavailable", "items", "voice_of"]
 def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[Item]:
     """The videos of a set, sorted by id, within `source.people`, `test_people` and `limit`.
 
-    Faulty items, known not to be had, come on top of these, to be accounted for.
+    Faulty items, which are known to be unavailable, are listed in addition, so that the account counts them.
 
-    Lists only: no video is fetched before an item's `fetch` is called. `access` says how YouTube is reached. `notes`
-    is a file to keep what a look at local videos told, for the next listing; half-fetched videos lie beside it. Either
-    may be removed at any time.
-    Raises `InputError` when the source's folder or lists are missing, or hold nothing to use.
+    Nothing is fetched here, only by an item's `fetch`. access: how YouTube is reached. notes: a file that stores what
+    was found out about local videos, for the next listing; partly fetched videos are stored beside it. Either may be
+    removed at any time.
+    Raises `InputError` when the source's folder or lists are missing, or contain nothing usable.
     """
     folder, parts = Path(source.path), notes.parent / "parts"
     match source.kind:
@@ -34,13 +34,13 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
             from styleheat.sources import voxceleb
 
             check_access(access)
-            begin(parts)
+            forget_refusals(parts)
             found = voxceleb.items(folder, source.size, access, parts)
         case "hdtf":
             from styleheat.sources import hdtf
 
             check_access(access)
-            begin(parts)
+            forget_refusals(parts)
             assert source.test_people is not None
             found = hdtf.items(folder, source.size, source.test_people, access, parts)
     assert len({item.id for item in found}) == len(found), "ids must be unique within a set"
@@ -52,7 +52,7 @@ def items(source: Source, set_name: str, access: Youtube, notes: Path) -> list[I
 
 
 def voice_of(source: Source, person: str) -> str | None:
-    """The synthesiser's voice that a made person speaks with; None for real people."""
+    """The voice of a synthetic person; None for real people."""
     if source.kind != "synthetic":
         return None
     from styleheat.sources.synthetic.clip import person as made
@@ -62,13 +62,13 @@ def voice_of(source: Source, person: str) -> str | None:
 
 
 def _of_people(found: list[Item], split: Split, people: int | None) -> list[Item]:
-    """Without all but `people` of a split: the same ones whatever else changes."""
+    """The items without those of a split beyond `people` persons; the choice depends on the names only."""
     chosen = set(shuffled(item.person for item in found if item.split == split)[:people])
     return [item for item in found if item.split != split or item.person in chosen]
 
 
 def _limited(found: list[Item], limit: int | None) -> list[Item]:
-    """`limit` items in random but stable order, the first of each split among them."""
+    """`limit` items in random but stable order, at least one of each split among them."""
     by_id = {item.id: item for item in found}
     order = [by_id[name] for name in shuffled(by_id)]
     first = [next((item for item in order if item.split == split), None) for split in ("train", "test")]
@@ -77,11 +77,11 @@ def _limited(found: list[Item], limit: int | None) -> list[Item]:
 
 
 def _synthetic(source: Source, set_name: str) -> list[Item]:
-    """Made people: the k-th of a split depends on (set, split, k) alone, so that no profile trains on a test person."""
+    """Synthetic people. The k-th of a split depends on (set, split, k) only: no test person is trained on."""
     from styleheat import voices
 
     voices.require()
-    # A change of the renderer, or of what writes its videos, must render anew, which no parameter shows.
+    # The code is a part of the key: after a change of the renderer or the writer, clips are rendered again.
     code = code_of("styleheat.sources.synthetic.clip")
     assert source.people is not None and source.test_people is not None
     splits: list[tuple[Split, int]] = [("train", source.people), ("test", source.test_people)]

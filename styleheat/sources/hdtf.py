@@ -1,10 +1,10 @@
 """HDTF: politicians' addresses and radio hosts on YouTube, in high resolution (CC BY 4.0).
 
-Each part (RD, WDA, WRA) has five lists, fetched when they are not there: `video_url`, `resolution`,
-`annotion_time` (sic: the ranges of each video), `crop_wh` (a finished window for each range) and `crop_ratio` (by how
-much a detected face box is enlarged instead). Whole videos are fetched, and a sidecar lists what the crop stage cuts.
+Each part (RD, WDA, WRA) has five lists, fetched when they are missing: `video_url`, `resolution`,
+`annotion_time` (sic: the ranges of each video), `crop_wh` (a crop window for each range) and `crop_ratio` (by how
+much a detected face box is enlarged instead). Full videos are fetched, and a sidecar lists what the crop stage cuts.
 
-The lists have their quirks: a byte-order mark, `&t=6s` on addresses, trailing blanks, `.mp4` on names in some, videos
+Irregularities of the lists: a byte-order mark, `&t=6s` on addresses, trailing blanks, `.mp4` on names in some, videos
 without ranges, ranges without a window, a resolution of 0, one video under two names.
 """
 
@@ -41,13 +41,13 @@ LISTS_SHA256 = {
 PARTS = ("RD", "WDA", "WRA")
 
 UNNAMED = "Radio"
-"""The videos of RD are called Radio1, Radio2…: nobody says which show the same host, so none of them is held out."""
+"""The videos of RD are called Radio1, Radio2…: it is not known which show the same person, so none is held out."""
 
 
 def items(folder: Path, lines: int, test_people: int, access: Youtube, scratch: Path) -> list[Item]:
     """One item a video, whose id is YouTube's; `test_people` people are held out, the same ones for every subset.
 
-    lines: the most lines a fetched picture may have.
+    lines: maximum height of a fetched video.
     Raises `InputError` when a list can't be read.
     """
     for name, sha256 in LISTS_SHA256.items():
@@ -78,7 +78,7 @@ def items(folder: Path, lines: int, test_people: int, access: Youtube, scratch: 
 def read_part(folder: Path, part: str) -> list[tuple[str, str, list[Segment]]]:
     """(YouTube id, name, clips) of each video of a part. Clips without a window in the lists were rejected by HDTF.
 
-    Raises `InputError` naming the file and the line that can't be read.
+    Raises `InputError` that names the file and the line that can't be read.
     """
     urls = _table(folder / f"{part}_video_url.txt", r"\S+")
     ranges = _table(folder / f"{part}_annotion_time.txt", r"(?:\d+:\d+-\d+:\d+\s*)+")

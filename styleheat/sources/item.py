@@ -1,4 +1,4 @@
-"""One video that a source offers, and why it may not be had."""
+"""One video of a source, and the reasons for which it may be unavailable."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,19 +12,19 @@ from styleheat.files import fingerprint
 
 Split = Literal["train", "test"]
 
-LONGEST_ID = 150
+MAX_ID_BYTES = 150
 """Bytes of UTF-8. File systems take 255 for a name; the rest is left to later stages' suffixes and temporary names."""
 
-# No file name on some system, breaks a list of one name a line, or is no Unicode.
+# Not allowed in file names on some system, or breaks a list of one name a line, or is not Unicode.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 
 
 class Unavailable(Exception):
-    """A video that can't be had.
+    """A video that can't be fetched.
 
     reason: short category to count by ("private", "network").
-    detail: what exactly happened, for whoever looks into this one video.
-    transient: another attempt may succeed; the next run makes it.
+    detail: what exactly happened, for analysing this video.
+    transient: another attempt may succeed; the next run makes one.
     """
 
     def __init__(self, reason: str, detail: str = "", transient: bool = False) -> None:
@@ -32,9 +32,9 @@ class Unavailable(Exception):
         self.reason, self.detail, self.transient = reason, detail, transient
 
 
-class Lesser(list[Path]):
-    """Files of a video that came in a smaller picture than there is, of so many lines; another attempt may bring a
-    better one."""
+class LowResolution(list[Path]):
+    """Files of a video that was fetched at a lower resolution than it has, of `lines` lines; another attempt may
+    fetch a higher one."""
 
     def __init__(self, files: Iterable[Path], lines: int) -> None:
         super().__init__(files)
@@ -46,13 +46,13 @@ class Item:
     """One video of a source, to be fetched into `<split>/<id>.mp4`.
 
     id: unique within the set and legal as a file name everywhere (see `safe_name`).
-    person: who is seen; all of a person's videos are in one split, unless the source has but one person.
-    key: JSON-able facts that the fetched files depend on; equal keys need no fetching again.
+    person: who is in it; all of a person's videos are in one split, unless the source has only one person.
+    key: JSON-serialisable values that the fetched files depend on; files with an equal key are not fetched again.
     fetch: picklable; `fetch(path)` writes the video to `path`, and perhaps a sidecar beside it, each atomically, and
-        returns the files written, as `Lesser` if they may come better. It raises `Unavailable` or `InputError` and then
-        leaves nothing behind.
-    faulty: it is known already that `fetch` will raise; the item is there to be accounted for.
-    clips: how many clips the source asks for in it; one in a video that is to be cut as the crop stage sees fit.
+        returns the files written, as `LowResolution` where that applies. It raises `Unavailable` or `InputError`, and
+        then leaves no files.
+    faulty: it is already known that `fetch` will raise; the item is listed to be counted.
+    clips: how many clips the source lists in it; 1 where the crop stage decides.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Item:
 
 
 def faulty(id: str, person: str, key: Any, fault: InputError | Unavailable, clips: int = 1) -> Item:
-    """An item that can't be had, as is known before anything is fetched."""
+    """An item that is known to be unavailable before anything is fetched."""
     return Item(id, person, "train", key, partial(_refuse, fault), faulty=True, clips=clips)
 
 
@@ -74,19 +74,19 @@ def _refuse(fault: Exception, path: Path) -> list[Path]:
 
 
 def safe_name(text: str) -> str:
-    """`text` as part of a file name: nothing hidden, no separators or control characters, at most `LONGEST_ID` bytes.
+    """`text` as part of a file name: nothing hidden, no separators or control characters, at most `MAX_ID_BYTES` bytes.
 
-    A name that is legal already stays as it is; a shortened one ends in a hash of the whole, so that names that differ
-    only at their ends stay apart.
+    A legal name is not changed; a shortened one ends in a hash of the full name, so that names that differ only at
+    their ends stay different.
     """
     name = _UNSAFE.sub("_", text).strip(" .") or "_"
-    name = re.sub("-align$", "_align", name)  # the LMDB keys of x's aligned frames begin as those of a clip x-align
-    if len(name.encode()) > LONGEST_ID:
+    name = re.sub("-align$", "_align", name)  # the LMDB keys of x's aligned frames start like those of a clip x-align
+    if len(name.encode()) > MAX_ID_BYTES:
         tail = "~" + fingerprint(text)
-        name = name.encode()[: LONGEST_ID - len(tail)].decode(errors="ignore") + tail
+        name = name.encode()[: MAX_ID_BYTES - len(tail)].decode(errors="ignore") + tail
     return name
 
 
 def shuffled(names: Iterable[str]) -> list[str]:
-    """The distinct names in an order that is random, yet the same for the same names on every machine."""
+    """The distinct names in a pseudo-random order, which depends on the names only."""
     return sorted(set(names), key=lambda name: (fingerprint(name), name))

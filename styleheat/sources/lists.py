@@ -1,4 +1,4 @@
-"""The annotation lists of public data sets: text files that say which videos, when, and where in the picture."""
+"""The annotation lists of public data sets: text files of videos, time ranges and crop windows."""
 
 import hashlib
 import urllib.error
@@ -12,9 +12,9 @@ TIMEOUT_S = 60.0
 
 
 def obtain(path: Path, url: str, sha256: str) -> Path:
-    """`path`, fetched from `url` if it isn't there. A file that is there is the user's, and used as it is.
+    """`path`, fetched from `url` if it doesn't exist. An existing file is the user's, and is used as it is.
 
-    Raises `InputError` when it can't be fetched, or is not the one that `sha256` (hex) was taken of.
+    Raises `InputError` when it can't be fetched, or its SHA-256 is not `sha256` (hex).
     """
     if path.exists():
         return path
@@ -22,7 +22,9 @@ def obtain(path: Path, url: str, sha256: str) -> Path:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             content = answer.read()
     except (urllib.error.URLError, OSError) as error:
-        raise InputError(f"{path}: not there, and not to be had from {url} ({error}); put it there by hand") from error
+        raise InputError(
+            f"{path}: not there, and can't be fetched from {url} ({error}); put it there by hand"
+        ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path}: {url} holds another file than expected; check it, and put it there by hand")
     with atomic(path) as temporary:

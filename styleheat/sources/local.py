@@ -4,9 +4,9 @@
     folder/anna#kitchen.mov  person anna, clip anna#kitchen
     folder/bert/walk.mkv     person bert, clip bert#walk
 
-Whole people are held out for testing, so that scores are those of new faces. Where the folder has one person only,
-some of their videos are held out instead, and of a single video its last third: the scores then tell how new
-sentences of a known face fare. Which people are held out depends on the names in the folder and nothing else.
+People are held out for testing with all of their videos, so that scores are those of unknown faces. Where the folder
+has only one person, some of their videos are held out instead, and of a single video its last third: the scores are
+then those of new sentences of a known face. Which people are held out depends on the names in the folder only.
 """
 
 import contextlib
@@ -36,24 +36,23 @@ REPACKED = (".mkv", ".webm", ".avi")
 
 HELD_OUT_VIDEOS = 1 / 4
 HELD_OUT_PART = 1 / 3
-"""Shares that are held out of a single person's videos, and of a single video: of a few seconds enough to judge by."""
+"""Shares that are held out of a single person's videos, and of a single video."""
 
 
 def items(folder: Path, test_people: int, notes: Path, person: str | None = None) -> list[Item]:
-    """The files of `folder`, at any depth; those that are no whole video fail when they are fetched.
+    """The files of `folder`, at any depth; those that are no complete video are listed as faulty.
 
     person: pattern of ids, see `params.Source`. test_people: people held out, at least one is left to train on.
-    notes: a file that lists the videos that have been looked at: they are neither read nor hashed again unless they
-        changed.
-    Raises `InputError` when there is no such folder or not one video in it.
+    notes: a file that lists the videos that were checked: they are not read and hashed again unless they changed.
+    Raises `InputError` when there is no such folder, or no video in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; put your videos there, or name another in source.path")
     names = _names(folder)
-    seen = _look(folder, names, notes)
+    checked = _check(folder, names, notes)
     videos: dict[str, list[str]] = defaultdict(list)
     for path, name in names.items():
-        if seen[path][1] is None:
+        if checked[path][1] is None:
             videos[_person(name, person)].append(name)
     if not videos:
         kinds = " ".join(AS_THEY_ARE + REPACKED)
@@ -62,7 +61,7 @@ def items(folder: Path, test_people: int, notes: Path, person: str | None = None
     held_out = _held_out(videos, test_people)
     found = []
     for path, name in names.items():
-        whose, (content, fault) = _person(name, person), seen[path]
+        whose, (content, fault) = _person(name, person), checked[path]
         split: Split = "test" if name in held_out else "train"
         if fault is not None:
             found.append(faulty(name, whose, ["local", path.suffix, content], fault))
@@ -80,7 +79,7 @@ def items(folder: Path, test_people: int, notes: Path, person: str | None = None
 
 
 def _names(folder: Path) -> dict[Path, str]:
-    """The id of each file. Hidden files and the folder's README are nobody's videos."""
+    """The id of each file, except hidden files and the folder's README."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in sorted(_files(folder)):
@@ -99,7 +98,7 @@ def _names(folder: Path) -> dict[Path, str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, through links to folders, too; none twice where they lead in a circle."""
+    """Every file below a folder, following links to folders; none twice where these form a cycle."""
     entered: set[Path] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         here = Path(place)
@@ -113,30 +112,30 @@ def _person(name: str, pattern: str | None) -> str:
     return found[1] if found and found[1] else name.split("#")[0]
 
 
-def _look(folder: Path, paths: Iterable[Path], notes: Path) -> dict[Path, tuple[str, InputError | None]]:
-    """The hash of each file's content, and why it can't be used, if so.
+def _check(folder: Path, paths: Iterable[Path], notes: Path) -> dict[Path, tuple[str, InputError | None]]:
+    """The hash of each file's content, and the reason if it can't be used.
 
-    Whole videos are noted with their place on the disk, size and times: those of the last change can't be set back.
+    Usable videos are noted with inode, size and times, of which the time of the last status change can't be forged.
     """
     noted: dict[str, list[Any]] = {}
     with contextlib.suppress(FileNotFoundError, ValueError):
         noted = json.loads(notes.read_text())
-    seen: dict[Path, tuple[str, InputError | None]] = {}
-    whole = {}
+    checked: dict[Path, tuple[str, InputError | None]] = {}
+    usable = {}
     for path in paths:
         status, name = path.stat(), path.relative_to(folder).as_posix()
         state = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         known, content = noted.get(name, (None, ""))
-        seen[path] = (content, None) if known == state else (digest(path), _fault(path))
-        if seen[path][1] is None:
-            whole[name] = [state, seen[path][0]]
-    if whole != noted:
-        write_json(notes, whole)
-    return seen
+        checked[path] = (content, None) if known == state else (digest(path), _fault(path))
+        if checked[path][1] is None:
+            usable[name] = [state, checked[path][0]]
+    if usable != noted:
+        write_json(notes, usable)
+    return checked
 
 
 def _fault(path: Path) -> InputError | None:
-    """Why a file can't be used, if so. Looked at before people are held out, so that these are people indeed."""
+    """Why a file can't be used, or None. Checked before people are held out, so that each has a usable video."""
     if path.suffix.lower() not in AS_THEY_ARE + REPACKED:
         return InputError(f"{path}: not a video; expected {' '.join(AS_THEY_ARE + REPACKED)}")
     try:
@@ -156,7 +155,7 @@ def _held_out(videos: dict[str, list[str]], test_people: int) -> set[str]:
 
 
 def _fetch_part(source: Path, segment: Segment, path: Path) -> list[Path]:
-    """The whole video, and a sidecar with the part that the crop stage uses."""
+    """The full video, and a sidecar with the part that the crop stage uses."""
     return [*_fetch(source, path), write_segments(path, [segment])]
 
 
@@ -173,7 +172,7 @@ def _fetch(source: Path, path: Path) -> list[Path]:
 
 
 def _encode(source: Path, path: Path) -> None:
-    """What mp4 can't hold as it is (say, an .avi with PCM sound) becomes H.264 and AAC at 25 frames a second."""
+    """Encode streams that mp4 can't hold (such as an .avi with PCM audio) as H.264 and AAC at 25 frames a second."""
     info = probe(source)
     size = (info.width // 2 * 2, info.height // 2 * 2)
     samples = read_audio(source) if info.has_audio else None

@@ -1,4 +1,4 @@
-"""Moving picture and sound into an mp4 without encoding them again."""
+"""Copying video and audio streams into an mp4 without encoding them again."""
 
 import heapq
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ from av.stream import Stream
 
 from styleheat.errors import InputError
 from styleheat.files import DISK_FULL, atomic
-from styleheat.media.container import opened, sound_stream, video_stream
+from styleheat.media.container import audio_stream, opened, video_stream
 from styleheat.media.video import probe
 
 
-def repack(picture: Path, sound: Path, path: Path) -> None:
-    """Write the picture of one file and the sound of the same or another, if it has any, to an mp4, atomically.
+def repack(video: Path, audio: Path, path: Path) -> None:
+    """Write the video of one file and the audio of the same or another, if it has any, to an mp4, atomically.
 
-    Raises `InputError` when `picture` holds no whole video, or when mp4 can't hold the streams as they are, and
+    Raises `InputError` when `video` contains no complete video, or when mp4 can't hold the streams as they are, and
     `OSError` when the disk is full.
     """
-    probe(picture)
+    probe(video)
     with atomic(path) as temporary:
         try:
-            with opened(picture) as video, opened(sound) as tape, av.open(str(temporary), "w", format="mp4") as output:
-                tracks = [(video, video_stream(video)), (tape, sound_stream(tape))]
+            with opened(video) as first, opened(audio) as second, av.open(str(temporary), "w", format="mp4") as output:
+                tracks = [(first, video_stream(first)), (second, audio_stream(second))]
                 copies = [
                     _packets(container, stream, output.add_stream_from_template(stream))
                     for container, stream in tracks
@@ -38,7 +38,7 @@ def repack(picture: Path, sound: Path, path: Path) -> None:
             if getattr(cause, "errno", None) in DISK_FULL:
                 raise cause from None
             why = getattr(cause, "strerror", None) or cause
-            raise InputError(f"{picture}: can't be repacked as mp4 ({why}); use H.264 and AAC") from error
+            raise InputError(f"{video}: can't be repacked as mp4 ({why}); use H.264 and AAC") from error
         probe(temporary)
 
 

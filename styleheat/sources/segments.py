@@ -1,6 +1,6 @@
-"""The sidecar of a whole video: which parts of it are clips, and where in the picture.
+"""The sidecar of a full video: the time range and the window of each of its clips.
 
-`<video>.json` beside `<video>.mp4`; the crop stage reads it. A video without one is one clip from edge to edge.
+`<video>.json` beside `<video>.mp4`; the crop stage reads it. A video without one is one clip.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from styleheat.files import write_json
 class Segment:
     """One clip to cut from a video.
 
-    clip: its id. person: who is seen.
+    clip: its id. person: who is in it.
     start, end: seconds in the video, end exclusive; None for end is the video's.
-    size: (width, height) of the pictures that the boxes below were measured in, to be scaled to the video's own;
+    size: (width, height) of the frames in which the boxes below were measured, to be scaled to the video's own;
         a width of None scales as the height does. None: the boxes are in the video's pixels.
-    crop: (x0, y0, x1, y1), the finished window; it may reach past the picture's edge.
+    crop: (x0, y0, x1, y1), the crop window; it may extend past the frame's edge.
     face: (x0, y0, x1, y1), the face in the first frame, which the crop stage follows; finished clips are then
-        `<clip>#000`, `<clip>#001`… Without crop and face, whoever is seen is the one.
+        `<clip>#000`, `<clip>#001`… Without crop and face, the crop stage looks for the face.
     ratio: by how much a detected face box is enlarged (HDTF's crop_ratio).
     """
 

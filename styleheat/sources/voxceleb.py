@@ -1,12 +1,12 @@
 """VoxCeleb 1 and 2: interviews on YouTube, one video holding many utterances of one person.
 
-Two kinds of annotation are understood; whole videos are fetched, and a sidecar lists what the crop stage cuts:
+Two kinds of annotation are supported; full videos are fetched, and a sidecar lists what the crop stage cuts:
 
 - The official archives (`vox1_dev_txt.zip`, `vox1_test_txt.zip`, `vox2_dev_txt.zip`, `vox2_test_txt.zip`, read as
   they are, never unpacked, or unpacked into folders of the same names without `.zip`): one text file an utterance,
   `<person>/<video>/<utterance>.txt`, with a face box for each of its frames.
-- `vox-metadata.csv` of video-preprocessing (20,075 clips of VoxCeleb 1), which holds finished crops. It is fetched
-  when no archive is there.
+- `vox-metadata.csv` of video-preprocessing (20,075 clips of VoxCeleb 1), which contains crop windows. It is
+  fetched when there is no archive.
 
 Frames are counted at 25 a second in both.
 """
@@ -40,7 +40,7 @@ TEST_PEOPLE = frozenset(f"id{number}" for number in range(10270, 10310))
 """VoxCeleb 1's. Those of VoxCeleb 2 are the people of its test archive."""
 
 LINES = 360
-"""Lines of the pictures that VoxCeleb 1's face boxes were measured in; VoxCeleb 2's are shares of the picture."""
+"""Height of the frames in which VoxCeleb 1's face boxes were measured; VoxCeleb 2's are shares of the frame."""
 
 _UTTERANCE = re.compile(r"(?:.*/)?(?P<person>[^/]+)/(?P<video>[A-Za-z0-9_-]{11})/(?P<utterance>\d+)\.txt")
 
@@ -48,7 +48,7 @@ _UTTERANCE = re.compile(r"(?:.*/)?(?P<person>[^/]+)/(?P<video>[A-Za-z0-9_-]{11})
 def items(folder: Path, lines: int, access: Youtube, scratch: Path) -> list[Item]:
     """One item a video, whose id is YouTube's.
 
-    lines: the most lines a fetched picture may have.
+    lines: maximum height of a fetched video.
     Raises `InputError` when the annotations can't be read.
     """
     archives = [path for path in sorted(folder.glob("vox[12]_*_txt*")) if path.is_dir() or path.suffix == ".zip"]
@@ -63,7 +63,7 @@ def items(folder: Path, lines: int, access: Youtube, scratch: Path) -> list[Item
 
 def _from_table(table: Path, lines: int, access: Youtube, scratch: Path) -> list[Item]:
     videos = read_table(table)
-    # The table calls a few clips of its test people "train", and lists some of them twice.
+    # The table marks a few clips of its test people as "train", and lists some of them twice.
     listed = [(segment.person, partition) for clips in videos.values() for segment, partition in clips]
     test_people = TEST_PEOPLE | {person for person, partition in listed if partition == "test"}
     found = []
@@ -151,12 +151,12 @@ def _listed(archive: Path) -> Iterator[tuple[str, int]]:
         for info in _zip(archive).infolist():
             yield info.filename, info.CRC
     except zipfile.BadZipFile as error:
-        raise InputError(f"{archive}: not a whole zip file ({error}); fetch it again") from error
+        raise InputError(f"{archive}: not a complete zip file ({error}); fetch it again") from error
 
 
 @lru_cache(maxsize=4)
 def _zip(archive: Path) -> zipfile.ZipFile:
-    """Open once in each process: the table of contents takes seconds to read."""
+    """Opened once per process: the table of contents takes seconds to read."""
     return zipfile.ZipFile(archive)
 
 

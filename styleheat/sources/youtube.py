@@ -1,8 +1,8 @@
-"""One video of YouTube by its id, by yt-dlp as a library.
+"""Fetching a video of YouTube by its id, with yt-dlp as a library.
 
 yt-dlp reads no configuration file of the user's here, runs no external downloader and needs no ffmpeg: it fetches
-picture and sound as they are stored, and `repack` joins them. What it can't have becomes `Unavailable` with a reason
-from `REASONS`, and whether to ask again another time.
+video and audio as they are stored, and `repack` joins them. Failures become `Unavailable` with a reason from `REASONS`,
+and whether another attempt may succeed.
 
 From an address other than YouTube's (a mirror, a test's own server), `<base_url>/watch?v=<id>` must answer with the
 video itself.
@@ -22,7 +22,7 @@ from styleheat.errors import InputError
 from styleheat.files import DISK_FULL
 from styleheat.media.video import probe
 from styleheat.params import Youtube
-from styleheat.sources.item import Lesser, Unavailable
+from styleheat.sources.item import LowResolution, Unavailable
 from styleheat.sources.repack import repack
 from styleheat.sources.segments import Segment, write_segments
 
@@ -32,21 +32,21 @@ STALLED_S = 30.0
 """Seconds without a byte after which a connection counts as lost."""
 
 REFUSALS = 4
-"""Requests that are refused one after the other, by whichever process, after which no more are made in a run."""
+"""Consecutive refused requests, of all processes together, after which a run makes no more."""
 
 FAR_FEWER = 0.7
-"""Share of the lines that a list knows a video to have, below which something else came."""
+"""Share of a video's listed height below which the fetched one counts as `LowResolution`."""
 
-LONGEST_WAIT_S = 120.0
-"""Between two attempts at one video; each waits twice as long as the one before."""
+MAX_WAIT_S = 120.0
+"""Maximum wait between two attempts at one video; each waits twice as long as the one before."""
 
 
 class Reason(NamedTuple):
-    """Why a video can't be had, and how the messages of yt-dlp and YouTube speak of it.
+    """Why a video can't be fetched, and the messages of yt-dlp and YouTube by which that is recognised.
 
-    transient: another run may fare better: by itself, or with cookies or a proxy. The rest is gone for everyone.
-    at_once: so may another attempt a little later.
-    refused: YouTube refuses whoever asks, not this video.
+    transient: another run may succeed, by itself or with cookies or a proxy. The rest is unavailable to everyone.
+    at_once: another attempt soon after may succeed.
+    refused: YouTube refuses this client, whatever the video.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Reason(NamedTuple):
     refused: bool = False
 
 
-REASONS = (  # the first that fits counts
+REASONS = (  # the first match counts
     Reason("bot check", r"not a bot|captcha|unusual traffic", refused=True),
     Reason("rate limited", r"http error 429|too many requests|rate.?limited|try again later", refused=True),
     Reason("age restricted", r"confirm your age|age.restricted|inappropriate for some users"),
@@ -65,7 +65,7 @@ REASONS = (  # the first that fits counts
     Reason("members only", r"members.only|join this channel|requires payment|\brent|purchase", transient=False),
     Reason("protected", r"\bdrm\b", transient=False),
     Reason("not a video", r"unsupported url|no video formats|requested format|only images"),
-    # Only what names an act of the owner's or of YouTube's is final: "unavailable" is said of videos that can be had.
+    # Only messages about removal by the owner or YouTube are final: available videos are called "unavailable" at times.
     Reason(
         "removed",
         r"(been|was) (removed|deleted|terminated)|removed (by|for|because)|account .*terminated|closed their|"
@@ -91,7 +91,7 @@ OTHER = Reason("other", "")
 
 @dataclass
 class _Messages:
-    """yt-dlp's logger: what it says is kept for telling reasons apart, and nothing is printed."""
+    """yt-dlp's logger: collects warnings, from which reasons are recognised, and prints nothing."""
 
     warnings: list[str] = field(default_factory=list)
 
@@ -118,7 +118,7 @@ def check_access(access: Youtube) -> None:
 
 
 def _cookies(path: str) -> str:
-    """The content of a cookies file: lines of seven fields, divided by tabs, as Netscape's browser kept them."""
+    """The content of a cookies file in Netscape's format: lines of seven fields, separated by tabs."""
     wrong = f"youtube.cookies: {path}: {{}}; expected a cookies.txt in Netscape's format, as browser add-ons export it"
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
@@ -139,11 +139,11 @@ def _cookies(path: str) -> str:
 
 
 def fetch(video: str, lines: int, access: Youtube, path: Path, scratch: Path) -> None:
-    """Fetch a video into the mp4 `path`, atomically, in the best picture of at most `lines` lines.
+    """Fetch a video into the mp4 `path`, atomically, at the highest resolution of at most `lines` lines.
 
-    A video that comes in larger pictures only is fetched in the smallest of them. scratch: a folder for what is half
-    fetched, which another run goes on with, and for what processes share: after some refusals no more is
-    asked for. Raises `Unavailable`, and `OSError` when the disk is full.
+    A video that has only higher resolutions is fetched at the lowest of them. scratch: a folder for partly fetched
+    files, which another run resumes, and for the number of refusals, which all processes share. Raises `Unavailable`,
+    and `OSError` when the disk is full.
     """
     if not VIDEO_ID.fullmatch(video):
         raise Unavailable("not a video id", f"{video!r}: expected 11 letters, digits, - or _")
@@ -166,24 +166,24 @@ def fetch(video: str, lines: int, access: Youtube, path: Path, scratch: Path) ->
         else:
             _refusal_file(scratch).unlink(missing_ok=True)
             return _forget(video, scratch)
-        time.sleep(min(LONGEST_WAIT_S, access.pause * 2**attempt))
+        time.sleep(min(MAX_WAIT_S, access.pause * 2**attempt))
         attempt += 1
 
 
 def fetch_segments(
     video: str, segments: Sequence[Segment], lines: int, access: Youtube, path: Path, scratch: Path
 ) -> list[Path]:
-    """`fetch` a video with its sidecar, and return both; `Lesser` if it has far fewer lines than its list knows it to
-    have: YouTube sometimes offers no others."""
+    """`fetch` a video with its sidecar, and return both, as `LowResolution` if it has far fewer lines than listed:
+    sometimes YouTube offers no others."""
     fetch(video, lines, access, path, scratch)
     files = [path, write_segments(path, segments)]
     known = [segment.size[1] for segment in segments if segment.size is not None and segment.size[1] > 1]
     had = probe(path).height
-    return Lesser(files, had) if known and had < FAR_FEWER * min(lines, *known) else files
+    return LowResolution(files, had) if known and had < FAR_FEWER * min(lines, *known) else files
 
 
-def begin(scratch: Path) -> None:
-    """To be called once before videos are fetched: refusals of an earlier run are forgotten."""
+def forget_refusals(scratch: Path) -> None:
+    """Forget the refusals of an earlier run; to be called once before videos are fetched."""
     _refusal_file(scratch).unlink(missing_ok=True)
 
 
@@ -193,7 +193,7 @@ def _refusals(scratch: Path) -> int:
 
 
 def _refusal_file(scratch: Path) -> Path:
-    """As many bytes as there were refusals one after the other."""
+    """A file of as many bytes as there were consecutive refusals."""
     return scratch / "refused"
 
 
@@ -203,9 +203,9 @@ def _forget(video: str, scratch: Path) -> None:
 
 
 def classify(message: str, warnings: list[str]) -> Reason:
-    """The reason behind an error message of yt-dlp's.
+    """The reason for an error message of yt-dlp.
 
-    Without a JavaScript runtime YouTube hands out no formats, or forbidden ones: then the warnings hold the reason.
+    Without a JavaScript runtime YouTube offers no formats, or forbidden ones: then the warnings contain the reason.
     """
     runtime = next(reason for reason in REASONS if reason.name == "no JavaScript runtime")
     found = next((reason for reason in REASONS if re.search(reason.pattern, _plain(message))), OTHER)
@@ -268,7 +268,7 @@ def _options(lines: int, access: Youtube, part: Path, messages: _Messages) -> di
         "retries": 0,  # `fetch` counts the attempts, and waits between them
         "extractor_retries": 0,
         "fragment_retries": access.retries,
-        "retry_sleep_functions": {"fragment": lambda n: min(LONGEST_WAIT_S, access.pause * 2**n)},
+        "retry_sleep_functions": {"fragment": lambda n: min(MAX_WAIT_S, access.pause * 2**n)},
         "quiet": True,
         "noprogress": True,
         "logger": messages,
@@ -277,15 +277,15 @@ def _options(lines: int, access: Youtube, part: Path, messages: _Messages) -> di
 
 
 def _choose(context: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The formats to fetch, of all sorted from worst to best: the best picture, and the best sound it lacks."""
+    """The formats to fetch, of all sorted from worst to best: the best video, and the best audio if it has none."""
     formats = list(context["formats"])
-    pictures = [entry for entry in formats if entry.get("vcodec") != "none"]
-    if not pictures:
+    videos = [entry for entry in formats if entry.get("vcodec") != "none"]
+    if not videos:
         return
-    yield pictures[-1]
-    if pictures[-1].get("acodec") == "none":
-        sounds = [entry for entry in formats if entry.get("vcodec") == "none" and entry.get("acodec") != "none"]
-        yield from sounds[-1:]
+    yield videos[-1]
+    if videos[-1].get("acodec") == "none":
+        audios = [entry for entry in formats if entry.get("vcodec") == "none" and entry.get("acodec") != "none"]
+        yield from audios[-1:]
 
 
 def _raise_disk_full(error: BaseException) -> None:

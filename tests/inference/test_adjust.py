@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from styleheat.errors import InputError
 from styleheat.inference.adjust import adjust, part_of, relative
 from styleheat.inference.drive import Motion
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.morphable.camera import rotation
 from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
 from styleheat.morphable.model import face_model
@@ -29,7 +29,7 @@ def motion(frames: int = 20, fps: float = 25.0, seed: int = 0) -> Motion:
     descriptors = 0.2 * rng.standard_normal((frames, 73)).cumsum(0).astype(np.float32)
     descriptors[:, DESCRIPTOR_ANGLE] = 0.3 * np.sin(rng.standard_normal((frames, 3)))
     descriptors[:, DESCRIPTOR_CROP] = (1.2, 128, 130)
-    return Motion(descriptors, fps, Sound(Path("driver.mp4")))
+    return Motion(descriptors, fps, AudioTrack(Path("driver.mp4")))
 
 
 START = motion(1, seed=1).descriptors[0]
@@ -46,7 +46,7 @@ def test_a_part_of_the_time_keeps_its_sound() -> None:
     driver = motion(50)
     part = adjust(driver, START, wanted(seconds=[0.4, 1.2]))
     assert np.array_equal(part.descriptors, driver.descriptors[10:30])
-    assert part.sound == Sound(Path("driver.mp4"), pytest.approx(0.4), pytest.approx(1.2))
+    assert part.sound == AudioTrack(Path("driver.mp4"), pytest.approx(0.4), pytest.approx(1.2))
     assert len(adjust(driver, START, wanted(seconds=[1.0, 9.0])).descriptors) == 25
 
 

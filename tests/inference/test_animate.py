@@ -15,7 +15,7 @@ from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio, write_wav
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import probe, read_frames
 from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT
@@ -75,7 +75,7 @@ def test_a_film_has_the_drivers_frames_rate_and_sound(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(44_100) / 30), 44_100)
-    write_video(tmp_path / "video.mp4", model, portrait, Motion(descriptors, 30.0, Sound(tmp_path / "tone.wav")))
+    write_video(tmp_path / "video.mp4", model, portrait, Motion(descriptors, 30.0, AudioTrack(tmp_path / "tone.wav")))
     info = probe(tmp_path / "video.mp4")
     assert (info.frames, info.width, info.height, info.fps, info.has_audio) == (7, SIZE, SIZE, 30.0, True)
     sound = read_audio(tmp_path / "video.mp4")
@@ -119,7 +119,9 @@ def test_ctrl_c_leaves_a_film_of_what_was_painted(
     monkeypatch.setattr(video, "animate", interrupted)
     write_wav(tmp_path / "tone.wav", np.zeros(44_100), 44_100)
     with pytest.raises(KeyboardInterrupt):
-        write_video(tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, Sound(tmp_path / "tone.wav")))
+        write_video(
+            tmp_path / "f.mp4", model, portrait, Motion(np.zeros((9, 73)), 25.0, AudioTrack(tmp_path / "tone.wav"))
+        )
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == (["f.mp4"] if painted else [])
     if painted:
         assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
@@ -155,7 +157,9 @@ def test_a_fault_while_encoding_leaves_no_film(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"missing\.wav: no such file"):
-        write_video(tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, Sound(tmp_path / "missing.wav")))
+        write_video(
+            tmp_path / "f.mp4", model, portrait, Motion(descriptors, 25.0, AudioTrack(tmp_path / "missing.wav"))
+        )
     assert list(tmp_path.iterdir()) == []
 
 

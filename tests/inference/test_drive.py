@@ -8,7 +8,7 @@ from styleheat.errors import InputError
 from styleheat.inference import drive
 from styleheat.inference.reader import FaceReader
 from styleheat.media.image import write_image
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import VideoWriter
 from styleheat.morphable.coefficients import write_mat
 
@@ -22,7 +22,7 @@ def test_a_video_gives_one_descriptor_a_frame_at_its_own_rate(driver: Path, read
     assert opened.pictures is not None
     assert motion.descriptors.shape == (14, 73) and motion.descriptors.dtype == np.float32
     assert motion.fps == pytest.approx(30000 / 1001)
-    assert motion.sound == Sound(driver)
+    assert motion.sound == AudioTrack(driver)
 
 
 def test_the_driver_gets_the_portraits_scale(driver: Path, reader: FaceReader) -> None:

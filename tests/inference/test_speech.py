@@ -12,7 +12,7 @@ from styleheat.inference.adjust import POSE
 from styleheat.inference.reader import FaceReader
 from styleheat.inference.speech import SpeechOptions, blinks_of, forth_and_back, from_audio, poses_of, read_aloud
 from styleheat.media.audio import read_audio, write_wav
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import VideoWriter
 from styleheat.networks import audio2motion
 from styleheat.networks.audio2motion import Audio2Motion
@@ -40,7 +40,7 @@ def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2M
     motion = driver.motion(START)
     assert motion.descriptors.shape == (250, 73) and motion.fps == 25
     assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
-    assert motion.sound == Sound(speech) and driver.pictures is None
+    assert motion.sound == AudioTrack(speech) and driver.pictures is None
 
 
 def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
@@ -143,7 +143,7 @@ def test_sounds_that_cannot_be_used_are_one_clear_line(
     cases = [
         (lambda: said(tmp_path / "empty.wav", audio_model, ONE), "empty.wav: the file is empty"),
         (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of sound"),
-        (lambda: said(video, audio_model, ONE), f"{video}: has no sound"),
+        (lambda: said(video, audio_model, ONE), f"{video}: has no audio"),
         (lambda: said(speech, audio_model, SpeechOptions(45, 0)), "infer_audio.pose_style: 45"),
         (lambda: module.poses_of(video, reader), f"{video}: no face"),
         (lambda: module.blinks_of(video, reader), f"{video}: no face"),

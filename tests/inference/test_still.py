@@ -58,7 +58,7 @@ def test_what_no_portrait_can_be_made_of(moving: Path, tmp_path: Path, reader: F
     with pytest.raises(InputError, match=r"wall.mp4: no face found in 5 frames"):
         read_still(tmp_path / "wall.mp4", reader, None)
     (tmp_path / "notes.txt").write_text("a face")
-    with pytest.raises(InputError, match=r"notes.txt: not a picture"):
+    with pytest.raises(InputError, match=r"notes.txt: not an image"):
         read_still(tmp_path / "notes.txt", reader, None)
 
 

@@ -13,8 +13,8 @@ from styleheat.inference.compose import unmixed
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait
 from styleheat.inference.reader import FaceReader
-from styleheat.media.image import read_image, read_picture
-from styleheat.media.sound import Sound
+from styleheat.media.image import read_image, read_image_and_alpha
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import probe, read_frames
 from styleheat.networks.styleheat import StyleHEAT
 
@@ -30,7 +30,7 @@ def cut_out(astronaut: Path, tmp_path: Path) -> Path:
 
 
 def motion(portrait: Portrait, sound: Path | None = None) -> Motion:
-    return Motion(np.repeat(portrait.descriptor[None], 4, axis=0), 25, None if sound is None else Sound(sound))
+    return Motion(np.repeat(portrait.descriptor[None], 4, axis=0), 25, None if sound is None else AudioTrack(sound))
 
 
 def covers(path: Path) -> np.ndarray:
@@ -42,15 +42,15 @@ def covers(path: Path) -> np.ndarray:
 
 
 def test_a_picture_tells_how_opaque_it_is(cut_out: Path, astronaut: Path, tmp_path: Path) -> None:
-    colours, opaque = read_picture(cut_out)
+    colours, opaque = read_image_and_alpha(cut_out)
     assert opaque is not None and opaque.shape == colours.shape[:2] and set(np.unique(opaque)) == {0, 255}
     assert (colours[opaque == 0] == 255).all()
-    assert read_picture(astronaut)[1] is None
+    assert read_image_and_alpha(astronaut)[1] is None
     turned = Image.open(cut_out)
     exif = turned.getexif()
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.png", exif=exif)
-    assert np.array_equal(read_picture(tmp_path / "turned.png")[1], np.rot90(opaque, -1))
+    assert np.array_equal(read_image_and_alpha(tmp_path / "turned.png")[1], np.rot90(opaque, -1))
 
 
 def test_a_pasted_film_is_transparent_where_the_picture_is(
@@ -61,7 +61,7 @@ def test_a_pasted_film_is_transparent_where_the_picture_is(
     video, clear = probe(tmp_path / "video.mp4"), probe(tmp_path / "video.webm")
     assert (clear.frames, clear.width, clear.height) == (video.frames, video.width, video.height) == (4, 512, 512)
     assert clear.has_audio
-    (found, *_), (expected, *_) = covers(tmp_path / "video.webm"), [read_picture(cut_out)[1]]
+    (found, *_), (expected, *_) = covers(tmp_path / "video.webm"), [read_image_and_alpha(cut_out)[1]]
     assert np.abs(found.astype(int) - expected).mean() < 12  # untrained networks move a little by themselves
     assert found[20, 20] == 0 and found[150, 230] == 255
     shown = next(read_frames(tmp_path / "video.mp4"))

@@ -92,7 +92,7 @@ def test_damaged_sound_is_silent_where_it_is_damaged(
     assert abs(late(heard, samples, 0.3, 1.5)) <= 0.01 and abs(late(heard, samples, 2.5, 3.7)) <= 0.01
     frames = list(read_frames(path, fps=None))
     assert len(frames) == SECONDS * FPS
-    assert capsys.readouterr().err.count(f"{path}: its sound is damaged; silence stands in") == 1
+    assert capsys.readouterr().err.count(f"{path}: its audio is damaged; silence replaces") == 1
 
 
 def test_a_damaged_frame_is_the_one_before_it_once_more(
@@ -103,7 +103,7 @@ def test_a_damaged_frame_is_the_one_before_it_once_more(
         numbers = [number_of(frame) for frame in read_frames(path, fps=fps)]
         assert len(numbers) == SECONDS * FPS
         assert np.abs(np.subtract(numbers[:38], np.arange(38) % 80)).max() < 2
-    assert "its picture is damaged" in capsys.readouterr().err
+    assert "its video is damaged" in capsys.readouterr().err
 
 
 def test_a_file_of_which_nothing_can_be_decoded_is_refused(talking: Path, tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_sound_that_cannot_be_decoded_is_none(
 ) -> None:
     path = tmp_path / "odd.mp4"
     path.write_bytes(talking.read_bytes().replace(b"mp4a", b"apac").replace(b"esds", b"xsds"))
-    assert not probe(path).has_audio and "can't decode its sound" in capsys.readouterr().err
+    assert not probe(path).has_audio and "can't decode its audio" in capsys.readouterr().err
     assert len(list(read_frames(path, fps=None))) == SECONDS * FPS
-    with pytest.raises(InputError, match="has no sound"):
+    with pytest.raises(InputError, match="has no audio"):
         read_audio(path)
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from styleheat.errors import InputError
-from styleheat.media.image import UPRIGHT, is_animation, is_picture, read_animation, read_image, write_image
+from styleheat.media.image import UPRIGHT, is_animation, is_still_image, read_animation, read_image, write_image
 from styleheat.media.video import is_steady, probe, read_frames
 
 
@@ -88,7 +88,7 @@ def test_a_jpeg_without_its_end(tmp_path: Path, progressive: bool, capsys: pytes
     path.write_bytes(data[:-2])
     assert np.array_equal(read_image(path), read_image(whole)) and not capsys.readouterr().err
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"short\.jpg: the picture is cut off, \d+% of it is missing"):
+    with pytest.raises(InputError, match=r"short\.jpg: the image is cut off, \d+% of it is missing"):
         read_image(path)
     if not progressive:
         path.write_bytes(data[: round(0.96 * len(data))])
@@ -104,7 +104,7 @@ def test_a_png_with_much_text(tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("comment", "a" * 2_000_000, zip=True)
     Image.fromarray(picture()).save(tmp_path / "a.png", pnginfo=text)
-    assert np.array_equal(read_image(tmp_path / "a.png"), picture()) and is_picture(tmp_path / "a.png")
+    assert np.array_equal(read_image(tmp_path / "a.png"), picture()) and is_still_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
@@ -113,7 +113,7 @@ def test_animations_are_played(tmp_path: Path, suffix: str) -> None:
     pictures = [Image.fromarray(np.full((32, 48, 3), 40 * number, np.uint8)) for number in range(5)]
     shown = [100, 100, 200, 100, 100]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=shown, lossless=True)
-    assert is_animation(path) and not is_picture(path)
+    assert is_animation(path) and not is_still_image(path)
     read = list(read_animation(path))
     assert [round(seconds, 2) for _, seconds in read] == [number / 1000 for number in shown]
     assert np.abs([frame.mean() - 40 * number for number, (frame, _) in enumerate(read)]).max() < 3
@@ -130,7 +130,7 @@ def test_stills_that_hold_several_pictures_are_no_animations(tmp_path: Path) -> 
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     pages[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=pages[1:])
     for name in ("a.tif", "a.jpg"):
-        assert is_picture(tmp_path / name) and not is_animation(tmp_path / name)
+        assert is_still_image(tmp_path / name) and not is_animation(tmp_path / name)
 
 
 def test_colours_of_another_space_are_converted(tmp_path: Path) -> None:
@@ -154,12 +154,12 @@ def test_heic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pillow_heif.register_heif_opener()
     Image.fromarray(photograph()).save(tmp_path / "a.heic", quality=95)
     assert np.abs(read_image(tmp_path / "a.heic").astype(int) - photograph()).mean() < 4
-    assert is_picture(tmp_path / "a.heic")
+    assert is_still_image(tmp_path / "a.heic")
 
     def unknown(*_: object) -> None:
         raise UnidentifiedImageError
 
     monkeypatch.setattr(Image, "open", unknown)
-    assert is_picture(tmp_path / "a.heic")  # so that it is not taken for a video
+    assert is_still_image(tmp_path / "a.heic")  # so that it is not taken for a video
     with pytest.raises(InputError, match="HEIC needs pillow-heif"):
         read_image(tmp_path / "a.heic")

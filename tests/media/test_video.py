@@ -9,7 +9,7 @@ import pytest
 
 from styleheat.errors import InputError
 from styleheat.media.audio import read_audio, stream_audio, write_wav
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import VideoWriter, probe, read_frames
 
 RATE = 16_000
@@ -316,11 +316,11 @@ def test_pieces_make_up_the_sound(tmp_path: Path) -> None:
 
 def test_parts_of_a_sound_are_in_its_own_seconds(tmp_path: Path) -> None:
     path = write_numbers(tmp_path / "clip.mp4", 125, samples=beeps(5))
-    part = Sound(path, 1.0, 4.0).part(0.5, 2.0)
-    assert part == Sound(path, 1.5, 3.0)
+    part = AudioTrack(path, 1.0, 4.0).part(0.5, 2.0)
+    assert part == AudioTrack(path, 1.5, 3.0)
     assert np.array_equal(np.concatenate(list(part.mixed().pieces()), axis=1)[0], read_audio(path, RATE, 1.5, 3.0))
-    assert Sound(path, 1.0, 4.0).part(2.0, 9.0) == Sound(path, 3.0, 4.0)
-    assert list(Sound(path).part(7.0, 9.0).mixed().pieces()) == []
+    assert AudioTrack(path, 1.0, 4.0).part(2.0, 9.0) == AudioTrack(path, 3.0, 4.0)
+    assert list(AudioTrack(path).part(7.0, 9.0).mixed().pieces()) == []
 
 
 def test_a_range_of_sound_is_cut_exactly(tmp_path: Path) -> None:
@@ -366,6 +366,6 @@ def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
     for name in set(names) - {"sound.wav", "cut.mp4", "cut_a_little.mp4"} | {"absent.mp4"}:
         with pytest.raises(InputError, match=name):
             read_audio(tmp_path / name)
-    with pytest.raises(InputError, match="no sound"):
+    with pytest.raises(InputError, match="no audio"):
         read_audio(write_numbers(tmp_path / "mute.mp4", 5))
     assert len(list(read_frames(whole))) == 200

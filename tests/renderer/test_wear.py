@@ -9,13 +9,14 @@ import pytest
 from styleheat.renderer import light
 from styleheat.renderer.camera import Camera
 from styleheat.renderer.controls import CONTROLS
+from styleheat.renderer.glasses import Glasses, glasses_frame, lenses
+from styleheat.renderer.hats import HATS, Hat
 from styleheat.renderer.head import Head
 from styleheat.renderer.identity import Identity
 from styleheat.renderer.look import BEARDS, STYLES, Look
 from styleheat.renderer.props import KINDS, Prop, prop_meshes
 from styleheat.renderer.render import Frame, Renderer
 from styleheat.renderer.scene import Scene
-from styleheat.renderer.wear import HATS, Glasses, Hat, glasses_frame, lenses
 
 SIZE = 96
 REST = np.zeros(len(CONTROLS), np.float32)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from styleheat.errors import InputError
 from styleheat.params import Source, Youtube
 from styleheat.sources import Unavailable, items
-from styleheat.sources.item import LONGEST_ID, safe_name, shuffled
+from styleheat.sources.item import MAX_ID_BYTES, safe_name, shuffled
 
 NOTES = Path("not-written.json")
 ACCESS = Youtube(
@@ -38,7 +38,7 @@ def test_safe_names_are_file_names(text):
     name = safe_name(text)
     assert name and not name.startswith(".") and "/" not in name and "\\" not in name
     assert not any(ord(letter) < 32 for letter in name)
-    assert len(name.encode()) <= LONGEST_ID
+    assert len(name.encode()) <= MAX_ID_BYTES
     assert safe_name(name) == name
 
 

@@ -133,7 +133,7 @@ def test_a_changed_utterance_changes_its_video_alone(server, tmp_path):
 
 def test_a_broken_archive_is_named(server, tmp_path):
     (tmp_path / "vox1_dev_txt.zip").write_bytes(b"PK\x03\x04 half of it")
-    with pytest.raises(InputError, match=r"vox1_dev_txt\.zip: not a whole zip file"):
+    with pytest.raises(InputError, match=r"vox1_dev_txt\.zip: not a complete zip file"):
         voxceleb.items(tmp_path, 720, server.access(), Path("parts"))
 
 

@@ -87,7 +87,7 @@ def test_refusals_end_the_requests(server, tmp_path):
         assert lost.value.transient
     assert reasons == ["rate limited"] * 4 + ["not asked for"] * 8
     assert sum(server.requests.values()) == 4
-    youtube.begin(tmp_path / "parts")
+    youtube.forget_refusals(tmp_path / "parts")
     server.behaviour.clear()
     youtube.fetch(names[0], 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
 

@@ -1,4 +1,4 @@
-"""Video files, read and written frame by frame: no function here holds a whole video in memory."""
+"""Reading and writing videos frame by frame, in constant memory."""
 
 from styleheat.media.video.read import VideoInfo, is_steady, probe, read_frames
 from styleheat.media.video.write import Codec, VideoWriter

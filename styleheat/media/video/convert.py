@@ -1,4 +1,4 @@
-"""Decoded frames as arrays: upright, in RGB, of one size, whole or a part of each."""
+"""Decoded frames as upright RGB arrays of one size, full or cropped."""
 
 from fractions import Fraction
 
@@ -54,7 +54,7 @@ class Converter:
         if quarters % 2:
             width, height = height, width
         shrinks = width * height < frame.width * frame.height
-        picture = self.reformatter.reformat(
+        converted = self.reformatter.reformat(
             frame,
             width,
             height,
@@ -63,18 +63,19 @@ class Converter:
             interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
             threads=1,
         )
-        return np.rot90(picture.to_ndarray(), quarters)
+        return np.rot90(converted.to_ndarray(), quarters)
 
 
 _PLAIN = ("yuv420p", "yuvj420p")
-"""Formats of which a pixel's RGB depends on its own square of 2×2 pixels alone: parts are converted as the whole is."""
+"""Formats in which the RGB of a pixel depends only on its square of 2×2 pixels: cropping before or after the
+conversion gives the same bytes."""
 
 
 class _Cutter:
     """Cuts a part out of decoded frames before they are converted, without copying it.
 
-    part: (x0, y0, x1, y1). inner: the part within what `cut` returns, which begins and ends at even pixels as chroma
-    does. exact: it is all of that.
+    part: (x0, y0, x1, y1). inner: the part within what `cut` returns, which starts and ends at even pixels, as chroma
+    does. exact: the two are equal.
     """
 
     def __init__(self, frame: VideoFrame, part: tuple[int, int, int, int]) -> None:
@@ -99,6 +100,6 @@ class _Cutter:
 
 
 def shown_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """(width, height) of the upright picture with square pixels."""
+    """(width, height) of the upright frame with square pixels."""
     width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
     return (height, width) if round(frame.rotation / 90) % 2 else (width, height)

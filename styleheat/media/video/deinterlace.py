@@ -1,4 +1,4 @@
-"""Whole pictures from interlaced ones."""
+"""Deinterlacing."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from av.video.stream import VideoStream
 
 
 def progressive(frames: Iterator[VideoFrame | None], stream: VideoStream) -> Iterator[VideoFrame | None]:
-    """Frames as they are; from the first one that is marked as interlaced on, those marked become whole pictures.
+    """Frames, deinterlaced where they are marked as interlaced.
 
-    The lines of one field are kept, those of the other are made from the fields around them (FFmpeg's bwdif).
-    None, for a frame that was lost, stays.
+    The lines of one field stay, those of the other are interpolated from the fields around them (FFmpeg's bwdif).
+    None, for a lost frame, is passed on.
     """
     graph: av.filter.Graph | None = None
     for frame in frames:
@@ -35,7 +35,7 @@ def progressive(frames: Iterator[VideoFrame | None], stream: VideoStream) -> Ite
 
 
 def _filtered(graph: av.filter.Graph, stream: VideoStream) -> Iterator[VideoFrame]:
-    """What a graph has ready, timed by the stream's clock again."""
+    """The frames that a graph has ready, with timestamps in the stream's time base."""
     with contextlib.suppress(BlockingIOError, EOFError):
         while True:
             frame = graph.vpull()

@@ -1,4 +1,4 @@
-"""Reading videos: what they declare, whether that is so, and their frames."""
+"""Reading videos: size, rate and length, and frames."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,23 +14,22 @@ from av.video.stream import VideoStream
 
 from styleheat.constants import FPS
 from styleheat.errors import InputError
-from styleheat.media.container import check_complete, decoded, has_sound, opened, video_stream
+from styleheat.media.container import check_complete, decoded, has_audio, opened, video_stream
 from styleheat.media.image import is_animation, read_animation
 from styleheat.media.video.convert import Converter, shown_size
 from styleheat.media.video.deinterlace import progressive
 
 FASTEST = 240.0
-"""Frames a second above which a declared rate is that of a clock."""
+"""Frames a second above which a declared rate is taken for that of a clock."""
 
 SLACK = 0.1
-"""How far the number of frames that a file declares may be from what its rate and its length make, as a share."""
+"""Maximum relative difference between a file's declared number of frames and the product of its rate and duration."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file declares: size in pixels as shown (rotation and pixel shape applied), mean frames a second,
-    number of frames (from the duration where the format keeps no count), seconds of its picture. What can't be so is
-    counted instead."""
+    """A video's size in pixels as displayed (rotation and pixel shape applied), mean frames a second, number of frames,
+    and seconds of video: as the file declares them, or counted where that is missing or inconsistent."""
 
     width: int
     height: int
@@ -51,9 +50,9 @@ class _Times:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Describe a video, or an animated picture, after decoding its first frame and finding its end.
+    """Describe a video, or an animated image, after decoding its first frame and finding its end.
 
-    Raises InputError for a file that is absent, empty, cut off, damaged, or holds no moving picture.
+    Raises InputError for a file that is absent, empty, truncated, damaged, or contains no video.
     """
     if is_animation(path):
         height, width = next(read_animation(path))[0].shape[:2]
@@ -67,11 +66,11 @@ def probe(path: str | Path) -> VideoInfo:
         width, height = shown_size(frame, stream)
         times = _declared(container, stream) or _counted(path)
         check_complete(container)
-    return VideoInfo(width, height, times.fps, times.frames, times.seconds, has_sound(path))
+    return VideoInfo(width, height, times.fps, times.frames, times.seconds, has_audio(path))
 
 
 def is_steady(path: str | Path) -> bool:
-    """Whether each frame of a video appears within half a frame of where its mean rate has it. Decodes nothing.
+    """Whether each frame's timestamp is within half a frame of a constant rate. Decodes nothing.
 
     Raises InputError when the file holds no video, or turns out damaged.
     """
@@ -88,7 +87,7 @@ def is_steady(path: str | Path) -> bool:
 
 
 def _declared(container: InputContainer, stream: VideoStream) -> _Times | None:
-    """What a file says, or None where it doesn't, or where that can't be so."""
+    """What a file declares, or None where that is missing or inconsistent."""
     rate = float(stream.average_rate or 0)
     if stream.duration is not None and stream.time_base is not None:
         seconds = float(stream.duration * stream.time_base)
@@ -102,7 +101,7 @@ def _declared(container: InputContainer, stream: VideoStream) -> _Times | None:
 
 
 def _counted(path: str | Path) -> _Times:
-    """What the stamps of the packets say. The last frame lasts as long as the others in the mean."""
+    """The result of counting packets and their timestamps. The last frame lasts as long as the others on average."""
     with opened(path) as container:
         stream = _video_stream(path, container)
         moments = _moments(container, stream)
@@ -115,7 +114,7 @@ def _counted(path: str | Path) -> _Times:
 
 
 def _moments(container: InputContainer, stream: VideoStream) -> list[float]:
-    """When the packets are to be shown, in order, in seconds."""
+    """The packets' presentation times in seconds, sorted."""
     clock = float(stream.time_base or 0)
     return sorted(packet.pts * clock for packet in container.demux(stream) if packet.pts is not None)
 
@@ -135,18 +134,18 @@ def read_frames(
 ) -> Iterator[np.ndarray]:
     """Yield the frames of a video, (H, W, 3) uint8 RGB, contiguous, upright, with square pixels, deinterlaced.
 
-    All have the size of the first. In place of a frame that can't be decoded comes the one before it once more.
+    All have the size of the first. A frame that can't be decoded is replaced by the previous one.
 
     Args:
-        path: the video, or an animated picture.
+        path: the video, or an animated image.
         fps: frames a second to yield: at each output time the frame then on screen (the latest one not after it),
             whatever the file's own timing. None yields every frame of the file once.
         start, end: the range in seconds from the first frame; `round((end - start) · fps)` frames when the video
             lasts that long.
-        part: (x0, y0, x1, y1) pixels to yield instead of the whole frame; the rest is not even converted.
-        size: (width, height) to scale to, frame or part; None keeps the file's.
+        part: (x0, y0, x1, y1) pixels to yield instead of the full frame; only these are converted.
+        size: (width, height) to scale to, frame or part; None for the file's.
 
-    Raises InputError as `probe` does, before the first frame; or when nothing that follows can be read.
+    Raises InputError as `probe` does, before the first frame; or when no later frame can be read.
     """
     probe(path)
     begin, stop = start or 0.0, math.inf if end is None else end
@@ -166,7 +165,7 @@ def _timed(
     begin: float,
     stop: float,
 ) -> Iterator[np.ndarray]:
-    """Frames, or None for lost ones, with when they appear and end, as `read_frames` yields them."""
+    """Arrays at the output times, from frames (None for lost ones) with their start and end in seconds."""
     image: np.ndarray | None = None
     if fps is None:
         for frame, since, _ in frames:
@@ -177,8 +176,8 @@ def _timed(
                 yield image
         return
 
-    # Output k shows the last frame that came before its time; timestamps rounded to a coarse clock
-    # (milliseconds in Matroska) must not make a frame late, hence the tolerance.
+    # Output k is the last frame that starts before its time. The tolerance: timestamps that are rounded to a coarse
+    # clock (milliseconds in Matroska) must not delay a frame.
     tolerance = 0.1 / fps
     count = 0
 
@@ -206,25 +205,25 @@ def _timed(
 
 
 def _animated(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]]:
-    """The pictures of an animation, when they appear and when they end."""
+    """The frames of an animation with their start and end in seconds."""
     since = 0.0
-    for picture, seconds in read_animation(path):
-        yield picture, since, since + seconds
+    for image, seconds in read_animation(path):
+        yield image, since, since + seconds
         since += seconds
 
 
 def _cutting(
     size: tuple[int, int] | None, part: tuple[int, int, int, int] | None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """What `Converter` does, to pictures that are arrays already."""
+    """What `Converter` does, for frames that are arrays already."""
 
-    def convert(picture: np.ndarray) -> np.ndarray:
+    def convert(image: np.ndarray) -> np.ndarray:
         if part is not None:
-            picture = picture[part[1] : part[3], part[0] : part[2]]
-        if size is not None and size != (picture.shape[1], picture.shape[0]):
-            shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return np.ascontiguousarray(picture)
+            image = image[part[1] : part[3], part[0] : part[2]]
+        if size is not None and size != (image.shape[1], image.shape[0]):
+            shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        return np.ascontiguousarray(image)
 
     return convert
 
@@ -239,12 +238,12 @@ def _video_stream(path: str | Path, container: InputContainer) -> VideoStream:
 def _timed_frames(
     container: InputContainer, stream: VideoStream, begin: float
 ) -> Iterator[tuple[av.VideoFrame | None, float, float]]:
-    """(frame, when it appears, when it ends) in seconds, from a key frame at or before `begin`; None for a lost one."""
+    """(frame, start, end), times in seconds, from a key frame at or before `begin` on; None for a lost frame."""
     assert stream.time_base is not None
     first = stream.start_time or 0
     rate = float(stream.average_rate or 0)
-    step = 1 / rate if 0 < rate <= FASTEST else 1 / FPS  # the last frame lasts so long if the file says less
-    end = float((stream.duration or 0) * stream.time_base)  # of frames that come unevenly, the last may claim more
+    step = 1 / rate if 0 < rate <= FASTEST else 1 / FPS  # minimum duration of the last frame
+    end = float((stream.duration or 0) * stream.time_base)  # with an uneven rate, the last frame may declare more
     if begin > 0:
         container.seek(first + int(begin / stream.time_base), stream=stream, backward=True)
     until = 0.0

@@ -1,4 +1,4 @@
-"""What a talking head does besides talking: turns, facial expressions, looks, blinks.
+"""Movements of a talking head apart from speech: turns, facial expressions, gaze, blinks.
 
 Tracks have RATE samples a second. Ranges are those of real people in conversation and of portraits: a clip of two
 seconds shows several poses and expressions, because two of its frames make a training pair.
@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter1d
 RATE = 200
 """Samples a second of the tracks before they are sampled at the frames."""
 YAW_LIMIT, PITCH_LIMIT, ROLL_LIMIT = 36.0, 26.0, 26.0
-"""Degrees that no head turns beyond."""
+"""Limits of the head's angles in degrees."""
 TURN_SPEED = 95.0
-"""Degrees a second, the most that a change of pose adds to the head's other movements."""
+"""Maximum speed, in degrees a second, of a change of pose, which is added to the head's other movements."""
 
 EXPRESSIONS: dict[str, dict[str, float]] = {
     "smile": {"smile": 0.85, "spread": 0.15},
@@ -32,7 +32,7 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
     "stare": {"wide": 1.0},
     "wink": {"wink": 1.0, "smile": 0.3},
 }
-"""Expressions that are laid over the mouth's speech: what each adds at full strength."""
+"""Expressions that are added to the mouth's speech: the values that each adds at full strength."""
 GRIMACES: dict[str, dict[str, float]] = {
     "gape": {"jaw": 2.2, "upper": 0.15, "brow": 1.0, "wide": 0.4},
     "shout": {"jaw": 1.7, "spread": 0.5, "upper": 0.6, "lower": 0.5, "squint": 0.4},
@@ -57,7 +57,7 @@ def wander(rng: np.random.Generator, samples: int, seconds: float) -> np.ndarray
 
 
 def soft_limit(x: np.ndarray, limit: float) -> np.ndarray:
-    """x where it is small, never beyond ±limit."""
+    """x for small values, approaching ±limit for large ones."""
     return limit * np.tanh(x / limit)
 
 
@@ -107,10 +107,10 @@ def head_turns(rng: np.random.Generator, times: np.ndarray, lively: float) -> np
 def expressions(
     rng: np.random.Generator, times: np.ndarray, sealed: np.ndarray, amount: float
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
-    """A clip's expressions at `times` (samples,): what they add, what they put in speech's place, and how far.
+    """A clip's expressions at `times` (samples,): tracks to add to speech, and tracks to replace it.
 
-    sealed (samples,) 0 .. 1: where speech shuts the lips, which goes on. amount: 1 is usual, 0 none. Returns two dicts
-    of tracks by control and the weight (samples,) 0 .. 1 of the second dict over the mouth's speech.
+    sealed (samples,) 0 .. 1: where speech closes the lips, which has priority. amount: 1 is usual, 0 none. Returns two
+    dicts of tracks by control and the weight (samples,) 0 .. 1 of the second dict over the mouth's speech.
     """
     seconds = len(times) / RATE
     add: dict[str, np.ndarray] = {}
@@ -128,7 +128,7 @@ def expressions(
     for _ in range(rng.poisson(0.55 * seconds * min(amount, 1.5)) if amount > 0 else 0):
         length = rng.uniform(0.35, 0.75)
         name = str(rng.choice(list(GRIMACES)))
-        # where speech minds least
+        # where it covers the fewest closed lips of speech
         starts = rng.uniform(-0.2, max(seconds - 0.3, 0.1), 5)
         costs = [float((sealed * _plateau(times, start, length, 0.1)).sum()) for start in starts]
         track = _plateau(times, starts[int(np.argmin(costs))], length, rng.uniform(0.12, 0.2)) * (1 - sealed)
@@ -138,16 +138,16 @@ def expressions(
         full = rng.uniform(0.7, 1.05)
         for control, value in GRIMACES[name].items():
             instead[control] = instead.get(control, 0) + value * full * track
-    # values were weighted by their tracks: back to what each means at full weight
+    # values were weighted by their tracks: normalise to full weight
     instead = {control: track / np.maximum(weight, 1e-3) for control, track in instead.items()}
     return add, instead, weight
 
 
 def gaze(rng: np.random.Generator, times: np.ndarray, yaw: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """Where the eyes look, relative to the head: (2, samples) radians to the picture's right and up.
+    """Where the eyes look, relative to the head: (2, samples) radians to the image's right and up.
 
-    They jump from spot to spot. Most people look near the camera and make up for the head's turn (radians `yaw` and
-    `pitch`); some look elsewhere, with their heads.
+    They jump from spot to spot. Most people look near the camera and compensate the head's turn (radians `yaw` and
+    `pitch`); the gaze of others turns with the head.
     """
     seconds = len(times) / RATE
     at_camera = rng.random() < 0.65

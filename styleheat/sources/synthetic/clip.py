@@ -1,4 +1,4 @@
-"""Synthetic people and clips of them talking: the source's public face."""
+"""Synthetic people and clips of them talking: the public functions of the source."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,26 +24,26 @@ from styleheat.voices import Speech, neural, speak
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
 _MEN = {"train": ("m1", "m2", "m3", "m7"), "test": ("m4", "m5")}
 _WOMEN = {"train": ("f1", "f4", "Andrea", "linda"), "test": ("belinda", "steph")}
-"""Variants of eSpeak's voices; those with breath (f2, f3, f5) never speak the same samples twice."""
+"""Variants of eSpeak's voices, without the breathy ones (f2, f3, f5), which are not deterministic."""
 _NEURAL = {"train": (neural.HEART, "jf_alpha", "jf_gongitsune", "jm_kumo"), "test": ("jf_nezumi", "jf_tebukuro")}
-"""Neural voices; held-out people have others than those to learn from."""
+"""Neural voices; test people have other ones than people to train on."""
 _MALE = ("jm_kumo",)
 
 
 SPOKEN = "speech"
-"""The set of people who are heard and not drawn."""
+"""The set of people for training on speech: audio and landmarks, without video."""
 
 TALKERS = {"hdtf": 0.6, SPOKEN: 1.0}
-"""Of the sets that speech is learnt from, the share of people who do little with their faces but talk."""
+"""The sets for training on speech, and the share of their people who talk with few other facial movements."""
 
 SLOW = 0.4
-"""Of the people of SPOKEN who have neural voices, the share with the slow ones, which take longer than the rest of a
-clip."""
+"""The share of people with a slow neural voice among those of SPOKEN with a neural voice. Slow voices take longer than
+the rest of a clip."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who always looks, moves and sounds the same."""
+    """A synthetic person: appearance, way of moving and voice."""
 
     name: str
     seed: int
@@ -57,7 +57,7 @@ class Person:
 
 
 def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
-    """The k-th person of a set's split: depends on these three alone."""
+    """The k-th person of a set's split; depends on these three only."""
     assert split in ("train", "test") and k >= 0
     name = f"{set_name}-{split}-{k:04d}"
     seed = _seed(name)
@@ -87,8 +87,8 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
 def _voice(
     rng: np.random.Generator, split: Literal["train", "test"], man: bool, slow: float | None
 ) -> tuple[str, str, float, float]:
-    """Somebody's voice, language, speed and pitch: half of all people have neural voices, of which a share has those
-    that are slow (None: as many as there are)."""
+    """A random voice, language, speed and pitch. Half of all people have neural voices. slow: the share of slow voices
+    among these; None draws from all voices alike."""
     speed = float(rng.uniform(0.88, 1.15))
     if rng.random() < 0.5:
         voices = _NEURAL[split]
@@ -124,13 +124,13 @@ def renderer(someone: Person, seed: int, size: int) -> Renderer:
 
 
 def frames(someone: Person, motion: np.ndarray, size: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Draw a motion (frames, len(CONTROLS)): uint8 (size, size, 3) RGB pictures."""
+    """Draw a motion (frames, len(CONTROLS)): uint8 (size, size, 3) RGB frames."""
     for frame in renderer(someone, seed, size).frames(motion):
         yield frame.image
 
 
 def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np.ndarray]:
-    """What a person says in a clip and how they move: sound of exactly `seconds`, and the motion of its frames."""
+    """The speech of a person in a clip, of exactly `seconds`, and the motion (frames, len(CONTROLS)) of its frames."""
     rng = np.random.default_rng([someone.seed, seed, 2])
     lead = float(rng.uniform(0.12, 0.35))
     text = paragraph(rng, int(seconds * someone.speed * 3.5) + 3, someone.language)
@@ -150,8 +150,8 @@ def conversation(someone: Person, seed: int, seconds: float) -> tuple[Speech, np
 
 
 def spoken(someone: Person, seed: int, seconds: float, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A clip of a person talking that is not drawn: samples (N,) at 16 kHz, and landmarks (T, 68, 2) in pixels of
-    pictures of a size."""
+    """A clip of a person talking without video: samples (N,) at 16 kHz, and landmarks (T, 68, 2) in pixels of frames of
+    a size."""
     speech, motion = conversation(someone, seed, seconds)
     return speech.samples, landmark_track(someone.identity, motion, size)
 
@@ -161,7 +161,7 @@ def render_clip(
 ) -> None:
     """Write a clip of a person talking: H.264 and AAC, 25 fps, round(seconds * 25) frames of size x size pixels.
 
-    The same person, seed, length and size give the same pictures and sound. `truth_path` (.npz, for tests alone) also
+    The same person, seed, length and size give the same frames and audio. `truth_path` (.npz, for tests alone) also
     gets landmarks (T, 68, 2) in pixels, motion (T, len(CONTROLS)) and the names of its columns (controls).
     Raises InputError where the speech synthesiser is missing.
     """

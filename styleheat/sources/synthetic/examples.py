@@ -1,6 +1,6 @@
 """Makes the committed inputs of the inference stages: `python -m styleheat.sources.synthetic.examples`.
 
-People of a set called "examples" are in no data set, so no model has seen them.
+Their people are of the set "examples", which is not part of any data set, so that no model was trained on them.
 """
 
 from pathlib import Path
@@ -15,11 +15,11 @@ from styleheat.sources.synthetic.clip import conversation, frames, person, rende
 FOLDER = Path("data/examples")
 SIZE, PORTRAIT_SIZE = 320, 512
 PORTRAIT, DRIVER, EXPRESSION = 9, 15, 11
-"""Which of the set's people is seen in which file."""
+"""The people of the set in each of the files."""
 
 
 def main() -> None:
-    """Write a portrait, speech in its voice, a video of somebody else talking, and a third one's smile."""
+    """Write a portrait, speech in its voice, a video of another person talking, and a third person's smile."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     portrait, driver, expression = (person("examples", "test", k) for k in (PORTRAIT, DRIVER, EXPRESSION))
     rest = np.zeros((1, len(CONTROLS)))

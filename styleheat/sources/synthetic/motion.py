@@ -1,7 +1,7 @@
 """How a head moves while it speaks: lips from phonemes, blinks, brows, gaze and the head's turns.
 
-A motion is a float32 array (frames, len(CONTROLS)), see `head.CONTROLS`. Frame i is sampled in the middle of the time
-it is shown, (i + 0.5) / 25 s.
+A motion is a float32 array (frames, len(CONTROLS)), see `controls.CONTROLS`. Frame i is sampled in the middle of its
+duration, at (i + 0.5) / 25 s.
 """
 
 from dataclasses import dataclass
@@ -32,14 +32,14 @@ LIMITS = {
     "lower": (0.0, 1.1), "brow": (-1.0, 1.7), "furrow": (-0.3, 1.2), "squint": (0.0, 1.0), "wide": (0.0, 1.0),
     "frown": (0.0, 1.2), "sideways": (-1.0, 1.0), "cock": (-1.0, 1.0), "sneer": (0.0, 1.0), "wink": (-1.0, 1.0),
 }  # fmt: skip
-"""The least and the most that controls get, where several causes add up."""
+"""Limits that controls are clipped to, as several causes add up."""
 
 
 @dataclass(frozen=True)
 class MotionStyle:
     """One person's way of moving; 1 is usual for each."""
 
-    articulation: float = 1.0  # how far the mouth goes
+    articulation: float = 1.0  # amplitude of the mouth's movements
     rounding: float = 1.0
     head: float = 1.0  # amplitude of the head's turns
     nods: float = 1.0
@@ -47,7 +47,7 @@ class MotionStyle:
     smile: float = 0.1  # resting smile
     blink_every: float = 3.4  # seconds
     lids: float = 0.0  # -0.3 wide open .. 0.3 half shut
-    gestures: float = 0.0  # how often the face does something that speech doesn't ask for; 0 never
+    gestures: float = 0.0  # frequency of facial expressions apart from speech; 0 never
 
 
 def talk(speech: Speech, seconds: float, rng: np.random.Generator, style: MotionStyle | None = None) -> np.ndarray:
@@ -63,7 +63,7 @@ def talk(speech: Speech, seconds: float, rng: np.random.Generator, style: Motion
     mouth = mouth_track(speech.phonemes, seconds, style.articulation, style.rounding)
     for k, name in enumerate(MOUTH):
         tracks[name] = mouth[:, k]
-    # People speak up and mumble within a sentence.
+    # People articulate more or less within a sentence.
     effort = np.exp(soft_limit(0.35 * style.gestures * wander(rng, samples, 1.0), 0.6))
     tracks["jaw"] = tracks["jaw"] * (0.82 + 0.30 * loud) * effort
 
@@ -112,7 +112,7 @@ def talk(speech: Speech, seconds: float, rng: np.random.Generator, style: Motion
 
 
 def loudness(samples: np.ndarray, seconds: float) -> np.ndarray:
-    """The sound's level, 0 to 1, at RATE."""
+    """Level of the samples (N,), about 0 to 1, at RATE samples a second."""
     hop = SAMPLE_RATE // RATE
     count = round(seconds * RATE)
     power = np.zeros(count)

@@ -1,4 +1,4 @@
-"""The mouth's shapes for the sounds of speech, of any language whose sounds the IPA names."""
+"""Mouth shapes of phonemes, for any language whose phonemes are given in IPA."""
 
 import itertools
 import unicodedata
@@ -38,7 +38,7 @@ VISEMES: dict[str, dict[str, float]] = {
     "o": {"jaw": 0.48, "round": 0.8},
     "er": {"jaw": 0.36, "round": 0.3},
 }
-"""Mouth shapes; what one leaves out is 0."""
+"""Mouth shapes: values of controls; those not listed are 0."""
 
 _SYMBOLS = {
     "bilabial": "pbmɓ",
@@ -82,7 +82,7 @@ def shapes_of(name: str) -> tuple[str, ...]:
     letters = [letter for letter in unicodedata.normalize("NFD", name) if letter in SHAPE_OF]
     shapes = [SHAPE_OF[letter] for letter in letters]
     if shapes[-1:] in (["postalveolar"], ["sibilant"]) and len(shapes) > 1:
-        shapes = shapes[-1:]  # of an affricate: its stop can't be seen
+        shapes = shapes[-1:]  # of an affricate: its stop is not visible
     return tuple(shape for shape, _ in itertools.groupby(shapes)) or ("schwa",)
 
 
@@ -91,8 +91,8 @@ def mouth_track(
 ) -> np.ndarray:
     """The mouth's controls, (samples at RATE, len(MOUTH)).
 
-    Neighbouring sounds overlap: each sound's target counts by a weight that rises before and falls after it
-    (dominance functions, Cohen and Massaro 1993). Sounds made with the lips dominate the lips, and are reached whole.
+    Neighbouring phonemes overlap: the target of each has a weight that rises before and falls after it (dominance
+    functions, Cohen and Massaro 1993). Labial phonemes dominate the lips, and reach their targets completely.
     """
     times = (np.arange(round(seconds * RATE)) + 0.5) / RATE
     events: list[tuple[str, float, float]] = []

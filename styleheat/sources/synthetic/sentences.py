@@ -1,4 +1,4 @@
-"""Sentences to say: a small grammar whose words together cover the sounds of English, and some in other languages."""
+"""Sentences for the voices: a small grammar that covers the phonemes of English, and sentences in other languages."""
 
 import numpy as np
 

@@ -57,7 +57,7 @@ def test_pictures_repeat_exactly_and_people_differ() -> None:
 def test_landmarks_without_pictures_are_those_of_the_pictures() -> None:
     motion = np.stack([still(jaw=0.7, yaw=0.3, x=0.1), still(blink=1.0, pitch=-0.2, roll=0.1, close=1.0)])
     drawn = np.stack([frame.landmarks for frame in someone().frames(motion)])
-    computed = landmark_track(someone().head.identity, motion, SIZE)
+    computed = landmark_track(someone().figure.head.identity, motion, SIZE)
 
     def centred(points: np.ndarray) -> np.ndarray:  # a camera that is held moves a little
         return points - points.mean(1, keepdims=True)

@@ -7,7 +7,7 @@ import pytest
 
 from styleheat.constants import SAMPLE_RATE
 from styleheat.media.audio import stream_channels, write_wav
-from styleheat.media.sound import Sound
+from styleheat.media.track import AudioTrack
 from styleheat.media.video import VideoWriter
 from tests.media.test_voice import record
 
@@ -30,7 +30,7 @@ NONE = np.zeros(SAMPLE_RATE)
     ],
 )
 def test_channels_of_a_video(tmp_path: Path, layout: str, channels: list, wanted: list) -> None:
-    mixed = Sound(record(tmp_path / "a.flac", np.stack(channels), layout)).mixed()
+    mixed = AudioTrack(record(tmp_path / "a.flac", np.stack(channels), layout)).mixed()
     assert mixed.rate == SAMPLE_RATE and mixed.channels == len(wanted)
     np.testing.assert_allclose(np.concatenate(list(mixed.pieces()), axis=1), np.stack(wanted), atol=1e-3)
 
@@ -38,11 +38,11 @@ def test_channels_of_a_video(tmp_path: Path, layout: str, channels: list, wanted
 @pytest.mark.parametrize(("own", "rate"), [(8_000, 16_000), (11_025, 16_000), (44_100, 44_100), (96_000, 48_000)])
 def test_the_rate_is_the_files_own_where_players_know_it(tmp_path: Path, own: int, rate: int) -> None:
     write_wav(tmp_path / "a.wav", np.zeros(own), own)
-    assert Sound(tmp_path / "a.wav").mixed().rate == rate
+    assert AudioTrack(tmp_path / "a.wav").mixed().rate == rate
 
 
 def test_two_channels_are_written_as_two(tmp_path: Path) -> None:
-    mixed = Sound(record(tmp_path / "a.flac", np.stack([HIGH, LOW]), "stereo")).mixed()
+    mixed = AudioTrack(record(tmp_path / "a.flac", np.stack([HIGH, LOW]), "stereo")).mixed()
     path = tmp_path / "video.mp4"
     with VideoWriter(path, (64, 64), 25, mixed.pieces(), mixed.rate, channels=mixed.channels) as writer:
         for _ in range(25):

@@ -1,4 +1,4 @@
-"""What people wear on their heads: glasses with lenses, caps, hats, headscarves."""
+"""Hats, caps, hoods and headscarves."""
 
 import math
 from dataclasses import dataclass
@@ -8,123 +8,9 @@ import numpy as np
 
 from styleheat.renderer.body import Mesh, grid_mesh
 from styleheat.renderer.curves import bump, step
-from styleheat.renderer.grid import COLUMNS, EYE_ROW, HEIGHTS, ROWS, SKIN_FACES, UNDER
+from styleheat.renderer.grid import COLUMNS, ROWS, SKIN_FACES, UNDER
 from styleheat.renderer.head import Head
 from styleheat.renderer.raster import vertex_normals
-
-# ---- glasses ----
-
-
-@dataclass(frozen=True)
-class Glasses:
-    """A pair of glasses; lengths in decimetres, colours as displayed."""
-
-    half_width: float
-    half_height: float
-    power: float  # 1 an ellipse .. 0.4 nearly a rectangle
-    thick: float  # of the rim
-    rim: str  # "full", "half" (none below the lens) or "none"
-    droop: float  # how much lower the outer half of a lens reaches
-    lift: float  # how much higher its outer upper corner
-    colour: np.ndarray
-    glass: np.ndarray  # (3,) share of the light that passes
-    mirror: float  # strength of reflections
-    low: float  # how far they have slid down the nose
-
-    @classmethod
-    def random(cls, rng: np.random.Generator) -> "Glasses":
-        """Draw a pair; a fifth of them is tinted, so little that eyes are seen."""
-        wide, tall, power, droop, lift = {
-            "round": (0.215, 0.200, 1.0, 0.0, 0.0),
-            "oval": (0.230, 0.165, 0.9, 0.0, 0.0),
-            "square": (0.250, 0.180, 0.50, 0.0, 0.0),
-            "narrow": (0.240, 0.125, 0.55, 0.0, 0.0),
-            "large": (0.275, 0.230, 0.65, 0.0, 0.0),
-            "aviator": (0.255, 0.205, 0.75, 0.06, 0.0),
-            "cat": (0.250, 0.165, 0.70, 0.0, 0.07),
-        }[str(rng.choice(["round", "oval", "square", "narrow", "large", "aviator", "cat"]))]
-        size = rng.uniform(0.92, 1.08)
-        colour = rng.uniform(0.02, 0.12, 3) if rng.random() < 0.5 else rng.uniform(0.1, 0.75, 3)
-        if rng.random() < 0.2:  # metal
-            colour = np.array([[0.75, 0.65, 0.45], [0.70, 0.70, 0.72], [0.40, 0.38, 0.38]])[rng.integers(3)]
-        glass = np.full(3, 0.96)
-        if rng.random() < 0.2:
-            glass = rng.uniform(0.35, 0.85) * (1 - 0.35 * rng.random(3))
-        return cls(
-            half_width=wide * size,
-            half_height=tall * size,
-            power=power,
-            thick=float(rng.uniform(0.007, 0.012) if rng.random() < 0.45 else rng.uniform(0.013, 0.030)),
-            rim=str(rng.choice(["full", "half", "none"], p=[0.74, 0.16, 0.10])),
-            droop=droop,
-            lift=lift,
-            colour=colour,
-            glass=glass,
-            mirror=float(rng.uniform(0.05, 1.0)),
-            low=float(max(0.0, rng.normal() * 0.03)),
-        )
-
-    def outline(self, around: np.ndarray, inner: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-        """A lens's border at angles `around`, x outwards and y up from its middle, scaled by `inner`."""
-        c, s = np.cos(around), np.sin(around)
-        x = self.half_width * np.sign(c) * np.abs(c) ** self.power
-        y = self.half_height * np.sign(s) * np.abs(s) ** self.power
-        outer = step(-0.6, 0.9, c)
-        y = y - self.droop * outer * np.clip(-s, 0, 1) + self.lift * outer**2 * np.clip(s, 0, 1)
-        return x * inner, y * inner
-
-
-def _glasses_place(head: Head, glasses: Glasses) -> tuple[float, float, float]:
-    """Where the lenses hang: distance of their middles from the face's middle, height, depth at the bridge."""
-    bridge = float(np.interp(0.10 - glasses.low, HEIGHTS[::-1], head.flat[::-1, COLUMNS // 2, 2]))
-    middle = max(head.eye_x + 0.015, glasses.half_width + 0.055)
-    return middle, EYE_ROW - 0.02 - glasses.low, bridge + 0.085
-
-
-def glasses_frame(head: Head, glasses: Glasses) -> tuple[np.ndarray, np.ndarray]:
-    """Rims, bridge and temples as polylines (lines, 33, 3) and their radius (lines, 33), decimetres."""
-    middle, height, front = _glasses_place(head, glasses)
-    around = np.linspace(-0.12, math.pi + 0.12, 33) if glasses.rim == "half" else np.linspace(0, 2 * math.pi, 33)
-    s = np.linspace(0, 1, 33)[:, None]
-    lines, radius = [], []
-    level = int(np.abs(HEIGHTS - 0.12).argmin())
-    temple = float(np.abs(head.flat[level, :, 0]).max()) + 0.012
-    for sign in (-1.0, 1.0):
-        out, up = glasses.outline(around)
-        x = sign * (middle + out)
-        lines.append(np.stack([x, height + up, front - 0.28 * (np.abs(x) - 0.05) ** 2], 1))
-        radius.append(np.full(33, glasses.thick if glasses.rim != "none" else 0.004))
-        end = middle + glasses.half_width
-        hinge = np.array([sign * end, height + 0.07 + glasses.lift * 0.7, front - 0.28 * (end - 0.05) ** 2])
-        wide = max(temple, end + 0.01)
-        ear = np.array([sign * temple, 0.10, -0.05])
-        bend = np.array([sign * wide, hinge[1], hinge[2] - 0.18])
-        lines.append((1 - s) ** 2 * hinge + 2 * s * (1 - s) * bend + s**2 * ear)
-        radius.append(np.full(33, max(glasses.thick * 0.9, 0.008)))
-    inner = middle - glasses.half_width
-    t = np.linspace(-1, 1, 33)
-    lines.append(np.stack([inner * t, height + 0.05 + 0.035 * (1 - t**2), front + 0.01 * (1 - t**2)], 1))
-    radius.append(np.full(33, glasses.thick))
-    return np.stack(lines), np.stack(radius)
-
-
-def lenses(head: Head, glasses: Glasses) -> list[Mesh]:
-    """The two lenses, slightly bulging, as meshes without a texture of their own."""
-    middle, height, front = _glasses_place(head, glasses)
-    around = np.linspace(0, 2 * math.pi, 37)
-    inner = np.linspace(0.001, 0.97, 9)
-    out = []
-    for sign in (-1.0, 1.0):
-        rows = []
-        for share in inner:
-            x, y = glasses.outline(around if sign > 0 else around[::-1], share)
-            x = sign * (middle + x)
-            rows.append(np.stack([x, height + y, front - 0.28 * (np.abs(x) - 0.05) ** 2 + 0.03 * (1 - share**2)], 1))
-        out.append(grid_mesh(np.stack(rows), np.ones((2, 2, 3), np.float32)))
-    return out
-
-
-# ---- hats ----
 
 HATS = ("cap", "beanie", "hat", "bucket", "scarf", "turban", "hood")
 COVERS_HAIR = ("scarf", "turban")
@@ -138,9 +24,9 @@ class Hat:
     kind: str  # one of HATS
     colour: np.ndarray
     second: np.ndarray
-    front: float  # height of its border above the forehead, decimetres
+    front: float  # height of its border at the forehead, decimetres
     back: float
-    thick: float  # how far it stands off the head
+    thick: float  # distance from the head
     pattern: str  # "plain", "ribs", "stripes", "checks", "dots"
     seed: int
 
@@ -161,7 +47,7 @@ class Hat:
         )
 
     def border(self, angle: np.ndarray) -> np.ndarray:
-        """Height of its border at an angle from the front (0) to the back (pi); lower ones are not covered."""
+        """Height of its border at an angle from the front (0) to the back (pi), decimetres; it covers what is above."""
         return self.front + (self.back - self.front) * (1 - np.cos(angle)) / 2
 
 
@@ -198,7 +84,8 @@ def _fabric(hat: Hat, rows: int = 96, columns: int = 320) -> np.ndarray:
 
 
 def _shell_thickness(head: Head, hat: Hat) -> tuple[np.ndarray, np.ndarray]:
-    """Per skin vertex (rows * columns): how far the cloth stands off the skin, and how far inside its border (dm)."""
+    """Distance of the cloth from each skin vertex (rows * columns,), and of the vertex from the border, positive inside
+    (rows * columns,); decimetres."""
     x, y, z = (head.flat[..., k].ravel() for k in range(3))
     angle = np.abs(np.arctan2(x, z + 0.05))
     if hat.kind == "scarf":  # open for the face, an oval
@@ -224,8 +111,8 @@ def _shell_thickness(head: Head, hat: Hat) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shell(head: Head, hat: Hat, neutral: np.ndarray) -> tuple[Mesh, np.ndarray] | None:
-    """Cloth that follows the skull, none for hats with a crown of their own: the mesh, and the skin's vertex below
-    each of its. `neutral` (rows * columns, 3) is the skin of the face at rest."""
+    """Cloth that follows the skull: its mesh, and the index of the skin vertex below each of its vertices; None for
+    hats with a crown of their own. `neutral` (rows * columns, 3): the skin of the neutral face."""
     if hat.kind in ("hat", "bucket"):
         return None
     thick, inside = _shell_thickness(head, hat)
@@ -251,7 +138,7 @@ def shell(head: Head, hat: Hat, neutral: np.ndarray) -> tuple[Mesh, np.ndarray] 
 
 
 def _two_sided(points: np.ndarray, texture: np.ndarray, thick: float) -> list[Mesh]:
-    """A sheet (rows, columns, 3) seen from above, with an underside."""
+    """A sheet (rows, columns, 3) that is visible from above, with an underside."""
     under = points[:, ::-1] - np.array([0, thick, 0])
     return [grid_mesh(points, texture, 0.03), grid_mesh(under, np.ascontiguousarray(texture * 0.75), 0.02)]
 
@@ -282,7 +169,7 @@ def _revolved(head: Head, hat: Hat) -> list[Mesh]:
     reach = rng.uniform(0.30, 0.62) if hat.kind == "hat" else rng.uniform(0.22, 0.34)
     fall = rng.uniform(-0.05, 0.12) if hat.kind == "hat" else rng.uniform(0.18, 0.32)
     brim = []
-    for t in np.linspace(1, 0, 6):  # the outer edge first, so that its upper side is seen
+    for t in np.linspace(1, 0, 6):  # the outer edge first, so that the upper side is the visible one
         x, z = _ellipse(head, hat, angle[0], 1 + 0.0 * t)
         out = np.stack([np.sin(angle[0]), np.cos(angle[0])], 1) * (reach * t)
         side = 0.08 * np.sin(angle[0]) ** 2 * t**2 * (hat.kind == "hat")
@@ -308,7 +195,7 @@ def _peak(head: Head, hat: Hat) -> list[Mesh]:
 
 
 def neckcloth(hat: Hat, trunk: np.ndarray, turn: np.ndarray) -> list[Mesh]:
-    """A headscarf's part about the neck, laid on the trunk (rows, columns, 3), whose points follow the head by `turn`
+    """The part of a headscarf around the neck, on the trunk (rows, columns, 3), whose points follow the head by `turn`
     (rows, columns)."""
     if hat.kind != "scarf":
         return []
@@ -324,14 +211,14 @@ def neckcloth(hat: Hat, trunk: np.ndarray, turn: np.ndarray) -> list[Mesh]:
 
 
 def brims(head: Head, hat: Hat) -> list[Mesh]:
-    """What of a hat stands off the skull and turns with it: a crown with its brim, or a peak."""
+    """The parts of a hat that do not follow the skull: a crown with its brim, or a peak."""
     if hat.kind in ("hat", "bucket"):
         return _revolved(head, hat)
     return _peak(head, hat) if hat.kind == "cap" else []
 
 
 def bare(head: Head, hat: Hat | None) -> np.ndarray:
-    """0 .. 1 per skin vertex (rows * columns,): where hair shows beside the hat."""
+    """0 .. 1 per skin vertex (rows * columns,): where the hat leaves the hair visible."""
     if hat is None:
         return np.ones(ROWS * COLUMNS)
     if hat.kind in COVERS_HAIR:
@@ -345,7 +232,8 @@ def bare(head: Head, hat: Hat | None) -> np.ndarray:
 
 
 def hem(head: Head, hat: Hat, neutral: np.ndarray) -> np.ndarray | None:
-    """The border of a cloth that follows the skull, a polyline (1, points, 3): it hides the mesh's ragged edge."""
+    """The border of cloth that follows the skull, a polyline (1, points, 3) that hides the mesh's ragged edge; None for
+    other hats."""
     if hat.kind in ("hat", "bucket"):
         return None
     inside = _shell_thickness(head, hat)[1]
