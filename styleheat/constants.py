@@ -10,6 +10,9 @@ MEL_BANDS = 80
 MEL_FPS = 80
 """Mel bands and mel frames a second: hop 200 at 16 kHz (SadTalker `hparams.num_mels`, `hop_size`)."""
 
+MEL_WINDOW = 16
+"""Mel frames in the window of one video frame: 0.2 s (SadTalker `syncnet_mel_step_size`)."""
+
 LANDMARKS = 68
 """Points of the iBUG 300-W annotation scheme."""
 

@@ -9,16 +9,17 @@ import torch
 from tqdm import tqdm
 
 from styleheat import voices
-from styleheat.constants import DESCRIPTOR, FPS, MEL_BANDS, SAMPLE_RATE
+from styleheat.constants import DESCRIPTOR, FPS, MEL_BANDS, MEL_WINDOW, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.inference.adjust import POSE
 from styleheat.inference.drive import Driver, Motion
 from styleheat.inference.reader import FaceReader
-from styleheat.media.mel import LIMIT, WINDOW, mel_spectrogram, mel_windows
+from styleheat.media.mel import LIMIT, mel_spectrogram, mel_windows
 from styleheat.media.track import AudioTrack
 from styleheat.media.voice import NEAR_SILENCE, loudness, read_voice
 from styleheat.morphable.coefficients import DESCRIPTOR_CROP
-from styleheat.networks.audio2motion import WINDOWS_AT_ONCE, Audio2Motion, blink_track, follow_poses, smooth_poses
+from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
+from styleheat.networks.audio_encoder import WINDOWS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _silent(model: Audio2Motion, start: np.ndarray, blinks: np.ndarray) -> np.nd
     return np.concatenate(
         [
             model.audio2exp(
-                torch.full((1, len(part), 1, MEL_BANDS, WINDOW), -LIMIT, device=device),
+                torch.full((1, len(part), 1, MEL_BANDS, MEL_WINDOW), -LIMIT, device=device),
                 torch.from_numpy(start[None, None, : POSE.start]).to(device).expand(-1, len(part), -1),
                 torch.from_numpy(part)[None].to(device),
             )[0].cpu().numpy()

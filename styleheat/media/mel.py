@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from styleheat.constants import FPS, MEL_BANDS, MEL_FPS, SAMPLE_RATE
+from styleheat.constants import FPS, MEL_BANDS, MEL_FPS, MEL_WINDOW, SAMPLE_RATE
 
 PREEMPHASIS = 0.97
 FFT = 800
@@ -18,9 +18,6 @@ LIMIT = 4.0
 
 BLOCK = 60 * MEL_FPS
 """Columns of a spectrogram that are computed at once: the spectra before the mel bands take ten times its memory."""
-
-WINDOW = 16
-"""Mel frames in the window of one video frame: 0.2 s."""
 
 LEAD = 2
 """Video frames by which the window starts before its frame."""
@@ -92,7 +89,7 @@ def _columns(frames: int, first: int) -> np.ndarray:
     """The spectrogram's columns in the window of each frame, (frames,16)."""
     times = np.arange(first - LEAD, first + frames - LEAD) / FPS
     starts = (MEL_FPS * times).astype(int)  # rounded towards zero, as the reference does
-    return np.add.outer(starts, np.arange(WINDOW))
+    return np.add.outer(starts, np.arange(MEL_WINDOW))
 
 
 def _cut(mel: np.ndarray, columns: np.ndarray) -> np.ndarray:

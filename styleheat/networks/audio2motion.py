@@ -1,7 +1,7 @@
 """Speech to motion coefficients: SadTalker's expression network and pose network (arXiv 2211.12194).
 
-Both hear one mel window (1,80,16) for each video frame (`media.mel.mel_windows`). Parameters have the names of
-SadTalker's checkpoints.
+Both hear one mel window (1,80,16) for each video frame (`media.mel.mel_windows`) through `audio_encoder`. Parameters
+have the names of SadTalker's checkpoints.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from styleheat.constants import ANGLE, EXPRESSION, TRANSLATION
+from styleheat.networks.audio_encoder import audio_encoder
 from styleheat.networks.config import NetworkConfig
 
 POSE = ANGLE + TRANSLATION
@@ -23,64 +24,8 @@ CHUNK = 32
 HOP = CHUNK // 2
 """Frames after which the next chunk begins, of chunks that overlap."""
 
-WINDOWS_AT_ONCE = 256
-"""Mel windows encoded at once for a video: 40 MB for each map of the full-size encoder's first layers."""
-
 BLINK = (0.5, 0.9, 1.0, 0.9, 0.5)
 """How far the eyes are closed in the five frames of a blink (SadTalker `generate_blink_seq_randomly`)."""
-
-
-class AudioConv(nn.Module):
-    """Convolution, batch norm, ReLU; with `residual`, its input is added before the ReLU."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        stride: int | tuple[int, int] = 1,
-        kernel: int = 3,
-        padding: int = 1,
-        residual: bool = False,
-    ) -> None:
-        super().__init__()
-        self.conv_block = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.BatchNorm2d(outputs))
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv_block(x)
-        return F.relu(y + x if self.residual else y)
-
-
-def audio_encoder(widths: tuple[int, int, int, int, int]) -> nn.Sequential:
-    """Wav2Lip's audio encoder (arXiv 2008.10010): mel windows (N,1,80,16) -> (N,widths[-1],1,1)."""
-    a, b, c, d, e = widths
-    return nn.Sequential(
-        AudioConv(1, a),
-        AudioConv(a, a, residual=True),
-        AudioConv(a, a, residual=True),
-        AudioConv(a, b, stride=(3, 1)),  # (27,16)
-        AudioConv(b, b, residual=True),
-        AudioConv(b, b, residual=True),
-        AudioConv(b, c, stride=3),  # (9,6)
-        AudioConv(c, c, residual=True),
-        AudioConv(c, c, residual=True),
-        AudioConv(c, d, stride=(3, 2)),  # (3,3)
-        AudioConv(d, d, residual=True),
-        AudioConv(d, e, padding=0),  # (1,1)
-        AudioConv(e, e, kernel=1, padding=0),
-    )
-
-
-def _encode(encoder: nn.Module, mels: Tensor) -> Tensor:
-    """(B,T,1,80,16) -> (B,T,E). A video's windows go through a few at a time; in training the batch norms need all.
-
-    Windows are ordered by frame, then by item, as the statistics over groups of items want (`training.norm`).
-    """
-    batch = len(mels)
-    windows = mels.transpose(0, 1).flatten(0, 1)
-    parts = (windows,) if encoder.training else windows.split(WINDOWS_AT_ONCE)
-    encoded = torch.cat([encoder(part).flatten(1) for part in parts])
-    return encoded.unflatten(0, (-1, batch)).transpose(0, 1)
 
 
 class ExpressionNet(nn.Module):
@@ -88,13 +33,13 @@ class ExpressionNet(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.audio_encoder = audio_encoder(config.audio_widths)
+        self.audio_encoder = audio_encoder(config)
         self.mapping1 = nn.Linear(config.audio_widths[-1] + EXPRESSION + 1, EXPRESSION)
         nn.init.zeros_(self.mapping1.bias)
 
     def forward(self, mels: Tensor, reference: Tensor, blinks: Tensor) -> Tensor:
         """mels (B,T,1,80,16), reference (B,T,64), blinks (B,T,1) in [0,1], 1 closed -> (B,T,64)."""
-        return self.mapping1(torch.cat([_encode(self.audio_encoder, mels), reference, blinks], dim=2))
+        return self.mapping1(torch.cat([self.audio_encoder(mels), reference, blinks], dim=2))
 
 
 class ResidualConv(nn.Module):
@@ -245,10 +190,10 @@ class WrappedAudioEncoder(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.audio_encoder = audio_encoder(config.audio_widths)
+        self.audio_encoder = audio_encoder(config)
 
     def forward(self, mels: Tensor) -> Tensor:
-        return _encode(self.audio_encoder, mels)
+        return self.audio_encoder(mels)
 
 
 @dataclasses.dataclass
@@ -297,6 +242,8 @@ class PoseNet(nn.Module):
         window repeated. With `overlap`, chunks begin every HOP frames and pass into each other, so that the head does
         not return to the first pose whenever one ends.
         """
+        if mels.shape[1] == 1:
+            return first[:, None]
         audio = self.audio_encoder(mels[:, 1:])
         motion = (self._overlapping if self.overlap else self._following)(audio, first, style, z)
         return first[:, None] + torch.cat([torch.zeros_like(first)[:, None], motion], dim=1)

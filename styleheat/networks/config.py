@@ -61,8 +61,9 @@ class NetworkConfig:
     """At how many resolutions, from `feature_size` down, the calibrator emits scale and shift. Only those at
     `feature_size` act on the picture; the released network emits four pairs."""
 
-    audio_widths: tuple[int, int, int, int, int]
-    """Channels of the mel-window encoder of the expression network and of the pose network."""
+    audio_widths: tuple[int, ...]
+    """Channels of the audio encoder of the expression network and of the pose network: five of Wav2Lip's; two of the
+    one with context, over the columns of a window and over frames."""
     pose_styles: int
     """Classes of head motion that the pose network knows."""
     pose_latent: int
@@ -91,6 +92,9 @@ class NetworkConfig:
     detail: bool = False
     """Take detail from the portrait: the last ToRGB paints a mask beside the colours, by which the portrait, moved by
     the flow at its full resolution, shows through."""
+    audio_blocks: int = 0
+    """Blocks by which the audio encoders see the frames before and after (`ContextEncoder`); 0: those of the released
+    networks, which hear 0.2 s for each frame."""
     pose_overlap: bool = False
     """Let chunks of head motion overlap by half and pass into each other. The released network's follow each other,
     each from the first pose anew."""
@@ -102,6 +106,7 @@ class NetworkConfig:
         assert len(self.channels) == int(math.log2(self.image_size)) - 1
         assert len(self.critic_channels) == int(math.log2(self.critic_size)) - 1
         assert len(self.encoder_blocks) == len(self.encoder_widths) == 4
+        assert len(self.audio_widths) == (2 if self.audio_blocks else 5)
         assert self.halvings in (1, 2), "the residual encoder reaches F by one or two halvings"
 
     @property
@@ -169,7 +174,7 @@ NETWORKS = {
         warper_down=5,
         calibrator_width=32,
         calibrator_heads=1,
-        audio_widths=(16, 32, 64, 128, 256),
+        audio_widths=(160, 224),
         pose_styles=8,
         pose_latent=16,
         pose_hidden=64,
@@ -180,6 +185,7 @@ NETWORKS = {
         sees_source=True,
         geometry=True,
         detail=True,
+        audio_blocks=3,
         pose_overlap=True,
     ),
     "full": NetworkConfig(

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from styleheat.networks.audio2motion import AudioConv, ResidualConv
+from styleheat.networks.audio2motion import ResidualConv
+from styleheat.networks.audio_encoder import AudioConv, ContextBlock
 from styleheat.networks.calibrator import Injection, UpBlock
 from styleheat.networks.encoder import Bottleneck, StyleHead
 from styleheat.networks.layers import ResBlock
@@ -26,6 +27,7 @@ from styleheat.training.norm import NotRecording
 BLOCKS = (
     AudioConv,
     Bottleneck,
+    ContextBlock,
     DecoderBlock,
     EncoderBlock,
     Injection,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from styleheat.networks.audio2motion import AudioConv, PoseUnet, ResidualConv
+from styleheat.networks.audio2motion import PoseUnet, ResidualConv
+from styleheat.networks.audio_encoder import AudioConv
 from styleheat.networks.calibrator import Injection
 from styleheat.networks.encoder import Bottleneck, ResidualAligner, ResidualEncoder
 from styleheat.networks.warper import DecoderBlock, EncoderBlock, Hourglass

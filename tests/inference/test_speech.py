@@ -14,7 +14,7 @@ from styleheat.inference.speech import SpeechOptions, blinks_of, forth_and_back,
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.track import AudioTrack
 from styleheat.media.video import VideoWriter
-from styleheat.networks import audio2motion
+from styleheat.networks import audio_encoder
 from styleheat.networks.audio2motion import Audio2Motion
 
 START = np.zeros(73, np.float32)
@@ -60,7 +60,7 @@ def test_long_speech_is_heard_a_few_windows_at_a_time(
     words: Path, audio_model: Audio2Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = said(words, audio_model, ONE)
-    monkeypatch.setattr(audio2motion, "WINDOWS_AT_ONCE", 7)
+    monkeypatch.setattr(audio_encoder, "WINDOWS_AT_ONCE", 7)
     assert said(words, audio_model, ONE) == pytest.approx(whole, abs=1e-5)
 
 

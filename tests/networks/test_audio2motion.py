@@ -1,5 +1,7 @@
 """Speech to motion: lengths, the given first pose, what each input reaches, and smoothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.networks.audio2motion import CHUNK, Audio2Motion, PoseNet, blink_track, smooth_poses
+from styleheat.networks.audio_encoder import REACH, audio_encoder
 from styleheat.networks.config import NETWORKS
 
 CONFIG = NETWORKS["embedded"]
@@ -27,11 +30,19 @@ def test_as_many_frames_as_windows(model: Audio2Motion, frames: int) -> None:
     assert torch.equal(made[:, 0, 64:], reference[:, 64:])
 
 
-def test_frames_of_expression_do_not_depend_on_each_other(model: Audio2Motion) -> None:
-    mels, reference, blinks = torch.randn(1, 12, 1, 80, 16), torch.randn(1, 12, 64), torch.rand(1, 12, 1)
-    whole = model.audio2exp(mels, reference, blinks)
-    part = model.audio2exp(mels[:, 5:7], reference[:, 5:7], blinks[:, 5:7])
-    torch.testing.assert_close(whole[:, 5:7], part, rtol=1e-4, atol=1e-5)
+def test_a_frame_hears_its_window_alone_or_those_around_it() -> None:
+    """A changed window reaches its own frame through Wav2Lip's encoder; through the one with context, `REACH` frames
+    for each block to either side."""
+    torch.manual_seed(0)
+    alone = dataclasses.replace(CONFIG, audio_widths=(4, 4, 8, 8, 16), audio_blocks=0)
+    around = dataclasses.replace(CONFIG, audio_widths=(16, 24), audio_blocks=2)
+    mels = torch.randn(2, 40, 1, 80, 16)
+    changed = mels.clone()
+    changed[:, 20] += 1
+    for config, reach in ((alone, 0), (around, 2 * REACH)):
+        encoder = audio_encoder(config).eval()
+        difference = (encoder(changed) - encoder(mels)).abs().amax((0, 2))
+        assert difference.nonzero().flatten().tolist() == list(range(20 - reach, 21 + reach))
 
 
 def test_poses_repeat_for_the_same_latents_and_differ_for_others(model: Audio2Motion) -> None:
