@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styleheat.inference.operations import FAST, Convolution, DoublingConvolution, keep_memory
+from styleheat.inference.operations import FAST, Convolution, DoublingConvolution, fast_precision, keep_memory
 from styleheat.networks import flow as flows
 from styleheat.networks.calibrator import Calibrator, Injection, UpBlock
 from styleheat.networks.inversion import Inversion
@@ -40,13 +40,13 @@ class Engine:
         """Bind a model, whose weights are not changed, to a portrait.
 
         inversion: of batch 1, as in `Portrait.inversion`. precision: that calibrator and generator compute in; None:
-        float16 on GPUs, float32 elsewhere. In float16 pixels are off by about 1e-2 on [-1,1].
+        the device's `fast_precision`. In half precision pixels are off by about 1e-2 on [-1,1].
         """
         device = inversion.feature.device
         if device.type == "cpu":
             keep_memory()
         if precision is None:
-            precision = torch.float16 if device.type == "cuda" else torch.float32
+            precision = fast_precision(device)
         stylegan, codes = model.generator.stylegan, inversion.codes
         with torch.inference_mode():
             base = stylegan.below(codes)[1] if inversion.base is None else inversion.base

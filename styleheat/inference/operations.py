@@ -41,6 +41,15 @@ def keep_memory() -> None:
     mallopt(ARENA_MAX, 1)  # threads have arenas of their own, which keep nothing
 
 
+@functools.cache
+def fast_precision(device: torch.device) -> torch.dtype:
+    """What a device computes convolutions in fastest, precise enough for pixels: float16 on GPUs; bfloat16 on CPUs with
+    matrix units for it (Intel's AMX), 3 to 14 times as fast as float32 there; float32 elsewhere."""
+    if device.type == "cuda":
+        return torch.float16
+    return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
+
+
 class Convolution:
     """Convolution, bias and leaky ReLU (none if `slope` is None); (B,I,H,W) -> (B,O,H/stride,W/stride).
 

@@ -10,6 +10,7 @@ from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import animate as video
+from styleheat.inference import engine
 from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_video
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
@@ -83,8 +84,9 @@ def test_a_film_has_the_drivers_frames_rate_and_sound(
 
 
 def test_frames_are_those_of_the_plain_composition(
-    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine, "fast_precision", lambda _: torch.float32)
     with torch.no_grad():
         every = torch.from_numpy(windows(descriptors))
         every = model.video_warper.conditioned(every, torch.from_numpy(portrait.descriptor).expand(len(every), -1))

@@ -74,24 +74,34 @@ def test_equals_the_reference_path(
     still = model.generator.stylegan.above(inversion.codes, inversion.feature, inversion.base)
     assert (wanted - still).abs().mean() > 0.1  # motion and repair do act
 
-    engine = Engine(model, inversion)
+    engine = Engine(model, inversion, torch.float32)
     assert engine.repair.heads.winograd == (wide == 8)
     torch.testing.assert_close(engine.paint(windows)[0], wanted, rtol=0, atol=CLOSE)
     one_by_one = torch.cat([engine.paint(window[None])[0] for window in windows])
     torch.testing.assert_close(one_by_one, wanted, rtol=0, atol=CLOSE)
-    without_base = Engine(model, dataclasses.replace(inversion, base=None, condition=None))
+    without_base = Engine(model, dataclasses.replace(inversion, base=None, condition=None), torch.float32)
     torch.testing.assert_close(without_base.paint(windows)[0], wanted, rtol=0, atol=CLOSE)
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
 
 
-def test_half_precision_is_near(windows: torch.Tensor) -> None:
-    """What GPUs compute, here on the CPU."""
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_half_precision_is_near(precision: torch.dtype, windows: torch.Tensor) -> None:
+    """What GPUs compute, and CPUs with AMX."""
     model = untrained(TINY)
     inversion = model.generator.invert(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1)
-    made = Engine(model, inversion, torch.float16).paint(windows)[0]
+    made = Engine(model, inversion, precision).paint(windows)[0]
     assert made.dtype == torch.float32
-    torch.testing.assert_close(made, Engine(model, inversion).paint(windows)[0], rtol=0, atol=5e-2)
+    exact = Engine(model, inversion, torch.float32).paint(windows)[0]
+    torch.testing.assert_close(made, exact, rtol=0, atol=5e-2)
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_a_cpu_computes_in_what_it_is_fast_in(amx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    fast_precision = operations.fast_precision.__wrapped__  # not from the cache
+    assert fast_precision(torch.device("cpu")) == (torch.bfloat16 if amx else torch.float32)
+    assert fast_precision(torch.device("cuda")) == torch.float16
 
 
 def test_each_engine_keeps_its_own_portrait(windows: torch.Tensor) -> None:
@@ -115,7 +125,7 @@ def test_detail_and_geometry_are_those_of_the_reference_path(windows: torch.Tens
     assert rest.abs().max() > 1e-3
     wanted = model(photo.expand(3, -1, -1, -1), windows, inversion.expand(3), size=96, geometry=geometry, rest=rest)
     assert 0.02 < wanted.mask.mean() < 0.98
-    engine = Engine(model, inversion)
+    engine = Engine(model, inversion, torch.float32)
     engine.settle(windows[:1], geometry[:1])
     with torch.inference_mode():
         painted, displacement = engine.paint(windows, geometry)

@@ -118,7 +118,7 @@ def test_engine(golden, partial: StyleHEAT) -> None:
     fixture = golden("styleheat_forward_partial")
     image, window = fixture.image("sh.image", 1, 3, 256, 256), fixture.window("sh.driving", 2)
     inversion = partial.generator.invert(image)
-    made = Engine(partial, inversion).paint(window)[0]
+    made = Engine(partial, inversion, torch.float32).paint(window)[0]
     fixture.close("s1024.fake_image", pool(made, 8), CHAIN)
     fixture.close("s1024.fake_image_crop64", centre(made), CHAIN)
     plain = partial(image, window[:1], inversion).image
