@@ -228,17 +228,15 @@ class _Generator:
             size *= 2
             first = None if row == net.split else _doubling(convs[row - 1], codes[:, row], precision)
             second = _styled(convs[row], codes[:, row + 1], size, precision)
-            to_rgb = to_rgbs[row // 2]
-            self.layers.append((first, second, _to_rgb(to_rgb, codes[:, row + 2], size, precision), to_rgb.upsample))
+            self.layers.append((first, second, _to_rgb(to_rgbs[row // 2], codes[:, row + 2], size, precision)))
 
     def __call__(self, x: Tensor) -> Tensor:
         picture = self.base.expand(len(x), -1, -1, -1)
-        for first, second, colours, upsample in self.layers:
+        for first, second, colours in self.layers:
             x = second(x if first is None else first(x))
-            painted = colours(x)
-            picture = upsample(picture).add_(painted[:, :3])
-            if painted.shape[1] > 3:
-                picture = torch.cat([picture, painted[:, 3:]], dim=1)
+            painted = colours(x).float()
+            painted[:, :3].add_(_upsampled(picture))
+            picture = painted
         return picture
 
 
@@ -282,6 +280,12 @@ def _doubling(layer: StyledConv, style: Tensor, precision: torch.dtype) -> Doubl
 
 def _to_rgb(layer: ToRGB, style: Tensor, size: int, precision: torch.dtype) -> Convolution:
     return _convolution(_modulated(layer.conv, style), layer.bias.flatten(), size, precision)
+
+
+def _upsampled(x: Tensor) -> Tensor:
+    """`Upsample`, whose filter is that of bilinear interpolation, but sees zeros beyond the border. The transposed
+    convolution that defines it takes three times as long on CPUs."""
+    return _doubled(F.pad(x, (1, 1, 1, 1)))[:, :, 2:-2, 2:-2]
 
 
 def _doubled(x: Tensor) -> Tensor:
