@@ -68,7 +68,7 @@ class Row:
 class Account:
     """Every clip of a set.
 
-    lesser: videos in smaller pictures than their list has, which the next run asks for again.
+    lesser: videos in smaller images than their list has, which the next run asks for again.
     backends: what found the landmarks and the coefficients. pose: axis → middle of the bin in degrees → frames.
     bytes: of each folder.
     """

@@ -179,7 +179,7 @@ class SpeechClips(Dataset):
         start = int(rng.integers(length - math.ceil(speed * self.frames) + 1))
         descriptors = descriptor(self.store.coefficients(clip))
         return {
-            "mel": torch.from_numpy(self._heard(clip, start, speed, rng)),
+            "mel": torch.from_numpy(self._mel_windows(clip, start, speed, rng)),
             "descriptors": torch.from_numpy(self._seen(descriptors, start, speed)),
             "reference": torch.from_numpy(descriptors[rng.integers(length), DESCRIPTOR_EXPRESSION].copy()),
             "blink": torch.from_numpy(self._seen(_blink_track(self.store, clip), start, speed)),
@@ -197,7 +197,7 @@ class SpeechClips(Dataset):
         share = (place - before).reshape(-1, *(1,) * (track.ndim - 1))
         return ((1 - share) * track[before] + share * track[before + 1]).astype(np.float32)
 
-    def _heard(self, clip: str, start: int, speed: float, rng: np.random.Generator) -> np.ndarray:
+    def _mel_windows(self, clip: str, start: int, speed: float, rng: np.random.Generator) -> np.ndarray:
         """The mel windows of a stretch, (F, 1, 80, 16)."""
         sound = self.store.sound(clip)
         if not self.augment:
@@ -217,7 +217,7 @@ class SpeechClips(Dataset):
 
 
 MARGIN = 5
-"""Frames before and after a stretch whose sound is varied with it: more than its windows hear."""
+"""Frames of audio that are augmented before and after a stretch: more than its mel windows cover."""
 
 
 @lru_cache(maxsize=4096)

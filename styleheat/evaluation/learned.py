@@ -107,14 +107,14 @@ class Learned:
         squares = _squares(landmarks, frames[0].shape[0]) if len(frames) else None
         if windows < 1 or squares is None:
             return NO_SYNC
-        seen, heard = [], []
+        lips, audio = [], []
         for numbers in _parts(windows):
             crops = [_crop(frames[k], squares[k]) for k in range(numbers[0], numbers[-1] + syncnet.FRAMES)]
             clips = np.stack([np.stack(crops[k : k + syncnet.FRAMES]) for k in range(len(numbers))])
-            seen.append(self.lips.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
+            lips.append(self.lips.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
             pieces = [steps[k * STEPS_PER_FRAME :][: syncnet.STEPS].T for k in numbers]
-            heard.append(self.lips.audio(torch.from_numpy(np.stack(pieces))[:, None].to(self.device)).cpu())
-        return sync_scores(torch.cat(seen), torch.cat(heard))
+            audio.append(self.lips.audio(torch.from_numpy(np.stack(pieces))[:, None].to(self.device)).cpu())
+        return sync_scores(torch.cat(lips), torch.cat(audio))
 
     def _images(self, frames: np.ndarray) -> Tensor:
         return torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
@@ -173,12 +173,15 @@ def kernel(generated: np.ndarray, real: np.ndarray) -> float:
     return float(found[KEY_METRIC_KID_MEAN])
 
 
-def sync_scores(seen: Tensor, heard: Tensor) -> dict[str, float]:
-    """From embeddings (N,1024) of the windows of frames and sound: `lse_d`, the least mean distance over the shifts of
-    the sound by up to SHIFT frames, and `lse_c`, the median over the shifts less that."""
-    padded = nn.functional.pad(heard, (0, 0, SHIFT, SHIFT))
+def sync_scores(lips: Tensor, audio: Tensor) -> dict[str, float]:
+    """SyncNet's scores from the embeddings (N,1024) of frame windows and audio windows.
+
+    `lse_d` is the least mean distance over shifts of the audio by up to SHIFT frames; `lse_c` is the median over the
+    shifts, less `lse_d`.
+    """
+    padded = nn.functional.pad(audio, (0, 0, SHIFT, SHIFT))
     distances = torch.stack(
-        [nn.functional.pairwise_distance(seen, padded[shift : shift + len(seen)]) for shift in range(2 * SHIFT + 1)]
+        [nn.functional.pairwise_distance(lips, padded[shift : shift + len(lips)]) for shift in range(2 * SHIFT + 1)]
     ).mean(1)
     least = distances.min()
     return {"lse_d": float(least), "lse_c": float(distances.median() - least)}

@@ -56,7 +56,7 @@ def load_audio2motion(folder: str | Path, device: str) -> Audio2Motion:
 
 
 def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: str) -> Portrait:
-    """The portrait of a picture file, by the model and in the way that params.yaml names. Raises InputError, also for
+    """The portrait of an image file, by the model and in the way that params.yaml names. Raises InputError, also for
     coefficients of another face model than the networks start from.
 
     The model is let go again: at full size its encoders, which run only here, take a gigabyte.

@@ -1,4 +1,4 @@
-"""What drives a portrait: a video, a file of coefficients or a picture, turned into one descriptor (73,) a frame.
+"""What drives a portrait: a video, a file of coefficients or an image, turned into one descriptor (73,) a frame.
 
 Speech: `speech.py`.
 """
@@ -37,12 +37,12 @@ class Driver:
     """A driver's file, read once for any number of portraits.
 
     motion: a portrait's own descriptor (73,) → how this driver moves that portrait.
-    pictures: of a video, what params.yaml wants taken of it → its frames (H,W,3) uint8 that go with the motion as
+    images: of a video, what params.yaml wants taken of it → its frames (H,W,3) uint8 that go with the motion as
         `adjust` makes it.
     """
 
     motion: Callable[[np.ndarray], Motion]
-    pictures: Callable[[Drive], Iterator[np.ndarray]] | None = None
+    frames: Callable[[Drive], Iterator[np.ndarray]] | None = None
 
 
 def from_video(path: str | Path, reader: FaceReader) -> Driver:
@@ -57,11 +57,11 @@ def from_video(path: str | Path, reader: FaceReader) -> Driver:
     found = reader.video(path, fps)
     sound = AudioTrack(Path(path)) if info.has_audio else None
 
-    def pictures(wanted: Drive) -> Iterator[np.ndarray]:
+    def frames(wanted: Drive) -> Iterator[np.ndarray]:
         start, end = wanted.seconds or (None, None)
         return read_frames(path, wanted.fps or fps, start, end)
 
-    return Driver(lambda start: Motion(same_scale(found, start), info.fps, sound), pictures)
+    return Driver(lambda start: Motion(same_scale(found, start), info.fps, sound), frames)
 
 
 def from_coefficients(path: str | Path) -> Driver:
@@ -72,11 +72,11 @@ def from_coefficients(path: str | Path) -> Driver:
 
 
 def from_image(path: str | Path, reader: FaceReader, seconds: float) -> Driver:
-    """From the portrait's own expression and pose into those of a picture, and back.
+    """From the portrait's own expression and pose into those of an image, and back.
 
-    Raises InputError when the file is no picture or shows no face.
+    Raises InputError when the file is no image or shows no face.
     """
-    found = reader.picture(path)[None]
+    found = reader.image(path)[None]
     weight = in_and_out(max(1, round(seconds * FPS)))[:, None]
 
     def motion(start: np.ndarray) -> Motion:

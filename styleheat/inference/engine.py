@@ -1,7 +1,7 @@
 """Frames of one portrait, several times faster than `StyleHEAT.forward`, which they equal but for rounding.
 
 `StyleHEAT.forward` is the model as it is to be read, and for any batch of portraits. An engine knows its portrait, and
-so computes once what the frames have in common: the generator's lower layers, F and the picture below it; the weights
+so computes once what the frames have in common: the generator's lower layers, F and the image below it; the weights
 of the upper layers, modulated, demodulated and with their constant factors in them; the warper's first map. And it
 computes only what acts: of the calibrator's heads those at F's own resolution.
 """
@@ -90,7 +90,7 @@ def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
 
 
 class _Warper:
-    """The warper of one picture: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
+    """The warper of one image: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
 
     def __init__(self, warper: VideoWarper, image: Tensor) -> None:
         self.describe, net = warper.mapping_net, warper.warping_net
@@ -232,14 +232,14 @@ class _Generator:
             self.layers.append((first, second, _to_rgb(to_rgb, codes[:, row + 2], size, precision), to_rgb.upsample))
 
     def __call__(self, x: Tensor) -> Tensor:
-        picture = self.base.expand(len(x), -1, -1, -1)
+        image = self.base.expand(len(x), -1, -1, -1)
         for first, second, colours, upsample in self.layers:
             x = second(x if first is None else first(x))
             painted = colours(x)
-            picture = upsample(picture).add_(painted[:, :3])
+            image = upsample(image).add_(painted[:, :3])
             if painted.shape[1] > 3:
-                picture = torch.cat([picture, painted[:, 3:]], dim=1)
-        return picture
+                image = torch.cat([image, painted[:, 3:]], dim=1)
+        return image
 
 
 def _convolution(

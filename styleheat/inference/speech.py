@@ -73,10 +73,10 @@ def read_aloud(path: str | Path, voice: str, speed: float) -> tuple[np.ndarray, 
 
 
 def from_audio(path: str | Path, model: Audio2Motion, options: SpeechOptions) -> Driver:
-    """Speech from a sound file, or a video's sound.
+    """Speech from an audio file or a video's audio track.
 
-    One frame each 1/25 s, rounded: 10 s are 250 frames. The sound may be of any loudness; silence moves no lips. Raises
-    InputError when there is no sound to hear, or no such pose style.
+    The driver has 25 frames a second, rounded: 10 s are 250 frames. The loudness of the audio has no effect; silence
+    moves no lips. Raises InputError when there is no audio, or no such pose style.
     """
     samples = read_voice(path)
     frames = round(len(samples) / SAMPLE_RATE * FPS)

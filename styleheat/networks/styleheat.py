@@ -102,8 +102,8 @@ HIDES = 4.0
 
 
 FIRMER, HIGHER = 2.0, 1.5
-"""How much steeper the mask is when it is not being trained, and by how much its logit is higher. On pictures unlike
-those it learnt from, the network is unsure of the portrait and mixes it half and half with a soft picture of it."""
+"""How much steeper the mask is when it is not being trained, and by how much its logit is higher. On images unlike
+those it learnt from, the network is unsure of the portrait and mixes it half and half with a soft image of it."""
 
 
 @float32

@@ -27,7 +27,7 @@ READS = ("source",)
 """What is read of a pair."""
 
 COARSE = 0.5
-"""Weight of the picture that the codes paint alone, beside 1 for the full inversion's."""
+"""Weight of the image that the codes paint alone, beside 1 for the full inversion's."""
 
 
 class PriorRecipe:
@@ -44,7 +44,7 @@ class PriorRecipe:
         check_discriminator_batch("train_prior", params.losses.adversarial, params.batch, self.items)
         self.model, self.heldout, self.batch = prior, heldout, params.micro_batch or params.batch
         self.phases: dict[str, nn.Module] = {"prior": PriorPhase(prior, discriminator, params, config)}
-        self.discriminator = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
+        self.discriminator = DiscriminatorPhase(discriminator, config.discriminator_size, params.losses.r1)
         if params.losses.adversarial:
             self.phases["discriminator"] = self.discriminator
         self.rates: dict[str, dict[str, float]] = {}
@@ -121,7 +121,7 @@ class PriorPhase(nn.Module):
         }
         if weights.adversarial:
             losses["adversarial"] = weights.adversarial * generator_loss(
-                discriminator, self.config.critic_size, painted
+                discriminator, self.config.discriminator_size, painted
             )
         return Computed(losses, {"real": whole, "fake": painted.detach()})
 

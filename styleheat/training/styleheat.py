@@ -82,11 +82,13 @@ class StyleHEATRecipe:
         model.video_warper.requires_grad_(params.lr_warper > 0)
         self.discriminators: dict[str, DiscriminatorPhase] = {}
         if params.losses.adversarial:
-            phase = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
+            phase = DiscriminatorPhase(discriminator, config.discriminator_size, params.losses.r1)
             self.discriminators["discriminator"] = phase
         mouths = None
         if params.losses.mouth:
-            mouths = Discriminator(dataclasses.replace(config, critic_size=MOUTH_SIZE, critic_channels=MOUTH_CHANNELS))
+            mouths = Discriminator(
+                dataclasses.replace(config, discriminator_size=MOUTH_SIZE, discriminator_channels=MOUTH_CHANNELS)
+            )
             self.discriminators["mouth"] = DiscriminatorPhase(mouths, MOUTH_SIZE, MOUTH_R1, "mouth_")
         self.phase = StyleHEATPhase(model, discriminator, mouths, params, config)
         self.phases: dict[str, nn.Module] = {"styleheat": self.phase, **self.discriminators}
@@ -208,7 +210,7 @@ class StyleHEATPhase(nn.Module):
         if weights.outside:
             losses["outside"] = weights.outside * with_style(painted, warped.detach(), 1 - mask)
         if weights.adversarial:
-            loss = generator_loss(discriminator, self.config.critic_size, painted)
+            loss = generator_loss(discriminator, self.config.discriminator_size, painted)
             losses["adversarial"] = weights.adversarial * loss
         images = {"real": target, "fake": painted.detach()}
         if mouths is not None:

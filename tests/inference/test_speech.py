@@ -40,7 +40,7 @@ def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2M
     motion = driver.motion(START)
     assert motion.descriptors.shape == (250, 73) and motion.fps == 25
     assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
-    assert motion.sound == AudioTrack(speech) and driver.pictures is None
+    assert motion.sound == AudioTrack(speech) and driver.frames is None
 
 
 def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
@@ -56,7 +56,7 @@ def test_short_and_silent_sounds_work(seconds: float, frames: int, audio_model: 
     assert descriptors.shape == (frames, 73) and np.isfinite(descriptors).all()
 
 
-def test_long_speech_is_heard_a_few_windows_at_a_time(
+def test_long_speech_is_encoded_a_few_windows_at_a_time(
     words: Path, audio_model: Audio2Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = said(words, audio_model, ONE)

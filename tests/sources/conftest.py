@@ -44,12 +44,12 @@ MANIFEST = """<?xml version="1.0"?>
 <Representation id="sound" codecs="mp4a.40.2" audioSamplingRate="16000" bandwidth="500">
 <BaseURL>watch?v=sound------</BaseURL></Representation>
 </AdaptationSet></Period></MPD>"""
-"""Picture and sound apart, as YouTube hands them out."""
+"""Image and sound apart, as YouTube hands them out."""
 
 
 @dataclass
 class Server:
-    """Answers `/watch?v=<id>` by the behaviour named for the id: "ok" unless told otherwise."""
+    """Answers `/watch?v=<id>` by the behaviour named for the id: "ok" by default."""
 
     content: bytes
     behaviour: dict[str, str] = field(default_factory=dict)

@@ -130,8 +130,8 @@ def test_styleheat_trains_warper_and_calibrator_and_leaves_the_prior() -> None:
 
 
 def test_a_discriminator_of_mouths_learns_beside_the_rest(tmp_path: Path) -> None:
-    told = {"mouth": 0.5, "adversarial": 0.0}
-    params = TRAIN.model_copy(update={"losses": TRAIN.losses.model_copy(update=told)})
+    options = {"mouth": 0.5, "adversarial": 0.0}
+    params = TRAIN.model_copy(update={"losses": TRAIN.losses.model_copy(update=options)})
     recipe = build(params)
     before = copied(recipe.phases["mouth"])
     computed = recipe.phase(batch := pairs(2), {})
@@ -256,18 +256,18 @@ def test_a_discriminator_needs_whole_groups() -> None:
 
 
 def test_generator_and_discriminator_pull_against_each_other() -> None:
-    """The discriminator's loss falls as it tells real from fake; the generator's falls as fake is taken for real."""
+    """The discriminator's loss falls when it separates real from fake; the generator's when fake passes for real."""
     discriminator = Discriminator(TINY)
     real = pairs(8)["source"]
     fake = -real
-    phase = losses.DiscriminatorPhase(discriminator, TINY.critic_size, r1=1.0)
+    phase = losses.DiscriminatorPhase(discriminator, TINY.discriminator_size, r1=1.0)
     optimizer = torch.optim.Adam(discriminator.parameters(), 2e-3)
     first = fooled = None
     for step in range(40):
         phase.step = step
         found = phase({}, {"real": real, "fake": fake}).losses
         first = first or float(found["discriminator"].detach())
-        fooled = fooled or float(losses.generator_loss(discriminator, TINY.critic_size, fake))
+        fooled = fooled or float(losses.generator_loss(discriminator, TINY.discriminator_size, fake))
         torch.stack(list(found.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -275,9 +275,9 @@ def test_generator_and_discriminator_pull_against_each_other() -> None:
     computed = phase({}, {"real": real, "fake": fake})
     assert set(computed.losses) == {"discriminator"} and float(computed.losses["discriminator"].detach()) < 0.5 * first
     assert computed.monitors["logit/real"] > computed.monitors["logit/fake"]
-    assert float(losses.generator_loss(discriminator, TINY.critic_size, fake)) > 2 * fooled
+    assert float(losses.generator_loss(discriminator, TINY.discriminator_size, fake)) > 2 * fooled
     moved = fake.clone().requires_grad_()
-    losses.generator_loss(discriminator, TINY.critic_size, moved).backward()
+    losses.generator_loss(discriminator, TINY.discriminator_size, moved).backward()
     assert all(p.grad is None for p in discriminator.parameters())  # nothing gathers in the discriminator
     closer = (moved - 0.5 * moved.grad / moved.grad.abs().max()).detach()
     assert discriminator(closer).mean() > discriminator(fake).mean()
