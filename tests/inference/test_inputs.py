@@ -173,7 +173,7 @@ def moved(driver: Path, reader: FaceReader) -> np.ndarray:
 def timed_video(
     path: Path, frames: list[np.ndarray], moments: list[float], pixels: str = "yuv420p", turned: int = 0
 ) -> Path:
-    """Frames that appear at those moments in seconds; turned: degrees of rotation in the container, which a video player applies."""
+    """Frames that appear at those moments in seconds; turned: degrees of rotation in the container."""
     with av.open(str(path), "w") as container:
         height, width = frames[0].shape[:2]
         stream = container.add_stream("libx264", rate=30, width=width, height=height, pix_fmt=pixels)
