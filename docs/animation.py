@@ -1,6 +1,6 @@
-"""The moving image at the top of README.md: python -m docs.animation
+"""The animation at the top of README.md: python -m docs.animation
 
-The videos of `infer_video` and `infer_audio` side by side, each with its portrait in a corner, without their sound.
+The videos of `infer_video` and `infer_audio` side by side, each with its portrait in a corner, without audio.
 Animated WebP, which browsers and code hosts show: smaller than a GIF, and its colours are not cut to 256.
 """
 

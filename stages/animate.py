@@ -2,7 +2,7 @@
 
     python -m stages.animate --portrait anna.jpg bert.jpg --driver nod.mp4 speech.wav --out videos
 
-writes videos/anna--nod.mp4 and so on. A driver is a video, an image, a sound file, a text (.txt), which is spoken
+writes videos/anna--nod.mp4 and so on. A driver is a video, an image, an audio file, a text (.txt), which is spoken
 first, or a .mat of coefficients. Videos that are there already are left alone. No stage of the pipeline: DVC doesn't
 know of the videos.
 """

@@ -157,10 +157,10 @@ class SpeechClips(Dataset):
         lengths = {clip: store.length(clip) for clip in sounding(store, split)}
         self._lengths = {clip: length for clip, length in lengths.items() if length >= frames}
         if not self._lengths:
-            longest = f"the longest clip with sound has {max(lengths.values())}" if lengths else "no clip has sound"
+            longest = f"the longest clip with audio has {max(lengths.values())}" if lengths else "no clip has audio"
             raise InputError(
                 f"{store.folder}: speech is learnt from clips of {frames} frames or more, and of those in "
-                f"{split}_list.txt {longest}; add videos in which people talk, with their sound"
+                f"{split}_list.txt {longest}; add videos in which people talk, with their audio"
             )
         self._draw = _ClipDraw(store, split, self._lengths)
         self._numbers = {person: number for number, person in enumerate(self.persons)}

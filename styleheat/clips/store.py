@@ -9,7 +9,7 @@ Keys and values are those of PIRenderer's and StyleHEAT's data sets, which read 
 | `<clip>-coeff_3dmm` | float32 (T, 260), packed coefficients |
 | `<clip>-keypoint` | float32 (T, 68, 2), landmarks in pixels of the frame scaled to 256 |
 | `<clip>-length` | T, seven ASCII digits |
-| `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's sound (`media.voice`); absent without sound (ours) |
+| `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's audio (`media.voice`); absent without audio (ours) |
 | `<clip>-person` | who is seen, UTF-8 (ours) |
 | `<clip>-source` | fingerprint of what the clip was packed from (ours) |
 | `length` | number of the file's clips, seven ASCII digits |

@@ -52,7 +52,7 @@ class ClipWriter:
     def finish(
         self, coefficients: np.ndarray, landmarks: np.ndarray, sound: np.ndarray | None, person: str, source: str
     ) -> None:
-        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; sound (N,) or None; who is seen; the
+        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; audio (N,) or None; who is seen; the
         fingerprint of what all that was made from."""
         length = len(coefficients)
         assert self._frames in (0, length), (self._frames, length)

@@ -46,7 +46,7 @@ KID_SUBSETS, KID_SUBSET = 100, 1000
 """Subsets that KID is the mean of, and the images in each, where there are as many."""
 
 SHIFT = 15
-"""Frames by which SyncNet's protocol shifts the sound, either way."""
+"""Frames by which SyncNet's protocol shifts the audio, either way."""
 
 STEPS_PER_FRAME = 4
 """Steps of cepstra in a frame: 100 Hz at 25 fps."""
@@ -251,7 +251,7 @@ def extended(
     score: Callable[..., dict[str, float]], learned: Learned | None, pixels: bool, sound: np.ndarray | None
 ) -> Callable[..., dict[str, float]]:
     """A `protocols.Score` that also has the scores of networks, if there are any: LPIPS against target frames with
-    `pixels`, and SyncNet's with the sound (N,) of the frames from the second on, NaN without."""
+    `pixels`, and SyncNet's with the audio (N,) of the frames from the second on, NaN without."""
     if learned is None:
         return score
 

@@ -19,7 +19,7 @@ GAP = 4
 
 
 def write_video(path: Path, source: np.ndarray, target: Frames, generated: Frames, sound: np.ndarray | None) -> None:
-    """A video of (source, target, generated), with sound (N,) at 16 kHz."""
+    """A video of (source, target, generated), with audio (N,) at 16 kHz."""
     height, width = source.shape[:2]
     with VideoWriter(path, (3 * width, height), FPS, sound, SAMPLE_RATE) as writer:
         for wanted, made in zip(target, generated, strict=True):

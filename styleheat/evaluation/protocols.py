@@ -1,7 +1,7 @@
 """The three protocols that held-out people are scored by, one clip at a time.
 
 same_identity: the first frame of a clip, driven by that clip; every pixel has a target. cross_identity: the first frame
-of one person, driven by another's clip. speech: the first frame of a clip, driven by its sound alone; the lips have a
+of one person, driven by another's clip. speech: the first frame of a clip, driven by its audio alone; the lips have a
 target, the rest is the model's choice.
 
 Each result also has the scores of the trivial answer, the source frame repeated, and as a ceiling the identity
@@ -40,14 +40,14 @@ PROTOCOLS = ("same_identity", "cross_identity", "speech")
 
 NEEDS = {
     "cross_identity": "needs held-out clips of two people; raise test_people",
-    "speech": "needs held-out clips with sound",
+    "speech": "needs held-out clips with audio",
 }
 """What a protocol needs that not every set has."""
 
 REAL = "real.npy"
 
 FRAME_SAMPLES = SAMPLE_RATE // FPS
-"""Samples of sound in a frame."""
+"""Samples of audio in a frame."""
 
 Scores = dict[str, float]
 
@@ -150,9 +150,9 @@ class Evaluator:
     networks: learned.Learned | None = None
 
     def __call__(self, clip: Clip, driver: Clip | None, folder: Path) -> dict[str, Result]:
-        """Every protocol that a clip allows; cross identity needs another person's clip, speech needs sound.
+        """Every protocol that a clip allows; cross identity needs another person's clip, speech needs audio.
 
-        Leaves in the folder, for each: `<protocol>.mp4`, source, target and generated side by side with the sound, and
+        Leaves in the folder, for each: `<protocol>.mp4`, source, target and generated side by side with the audio, and
         `<protocol>.png`, some of these frames; with `networks` also `<protocol>.npy`, Inception's features of the
         generated frames, and REAL, those of the clip's own.
         """

@@ -54,7 +54,7 @@ class Scored:
 
 def score(path: Path, against: Path, reader: FaceReader, networks: Learned | None, person: str) -> Scored:
     """Compare two videos of one motion, frame by frame. The first frame counts as the source, and is not scored. Lips
-    are held to the sound of `against`, if it has any.
+    are held to the audio of `against`, if it has any.
 
     Raises InputError when a file is no video, no frame shows a face, or one is longer than the other by more than
     ROUGHLY.
@@ -76,7 +76,7 @@ def score(path: Path, against: Path, reader: FaceReader, networks: Learned | Non
 
 
 def _sound(path: Path, frames: int) -> np.ndarray | None:
-    """The sound (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
+    """The audio (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
     if not has_audio(path):
         return None
     samples = read_audio(path)[: frames * FRAME_SAMPLES]

@@ -14,7 +14,7 @@ CLOSED = 0.25
 """Share of the median opening below which lips count as closed."""
 
 SILENCE_DB = -35.0
-"""Level against the sound's loud moments (its 95th percentile) below which nothing is said."""
+"""Level against the audio's loud moments (its 95th percentile) below which nothing is said."""
 
 PAUSE = 0.3
 """Seconds that silence has to last before lips are expected to rest."""
@@ -94,7 +94,7 @@ def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
 
 
 def level_of(sound: np.ndarray, frames: int) -> np.ndarray:
-    """RMS of the sound in each frame (frames,)."""
+    """RMS of the audio in each frame (frames,)."""
     step = SAMPLE_RATE // FPS
     padded = np.zeros(frames * step)
     padded[: min(len(sound), len(padded))] = sound[: len(padded)]

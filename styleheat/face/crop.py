@@ -54,7 +54,7 @@ class Cropped:
 
     facts: `clips`, for each clip written its number of frames and the side of its square in pixels of the video;
     `lost`, for each stretch that gave no clip its reason, where a part of a segment has its frames in its name;
-    `sound`, whether the video has any.
+    `sound`, whether the video has audio.
     """
 
     files: Sequence[Path] = ()
@@ -74,7 +74,7 @@ def crop_video(
     codec: Codec,
     finder: MediaPipe,
 ) -> Cropped:
-    """Write the clips of a video into `folder`: size×size pixels, 25 frames a second, with their sound.
+    """Write the clips of a video into `folder`: size×size pixels, 25 frames a second, with their audio.
 
     min_size: of the crop, in pixels of the video; smaller ones are lost, not enlarged.
     min_frames, max_frames: at 25 frames a second. Longer stretches become several clips of nearly equal length.

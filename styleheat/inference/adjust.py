@@ -44,7 +44,7 @@ def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
 
 
 def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
-    """The part of a motion, and of its sound, from one moment to another; None: all. Raises InputError when no
+    """The part of a motion, and of its audio, from one moment to another; None: all. Raises InputError when no
     frame lies between them."""
     if seconds is None:
         return motion

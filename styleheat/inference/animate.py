@@ -204,7 +204,7 @@ def write_video(
     longest: int | None = None,
     transparent: bool = False,
 ) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver, longest: see
+    """Animate, and encode the frames as they come, with the motion's rate and audio. result, driver, longest: see
     `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the video, too,
     that is as it is.
 
@@ -266,7 +266,7 @@ def _writer(
 
 
 def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:
-    """What a video turned out to be: frames, seconds, whether it has sound (0 or 1), share of frames with a face."""
+    """Measure a video: frames, seconds, whether it has audio (0 or 1), share of frames with a face."""
     info = probe(path)
     faces = [points is not None for points in finder.track(read_frames(path, fps=None))]
     return {

@@ -64,7 +64,7 @@ class Animator:
         return drive.from_image(path, self.reader, self.params.infer_image.seconds)
 
     def audio(self, path: str | Path) -> Driver:
-        """A sound file, or a video's sound."""
+        """An audio file, or a video's audio."""
         return speech.from_audio(path, self.audio_model, self.options)
 
     def read_aloud(self, text: str | Path, path: str | Path) -> None:
@@ -73,7 +73,7 @@ class Animator:
         write_wav(path, *speech.read_aloud(text, given.voice, given.speed))
 
     def driver(self, path: str | Path) -> Driver:
-        """Whichever of these a file is: coefficients by its name; an image, a video or sound by what is in it."""
+        """The driver of a file: coefficients by the file's name; an image, a video or audio by its content."""
         if is_coefficients(path):
             return drive.from_coefficients(path)
         if is_still_image(path):

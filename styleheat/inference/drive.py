@@ -25,7 +25,7 @@ from styleheat.params import Drive
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: that goes with them."""
+    """descriptors: (T,73) float32, one for each frame. fps: of those frames. sound: their audio track."""
 
     descriptors: np.ndarray
     fps: float
@@ -46,9 +46,9 @@ class Driver:
 
 
 def from_video(path: str | Path, reader: FaceReader) -> Driver:
-    """The motion of the face in a video: as many frames as it has, at its own rate, with its sound.
+    """The motion of the face in a video: as many frames as it has, at its own rate, with its audio.
 
-    Frames that come unevenly are taken at the video's mean rate instead, or the sound would run away. The face is
+    A video with a variable frame rate is sampled at its mean rate, which keeps its audio in sync. The face is
     brought to the portrait's scale. Frames without a face get coefficients between those of their neighbours. Raises
     InputError when the file is no video, or no frame shows a face.
     """
@@ -66,7 +66,7 @@ def from_video(path: str | Path, reader: FaceReader) -> Driver:
 
 def from_coefficients(path: str | Path) -> Driver:
     """The motion in a `.mat` file of coefficients, as the stage `coefficients` writes them: 25 frames a second, no
-    sound, brought to the portrait's scale. Raises InputError when the file holds none."""
+    audio, brought to the portrait's scale. Raises InputError when the file holds none."""
     found = descriptor(pack_coefficients(*read_mat(path)))
     return Driver(lambda start: Motion(same_scale(found, start), FPS))
 

@@ -1,4 +1,4 @@
-"""Speech as a driver: expressions and head motion from sound, or the head's and the eyes' from videos."""
+"""Speech as a driver: expressions and head motion from audio, or the head's and the eyes' from videos."""
 
 import sys
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from styleheat.networks.audio_encoder import WINDOWS_AT_ONCE
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """How somebody speaks, beside the sound.
+    """How somebody speaks, beside the audio.
 
     pose_style: one of the network's ways to move the head. seed: of the head's motion and the blinks.
     still: keep the head as the portrait has it.
@@ -81,7 +81,7 @@ def from_audio(path: str | Path, model: Audio2Motion, options: SpeechOptions) ->
     samples = read_voice(path)
     frames = round(len(samples) / SAMPLE_RATE * FPS)
     if frames == 0:
-        raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
+        raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of audio; give at least one frame's, 0.04 s")
     if (level := loudness(samples)) < NEAR_SILENCE:
         tqdm.write(f"{path}: nearly silent, {level:.0f} LUFS; lips will hardly move", file=sys.stderr)
     styles = model.config.pose_styles

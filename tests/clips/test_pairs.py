@@ -214,14 +214,14 @@ def test_a_changed_sample_changes_no_other(store: ClipStore) -> None:
 
 
 def test_too_few_frames_are_one_clear_line(store: ClipStore) -> None:
-    with pytest.raises(InputError, match=r"1000 frames or more.* train_list\.txt the longest clip with sound has \d+;"):
+    with pytest.raises(InputError, match=r"1000 frames or more.* train_list\.txt the longest clip with audio has \d+;"):
         SpeechClips(store, "train", frames=1000, seed=0)
 
 
 def test_a_set_without_sound_is_one_clear_line(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ClipStore, "has_audio", lambda store, clip: False)
     assert sounding(store, "train") == []
-    with pytest.raises(InputError, match=r"no clip has sound; add videos in which people talk"):
+    with pytest.raises(InputError, match=r"no clip has audio; add videos in which people talk"):
         SpeechClips(store, "train", frames=10, seed=0)
 
 

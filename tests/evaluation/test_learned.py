@@ -86,7 +86,7 @@ def test_features_are_of_frames_resized_cleanly(networks: Learned, frames: np.nd
 
 
 def test_distances_of_lips_and_sound() -> None:
-    """SyncNet's protocol: sound that comes three frames late fits best there; where it fits, the confidence is high."""
+    """Audio that is three frames late matches best at that shift, with a high confidence."""
     rng = np.random.default_rng(0)
     seen = rng.normal(size=(60, 1024)).astype(np.float32)
     audio = np.roll(seen, 3, axis=0) + 0.1 * rng.normal(size=seen.shape).astype(np.float32)

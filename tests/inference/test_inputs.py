@@ -294,7 +294,7 @@ def test_files_without_content_or_of_another_kind(
 ) -> None:
     empty, text = tmp_path / "empty", tmp_path / "text"
     empty.touch()
-    text.write_text("neither an image nor a sound\n" * 40)
+    text.write_text("neither an image nor audio\n" * 40)
     uses: list[Callable[[Path], object]] = [
         lambda path: read_portrait(path, model, reader),
         lambda path: drive.from_image(path, reader, 1.0),

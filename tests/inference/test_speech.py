@@ -142,7 +142,7 @@ def test_sounds_that_cannot_be_used_are_one_clear_line(
     write_wav(tmp_path / "click.wav", np.ones(80))
     cases = [
         (lambda: said(tmp_path / "empty.wav", audio_model, ONE), "empty.wav: the file is empty"),
-        (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of sound"),
+        (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of audio"),
         (lambda: said(video, audio_model, ONE), f"{video}: has no audio"),
         (lambda: said(speech, audio_model, SpeechOptions(45, 0)), "infer_audio.pose_style: 45"),
         (lambda: module.poses_of(video, reader), f"{video}: no face"),

@@ -67,7 +67,7 @@ def test_colours_survive(tmp_path: Path) -> None:
 
 
 def test_png_loses_nothing(tmp_path: Path) -> None:
-    """Noise, so that no pixel can be guessed from others; whole, resampled, a part, and with the sound beside it."""
+    """Noise, so that no pixel can be guessed from others; entire frames, resampled, a part, and with audio."""
     rng = np.random.default_rng(0)
     frames = list(rng.integers(0, 256, (5, 48, 64, 3), np.uint8))
     samples = np.float32(0.5) * np.sin(np.arange(RATE // 5) * 0.2, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""SadTalker's sound front end and networks give the reference's numbers."""
+"""SadTalker's audio front end and networks give the reference's numbers."""
 
 import numpy as np
 import pytest
