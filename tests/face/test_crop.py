@@ -177,7 +177,7 @@ def test_what_cannot_be_cut_is_a_reason(video_of: Maker, finder: MediaPipe, tmp_
     assert not list(tmp_path.glob("clips/*"))
 
 
-def test_somebody_passing_by_spoils_nothing(video_of: Maker, finder: MediaPipe) -> None:
+def test_somebody_passing_by_changes_nothing(video_of: Maker, finder: MediaPipe) -> None:
     path = only_file(cut(video_of([[20]] * 40 + [[20, 320]] * 10 + [[20]] * 40), finder))
     assert probe(path).frames == 90
 
