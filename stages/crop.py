@@ -33,7 +33,7 @@ IN_PARTS = "cropped in parts"
 """Reason of a long video whose parts are not done yet."""
 
 UNREADABLE = "unreadable"
-"""Fact of a part in whose place the video can't be read: what is wrong."""
+"""Fact of a part that can't be read from the video: the error."""
 
 Process = Callable[..., index.Account]
 """`index.process` but for the folder, the tasks and the function."""

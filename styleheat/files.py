@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The numbers of an OSError that says the disk, or the user's quota, is full."""
+"""OSError numbers for a full disk or an exhausted quota."""
 
 MAX_NAME_BYTES = 200
 """Bytes of a file's name without suffixes, at most, where we choose it."""

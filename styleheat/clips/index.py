@@ -256,7 +256,7 @@ def _is_current(there: Set[str], entry: Entry | None, task: Task, retry_lost: bo
 
 
 def _is_well(there: Set[str], entry: Entry | None, task: Task) -> bool:
-    """Whether a clip's files are there and were made from what it is to be made from."""
+    """Whether a clip's files exist and were made from its current inputs."""
     return entry is not None and entry.fingerprint == task.fingerprint and entry.ok and entry.files.keys() <= there
 
 

@@ -233,7 +233,7 @@ def _squares(landmarks: np.ndarray, size: int) -> np.ndarray | None:
 
 
 def _crop(frame: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """A face as SyncNet wants it: (SIDE,SIDE,3) uint8, BGR."""
+    """Crop a face as SyncNet's input: (SIDE,SIDE,3) uint8, BGR."""
     x, y, half = square
     side, scale = 2 * half * (1 + CROP_MARGIN), syncnet.SIDE / (2 * half * (1 + CROP_MARGIN))
     left, top = x - side / 2, y - half

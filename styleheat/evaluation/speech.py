@@ -20,7 +20,7 @@ PAUSE = 0.3
 """Seconds that silence has to last before lips are expected to rest."""
 
 SETTLE = 0.12
-"""Seconds that lips take to come to rest, or start early."""
+"""Seconds that lips take to close after speech, or start to move before it."""
 
 BEAT_SIGMA = 0.1
 """Seconds at which a head's movement counts as off the beat (Beat Align Score, Li et al. 2021, in its own unit)."""

@@ -1,4 +1,4 @@
-"""Cuts in a video: where the image changes from one frame to the next as it does not within a shot."""
+"""Finds cuts in a video: changes between successive frames that are too large for one shot."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""Who it is: dlib's 128 numbers for a face, near for images of one person and apart for two.
+"""dlib's face embedding: 128 numbers, close for images of one person and distant for two people.
 
 dlib's own measure is the Euclidean distance, below 0.6 for one person (`dlib_face_recognition_resnet_model_v1`).
 """

@@ -18,7 +18,7 @@ POSE = slice(DESCRIPTOR_EXPRESSION.stop, DESCRIPTOR_CROP.stop)
 
 
 def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
-    """A driver's motion as params.yaml wants it, step by step in the order of `Drive`'s keys.
+    """Adjust a driver's motion by the parameters of `Drive`, in the order of its keys.
 
     start: (73,), the portrait's own descriptor, which what the driver leaves alone keeps. Raises InputError when
     nothing of the driver is left.

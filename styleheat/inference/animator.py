@@ -1,4 +1,4 @@
-"""Videos as params.yaml wants them: its models and options, opened once, and any portraits and drivers."""
+"""Animates portraits by drivers, with the models and options of params.yaml, which are opened once."""
 
 import functools
 from pathlib import Path

@@ -37,8 +37,7 @@ class Driver:
     """A driver's file, read once for any number of portraits.
 
     motion: a portrait's own descriptor (73,) → how this driver moves that portrait.
-    images: of a video, what params.yaml wants taken of it → its frames (H,W,3) uint8 that go with the motion as
-        `adjust` makes it.
+    frames: for a video, `Drive` parameters → its frames (H,W,3) uint8, which correspond to the motion after `adjust`.
     """
 
     motion: Callable[[np.ndarray], Motion]
@@ -72,9 +71,9 @@ def from_coefficients(path: str | Path) -> Driver:
 
 
 def from_image(path: str | Path, reader: FaceReader, seconds: float) -> Driver:
-    """From the portrait's own expression and pose into those of an image, and back.
+    """Move from the portrait's own expression and pose to those of an image, and back.
 
-    Raises InputError when the file is no image or shows no face.
+    Raises InputError when the file is not an image or shows no face.
     """
     found = reader.image(path)[None]
     weight = in_and_out(max(1, round(seconds * FPS)))[:, None]

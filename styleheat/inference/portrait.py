@@ -144,13 +144,15 @@ def prepare(
 
 
 def _averaged(image: np.ndarray, size: int) -> np.ndarray:
-    """An image no larger than `size`; larger ones are averaged down, or fine detail would turn into false lines."""
+    """Scale an image down to at most `size` pixels by averaging, which avoids aliasing."""
     return image if len(image) <= size else cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def inverter(infer: Infer, model: StyleHEAT) -> Invert:
-    """How params.yaml wants portraits inverted and edited. Raises InputError when weights for it are missing or of
-    another model."""
+    """Choose how portraits are inverted and edited by `infer.inversion` and `infer.edit`.
+
+    Raises InputError when weights for it are missing or of another model.
+    """
     method, wanted = infer.inversion, infer.edit
     device = next(model.parameters()).device
     editing = None

@@ -127,7 +127,7 @@ def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, 
 
 
 def _silent(model: Audio2Motion, start: np.ndarray, blinks: np.ndarray) -> np.ndarray:
-    """The expressions (T,64) with which a portrait says nothing, with these blinks (T,1)."""
+    """Expressions (T,64) of a silent portrait with these blinks (T,1)."""
     device = next(model.parameters()).device
     return np.concatenate(
         [

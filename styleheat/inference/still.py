@@ -1,4 +1,4 @@
-"""The image that a portrait is: a still image, or a frame of a video."""
+"""Reads a portrait's image: a still image, or a frame of a video."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def _moves(path: str | Path) -> bool:
         with opened(path) as container:
             return video_stream(container) is not None
     except InputError:
-        return False  # no media: `read_image_and_alpha` says what is wrong
+        return False  # not a media file: `read_image_and_alpha` raises the error
 
 
 def _best(frames: list[np.ndarray], reader: FaceReader, path: str | Path) -> int:

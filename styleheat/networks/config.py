@@ -72,7 +72,7 @@ class NetworkConfig:
     """Channels of the audio encoder of the expression network and of the pose network: five of Wav2Lip's; two of the
     one with context, over the columns of a window and over frames."""
     pose_styles: int
-    """Classes of head motion that the pose network knows."""
+    """Number of head-motion classes of the pose network."""
     pose_latent: int
     """Latent numbers of a chunk of head motion."""
     pose_hidden: int

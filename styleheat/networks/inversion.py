@@ -39,7 +39,7 @@ class Inversion:
 
 @dataclasses.dataclass
 class Reconstruction:
-    """An inversion with the images it went through, for training."""
+    """An inversion with its intermediate images, for training."""
 
     inversion: Inversion
     image: Tensor
@@ -74,7 +74,7 @@ class Inverter(nn.Module):
         return Inversion(self._seen(painted), codes, feature, pair, base)
 
     def reconstruct(self, image: Tensor) -> Reconstruction:
-        """`invert`, with the images on the way kept for losses."""
+        """`invert`, with the intermediate images for losses."""
         codes, coarse, residual = self.encode(image)
         return self.decode(codes, coarse, residual)
 
@@ -98,5 +98,5 @@ class Inverter(nn.Module):
         return Reconstruction(Inversion(self._seen(painted), codes, feature, pair, base), painted, coarse)
 
     def _seen(self, image: Tensor) -> Tensor:
-        """A painted image as the encoders and the warper see it."""
+        """A generated image scaled to the input of the encoders and the warper."""
         return resize(image.clamp(-1, 1), self.input_size)

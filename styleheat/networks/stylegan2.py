@@ -147,7 +147,7 @@ class PixelNorm(nn.Module):
 
 
 class ConstantInput(nn.Module):
-    """The learnt 4x4 map that every image grows from."""
+    """The learnt 4x4 map, the input of the first convolution for every image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ def activation(x: Tensor) -> Tensor:
 
 @dataclasses.dataclass
 class Warp:
-    """How an image moves."""
+    """The motion of an image."""
 
     flow: Tensor
     """(B,2,feature_size,feature_size): for each pixel of F, how many pixels right and down its source is."""

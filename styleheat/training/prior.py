@@ -24,10 +24,10 @@ from styleheat.training.norm import GROUP
 from styleheat.training.recipe import Computed
 
 READS = ("source",)
-"""What is read of a pair."""
+"""Items that are read for a pair."""
 
 COARSE = 0.5
-"""Weight of the image that the codes paint alone, beside 1 for the full inversion's."""
+"""Weight of the image generated from the codes alone; the full inversion's weight is 1."""
 
 
 class PriorRecipe:
@@ -71,7 +71,7 @@ class PriorRecipe:
         return {"frames": frames, "image": resize(made.image, size), "coarse": resize(made.coarse, size)}
 
     def sample(self) -> np.ndarray:
-        """Rows: held-out frame, what its codes paint, its inversion, the inversion of a moved F."""
+        """Rows: held-out frame, image from its codes alone, its inversion, the inversion with a warped F."""
         device = next(self.model.parameters()).device
         shown = {"source": self.heldout["source"][:GRID_COLUMNS]}
         rows = gathered(self._rows(to_device(part, device)["source"]) for part in split(shown, self.batch))
