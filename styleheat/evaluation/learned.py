@@ -1,4 +1,4 @@
-"""Scores that networks of others define: LPIPS, FID and KID, and SyncNet's LSE-D and LSE-C.
+"""Scores by third-party networks: LPIPS, FID and KID, and SyncNet's LSE-D and LSE-C.
 
 The networks are released files, converted by the stage `weights` (`weights.models: [scores]`). The code around them is
 that of the packages lpips and torch-fidelity; of SyncNet it is ours, by the protocol of joonson/syncnet_python.

@@ -15,7 +15,7 @@ CELL = 128
 """Moments in a row, and pixels a side of a frame there, at most: the rows go into an image that is kept in git."""
 
 GAP = 4
-"""Pixels between what does not belong together."""
+"""Pixels between separate parts."""
 
 
 def write_video(path: Path, source: np.ndarray, target: Frames, generated: Frames, sound: np.ndarray | None) -> None:

@@ -1,4 +1,4 @@
-"""The three protocols that held-out people are scored by, one clip at a time.
+"""The three evaluation protocols for held-out people, one clip at a time.
 
 same_identity: the first frame of a clip, driven by that clip; every pixel has a target. cross_identity: the first frame
 of one person, driven by another's clip. speech: the first frame of a clip, driven by its audio alone; the lips have a
@@ -42,7 +42,7 @@ NEEDS = {
     "cross_identity": "needs held-out clips of two people; raise test_people",
     "speech": "needs held-out clips with audio",
 }
-"""What a protocol needs that not every set has."""
+"""Requirements of protocols that not every set meets."""
 
 REAL = "real.npy"
 
@@ -54,7 +54,7 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Clip:
-    """A held-out clip, as training would see it.
+    """A held-out clip, with the data that training reads.
 
     frames: T of (S,S,3) uint8 at 25 fps. coefficients: (T,260), packed, of the data set. landmarks: (68,2) of the first
     frame, in its pixels when it is scaled to 256. sound: (N,) at 16 kHz, or None. aligned: (A,A,3) uint8, the first

@@ -1,4 +1,4 @@
-"""What people look at after an evaluation: a strip of sample frames, and a page of tables, distributions and videos."""
+"""The report of an evaluation: a strip of sample frames, and a page of tables, distributions and videos."""
 
 import html
 import shutil

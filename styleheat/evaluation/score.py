@@ -1,4 +1,4 @@
-"""Anybody's videos by the protocol `same_identity`: each against the video that it should be equal to.
+"""Scores any videos by the protocol `same_identity`, each against its ground-truth video.
 
 So that methods can be compared, frames are compared in one space, whatever the method's own framing: 25 frames per
 second, and SPACE × SPACE pixels of a fixed upright square in FFHQ's framing, the median over the frames of each video.

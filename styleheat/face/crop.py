@@ -98,7 +98,7 @@ def crop_video(
 
 
 def unreadable(video: Path, error: InputError) -> Cropped:
-    """What becomes of a video that can't be opened: the clips that were to be cut from it are lost."""
+    """The outcome for a video that can't be opened: all its requested clips are lost."""
     try:
         names = [entry["clip"] for entry in json.loads(video.with_suffix(".json").read_text())["segments"]]
     except (OSError, KeyError, TypeError, ValueError):

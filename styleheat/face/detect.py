@@ -18,7 +18,7 @@ from styleheat.errors import InputError
 
 INPUT_SIZE = 256
 MIN_SCORE = 0.5
-"""Below this the network itself would rather say there is no face (MediaPipe `min_score_thresh`)."""
+"""Minimum score of a face (MediaPipe `min_score_thresh`)."""
 
 SAME_FACE = 0.3
 """Boxes that overlap more than this (intersection over union) are one face (MediaPipe `min_suppression_threshold`)."""

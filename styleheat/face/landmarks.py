@@ -1,4 +1,4 @@
-"""The 68 points of a face: two back ends behind one interface, and what is done to their tracks.
+"""The 68 landmarks of a face: two back ends with one interface, and smoothing of their tracks.
 
 The order of the points is that of iBUG 300-W: jaw 0–16 (left of the image first), brows 17–26, nose 27–35,
 eyes 36–47, outer lips 48–59, inner lips 60–67.

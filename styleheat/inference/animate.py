@@ -1,4 +1,4 @@
-"""Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
+"""Generates frames from descriptors and writes them to a file; encoding runs in parallel with generation."""
 
 import contextlib
 import functools
@@ -33,7 +33,7 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer
 
 BATCH = 4
-"""Frames painted at once: enough to keep a small network or a GPU busy; more costs memory and gains little."""
+"""Frames in a batch. More frames take more memory for little gain in speed."""
 
 BATCH_PIXELS = BATCH * 256 * 256
 """Pixels painted at once on CPUs, if a frame has no more: at 1024 pixels each further frame would take 0.6 GB."""

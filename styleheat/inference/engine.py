@@ -25,7 +25,7 @@ from styleheat.networks.warper import SLOPE as WARPER_SLOPE
 from styleheat.networks.warper import VideoWarper, Warp, geometry_input, joined
 
 GAIN = math.sqrt(2)
-"""Of `scaled_leaky_relu`. It is multiplied into the weights before: a leaky ReLU commutes with positive factors."""
+"""Gain of `scaled_leaky_relu`. It is multiplied into the weights, as a leaky ReLU commutes with positive factors."""
 
 INJECTION_SLOPE = 0.01
 
@@ -34,7 +34,7 @@ EPSILON_OF_NORMS = 1e-5
 
 
 class Engine:
-    """One portrait, ready to be painted in any motion."""
+    """Generates frames of one portrait for any motion."""
 
     def __init__(self, model: StyleHEAT, inversion: Inversion, precision: torch.dtype | None = None) -> None:
         """Bind a model, whose weights are not changed, to a portrait.

@@ -1,4 +1,4 @@
-"""A portrait made ready to be driven: its face found, brought into FFHQ's framing, and inverted once."""
+"""Prepares a portrait for animation: finds the face, aligns it as in FFHQ, and inverts it once."""
 
 import dataclasses
 import functools
@@ -48,7 +48,7 @@ Invert = Callable[[Tensor], Inversion]
 
 @dataclass(frozen=True)
 class Portrait:
-    """One person's image and all that the frames to come have in common.
+    """A person's image and everything that its generated frames share.
 
     image: (S,S,3) uint8 in FFHQ's framing, S the size of the frames to come.
     photo: (H,W,3) uint8, what it was cut from. opaque: how opaque that is, (H,W) uint8; None: everywhere.
@@ -183,7 +183,7 @@ def inverter(infer: Infer, model: StyleHEAT) -> Invert:
 def optimise(
     prior: Inverter, image: Tensor, steps: int, perceptual: nn.Module, editing: Editing | None
 ) -> tuple[Inversion, list[dict[str, float]]]:
-    """From the encoder's inversion of a portrait (1,3,H,H) in [-1,1], descend to one that paints it better.
+    """Optimise the inversion of a portrait (1,3,H,H) in [-1,1], starting from the encoder's.
 
     F is free, and of the codes those rows that act above it alone. Without `editing`, nothing keeps the codes usual.
     Source: StyleHEAT `optimize_inverse`, but for its image and codes, which are those before the last step.

@@ -1,4 +1,4 @@
-"""Faces are read as those of the training clips were: found, tracked, and described by coefficients."""
+"""Reads faces as for the training clips: detection, tracking and coefficients."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ Estimate = Callable[[Iterable[np.ndarray], np.ndarray, int], tuple[np.ndarray, n
 
 @dataclass(frozen=True)
 class FaceReader:
-    """Two back ends at work on whatever a user gives. landmarker: finds faces. estimate: their coefficients.
+    """Applies the two back ends to a user's files. landmarker: finds faces. estimate: their coefficients.
 
     smooth: standard deviation, in frames, of the smoothing of a video's landmarks, as in the training's data.
     driver_face: which face of a driver: the largest, or so many smaller ones on.
@@ -132,7 +132,7 @@ def face_reader(infer: Infer, device: str) -> FaceReader:
 
 
 def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `Estimate` from the landmarks alone: our own face model laid over them."""
+    """The `Estimate` from the landmarks alone, by fitting our own face model to them."""
     coefficients, transform_params, _ = fit(landmarks, size)
     return coefficients, transform_params
 
