@@ -120,7 +120,7 @@ def measure(path: str, folder: Path, frames: int, device: str) -> dict[str, Any]
     portrait = F.interpolate(torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1, (size, size), mode="bicubic")
     windows = torch.randn(frames + 1, 1, model.config.motions, 27, generator=generator).to(device)
     inversion = model.generator.invert(portrait.clamp(-1, 1).to(device))
-    paint = painter(path, model, inversion)
+    paint = frame_generator(path, model, inversion)
     seconds, painted = [], []
     for window in windows:
         start = time.perf_counter()
@@ -142,7 +142,7 @@ def measure(path: str, folder: Path, frames: int, device: str) -> dict[str, Any]
     }
 
 
-def painter(path: str, model: StyleHEAT, inversion: Inversion) -> Callable[[Tensor], Tensor]:
+def frame_generator(path: str, model: StyleHEAT, inversion: Inversion) -> Callable[[Tensor], Tensor]:
     if path == "engine":
         engine = Engine(model, inversion)
         return lambda window: engine.paint(window)[0]

@@ -74,7 +74,7 @@ def animated(driver: Path) -> dict[str, float]:
 
 
 def repeat_video(path: Path, seconds: int) -> None:
-    """The example clip with its sound, again and again, for so long."""
+    """The example clip with its audio, again and again, for so long."""
     example = EXAMPLES / "driver.mp4"
     info = probe(example)
     sound = itertools.cycle([read_audio(example, SAMPLE_RATE)])

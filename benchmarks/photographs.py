@@ -151,18 +151,18 @@ def read_driver(animator: Animator, path: Path, folder: Path) -> Driver:
     start = time.perf_counter()
     moves = animator.video(path)
     seconds = time.perf_counter() - start
-    if moves.pictures is None:
+    if moves.frames is None:
         raise InputError(f"{path}: holds coefficients; what follows them can't be measured, give a video")
-    pictures, wanted = moves.pictures, animator.params.infer.drive
-    first = next(pictures(wanted))
-    meshes = track(pictures(wanted))
+    frames_of, wanted = moves.frames, animator.params.infer.drive
+    first = next(frames_of(wanted))
+    meshes = track(frames_of(wanted))
     tracks, jitter = motion.movements(meshes), motion.jitter(meshes)
     copy = folder / f"{path.stem}--coarse.mp4"
     height, width = first.shape[:2]
     scale = max(0.5, min(1.0, COARSE_SIDE / min(height, width)))
     size = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
     with VideoWriter(copy, size, wanted.fps or probe(path).fps, crf=COARSE_CRF) as writer:
-        for frame in pictures(wanted):
+        for frame in frames_of(wanted):
             writer.write(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
     again, row = look(copy, first, jitter)
     noise = {name: motion.tracking_noise(again[name], values) for name, values in tracks.items()}

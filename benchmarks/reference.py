@@ -4,7 +4,7 @@
 inserting zeros, and paints once. Here each operation is what the released code does where it has no CUDA kernels:
 
 - convolutions modulated by sample: weights multiplied by the style, demodulated, and one group for each sample;
-- resampling by inserting zeros, padding, convolving every channel as a picture of its own, and dropping pixels;
+- resampling by inserting zeros, padding, convolving every channel as an image of its own, and dropping pixels;
 - bias, leaky ReLU and √2 one after the other;
 - noise, whose weight is zero, added all the same;
 - both paintings, the final one and that of the warping alone, from 4 pixels up; all heads of the calibrator.
@@ -30,7 +30,7 @@ def paint(model: StyleHEAT, inversion: Inversion, window: Tensor) -> Tensor:
     warped = flows.warp(inversion.feature, motion.positions, model.config.released)
     pairs = model.calibrator(warped, motion.descriptor)
     paints, codes, moved = model.generator.stylegan, inversion.codes, (motion.positions,)
-    paints(codes, inversion=inversion.condition, warps=moved)  # the picture of the warping alone
+    paints(codes, inversion=inversion.condition, warps=moved)  # the image of the warping alone
     return paints(codes, inversion=inversion.condition, warps=moved, refinement=pairs[-1]).image
 
 

@@ -6,7 +6,7 @@ interocular distances, against what the phonemes' mouth shapes ask for.
 
 Columns. opening: correlation with the phonemes' shapes at lag 0. best, lag: the highest correlation and its lag in
 frames, positive where the lips are late. width: correlation of the mouth's width with the shapes' spreading less their
-rounding. level: the correlation that the sound's loudness alone has with the opening, the trivial answer. closed: share
+rounding. level: the correlation that the audio's loudness alone has with the opening, the trivial answer. closed: share
 of the m, b and p at which the lips come below a quarter of the median opening within a frame. pauses: mean opening in
 pauses of 0.3 s and more, as a share of the 95th percentile. range: 95th less 5th percentile of the opening. head: the
 head's standard deviation in degrees; beat: alignment of its turns with the syllables.
@@ -138,7 +138,7 @@ def spoken(voice: str) -> tuple[np.ndarray, tuple[Phoneme, ...]]:
 
 
 def said(model: Audio2Motion, sound: np.ndarray, folder: Path) -> np.ndarray:
-    """What the model makes of sound (N,), or (2,N): descriptors (T,73) of the mean face."""
+    """What the model makes of audio (N,), or (2,N): descriptors (T,73) of the mean face."""
     path = folder / "sound.wav"
     wavfile.write(path, SAMPLE_RATE, sound.T.astype(np.float32))
     start = np.zeros(73, np.float32)

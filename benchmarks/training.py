@@ -104,14 +104,14 @@ class Drawn(Dataset):
 
 def pair(size: int, aligned: int) -> dict[str, Any]:
     """A sample as `FramePairs` gives it."""
-    picture = lambda size: torch.randint(0, 256, (size, size, 3), dtype=torch.uint8)  # noqa: E731
+    image = lambda size: torch.randint(0, 256, (size, size, 3), dtype=torch.uint8)  # noqa: E731
     field = lambda: 0.01 * torch.randn(CHANNELS, GRID, GRID)  # noqa: E731
     points = lambda: size * (0.2 + 0.6 * torch.rand(68, 2))  # noqa: E731
     return {
-        "source": picture(size),
-        "target": picture(size),
-        "source_align": picture(aligned),
-        "target_align": picture(aligned),
+        "source": image(size),
+        "target": image(size),
+        "source_align": image(aligned),
+        "target_align": image(aligned),
         "source_window": torch.randn(73, 27),
         "target_window": torch.randn(73, 27),
         "source_geometry": field(),

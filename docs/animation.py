@@ -1,6 +1,6 @@
-"""The moving picture at the top of README.md: python -m docs.animation
+"""The animation at the top of README.md: python -m docs.animation
 
-The videos of `infer_video` and `infer_audio` side by side, each with its portrait in a corner, without their sound.
+The videos of `infer_video` and `infer_audio` side by side, each with its portrait in a corner, without audio.
 Animated WebP, which browsers and code hosts show: smaller than a GIF, and its colours are not cut to 256.
 """
 
@@ -17,7 +17,7 @@ from styleheat.media.image import read_image
 from styleheat.media.video import read_frames
 from styleheat.params import load_params
 
-PICTURE = Path("docs/talking.webp")
+IMAGE = Path("docs/talking.webp")
 VIDEOS = Path("data/infer/video.mp4"), Path("data/infer/audio.mp4")
 
 SECONDS, FPS = 4.0, 12.5
@@ -35,12 +35,12 @@ def write_animation(videos: dict[Path, Path], path: Path) -> None:
     Raises InputError when a video or portrait can't be read.
     """
     gap = np.full((SIDE, GAP, 3), 255, np.uint8)
-    pictures = [
+    frames = [
         Image.fromarray(np.concatenate([left, gap, right], axis=1))
         for left, right in zip(*(_frames(*pair) for pair in videos.items()), strict=False)
     ]
     with files.atomic(path) as temporary:
-        first, others = pictures[0], pictures[1:]
+        first, others = frames[0], frames[1:]
         milliseconds = round(1000 / FPS)
         first.save(
             temporary, save_all=True, append_images=others, duration=milliseconds, loop=0, quality=QUALITY, method=6
@@ -62,5 +62,5 @@ def _frames(video: Path, portrait: Path) -> Iterator[np.ndarray]:
 if __name__ == "__main__":
     params = load_params()
     portraits = Path(params.infer_video.portrait), Path(params.infer_audio.portrait)
-    write_animation(dict(zip(VIDEOS, portraits, strict=True)), PICTURE)
-    print(f"{PICTURE}: {PICTURE.stat().st_size / 1e6:.1f} MB")
+    write_animation(dict(zip(VIDEOS, portraits, strict=True)), IMAGE)
+    print(f"{IMAGE}: {IMAGE.stat().st_size / 1e6:.1f} MB")

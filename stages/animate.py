@@ -2,7 +2,7 @@
 
     python -m stages.animate --portrait anna.jpg bert.jpg --driver nod.mp4 speech.wav --out videos
 
-writes videos/anna--nod.mp4 and so on. A driver is a video, a picture, a sound file, a text (.txt), which is spoken
+writes videos/anna--nod.mp4 and so on. A driver is a video, an image, an audio file, a text (.txt), which is spoken
 first, or a .mat of coefficients. Videos that are there already are left alone. No stage of the pipeline: DVC doesn't
 know of the videos.
 """
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.animate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="PICTURE")
+    parser.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="IMAGE")
     parser.add_argument("--driver", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--again", action="store_true", help="make videos that are there already, too")

@@ -1,6 +1,6 @@
 """Cut square clips of one face out of videos: `data/<set>/videos` to `data/<set>/clips/{train,test}/<clip>.mp4`.
 
-Run as `python -m stages.crop --set vox`. Clips have 25 frames a second and the sound of their range. A video that
+Run as `python -m stages.crop --set vox`. Clips have 25 frames a second and the audio of their range. A video that
 gives no clip is recorded in the index with its reason.
 
 A video is one task, a long one (more than `face.follow.SPAN` seconds) several: one for each span that is looked
@@ -33,7 +33,7 @@ IN_PARTS = "cropped in parts"
 """Reason of a long video whose parts are not done yet."""
 
 UNREADABLE = "unreadable"
-"""Fact of a part in whose place the video can't be read: what is wrong."""
+"""Fact of a part that can't be read from the video: the error."""
 
 Process = Callable[..., index.Account]
 """`index.process` but for the folder, the tasks and the function."""

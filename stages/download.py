@@ -48,7 +48,7 @@ def body(stage: Stage) -> None:
     account.require_some(stage.title)
     lesser = sum(entry.ok and entry.transient for entry in entries)
     if lesser:
-        print(f"{lesser} videos came in smaller pictures than their list has; they are asked for again with the others")
+        print(f"{lesser} videos came in smaller images than their list has; they are asked for again with the others")
     later = sum(entry.transient for entry in entries) - lesser
     if later:
         print(f"{later} videos failed for now; try them again by `dvc repro --force --single-item {stage.title}`")

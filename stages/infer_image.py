@@ -1,4 +1,4 @@
-"""Let a portrait take on the expression and pose of a picture: data/infer/image.mp4."""
+"""Let a portrait take on the expression and pose of an image: data/infer/image.mp4."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pack a set's frames, landmarks, coefficients and sound into LMDBs: `data/<set>/lmdb`, laid out as PIRenderer's.
+"""Pack a set's frames, landmarks, coefficients and audio into LMDBs: `data/<set>/lmdb`, laid out as PIRenderer's.
 
 Run as `python -m stages.pack --set vox`. Clips that an LMDB holds already, from the same files, are copied as they are.
 Until the LMDBs are complete, packed clips wait in the scratch folder, where a killed run finds them again.

@@ -1,7 +1,7 @@
-"""Make speech without pictures for `train_audio`: `data/speech/lmdb`.
+"""Make speech without images for `train_audio`: `data/speech/lmdb`.
 
 Run as `python -m stages.speech`. Synthetic people talk, and are not drawn: their landmarks are computed, to which the
-coefficients are fitted, as to landmarks that are found in pictures. An hour takes minutes instead of hours.
+coefficients are fitted, as to landmarks that are found in images. An hour takes minutes instead of hours.
 """
 
 from pathlib import Path

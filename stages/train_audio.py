@@ -29,9 +29,9 @@ def train_audio(stage: Stage) -> None:
         return AudioRecipe(settings, model, basis, run.heldout(clips(store, "test"), settings.validate_samples))
 
     if not sounding(store, "train"):
-        # Videos without sound teach no speech, and are no reason to stop a pipeline that can do without.
+        # Videos without audio teach no speech, and are no reason to stop a pipeline that can do without.
         model = Audio2Motion(run.architecture(params))
-        reason = "no clip of data/hdtf/lmdb has sound"
+        reason = "no clip of data/hdtf/lmdb has audio"
         run.keep_init(stage, settings, model, "audio2motion", reason, out=Path("models/audio"))
         return
     starts = [settings.init, coefficients.weights]

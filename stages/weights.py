@@ -59,7 +59,7 @@ def body(stage: Stage) -> None:
             fetch.unpack(archive, path.parent, ARCHIVE_LIMIT)
         elif not path.is_file() and (is_address(source) or (source == "release" and not file.gated)):
             fetched(file.addresses if source == "release" else (f"{source.rstrip('/')}/{file.name}",), path)
-        if path.is_file():  # reading says better what a missing file should have been
+        if path.is_file():  # a missing file gives a better error when it is read
             check_published(file, path, refuse=source == "release")
             used[file.name] = verified(path, record.get(file.name))
     with files.atomic(FOLDER) as made:

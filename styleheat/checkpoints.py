@@ -1,4 +1,4 @@
-"""Model folders: `model.safetensors`, and `config.json` that says which architecture it fits and how it was made."""
+"""Model folders: `model.safetensors`, and `config.json` with its architecture and origin."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -4,7 +4,7 @@ FPS = 25
 """Frames a second of every clip: VoxCeleb's and HDTF's rate, and that of SadTalker's audio networks."""
 
 SAMPLE_RATE = 16_000
-"""Samples a second of every sound the audio networks hear (SadTalker `hparams.sample_rate`)."""
+"""Sample rate in Hz of the audio networks' input (SadTalker `hparams.sample_rate`)."""
 
 MEL_BANDS = 80
 MEL_FPS = 80

@@ -147,7 +147,7 @@ def unpack(archive: str | Path, folder: str | Path, limit: int) -> None:
                 target = temporary.joinpath(*inside.parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as out:
-                    # What the archive says of its sizes may be a lie: what comes out is counted.
+                    # Sizes stated in an archive may be false: count the extracted bytes.
                     while piece := stream.read(PIECE):
                         total += len(piece)
                         if total > limit:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The numbers of an OSError that says the disk, or the user's quota, is full."""
+"""OSError numbers for a full disk or an exhausted quota."""
 
-LONGEST_NAME = 200
+MAX_NAME_BYTES = 200
 """Bytes of a file's name without suffixes, at most, where we choose it."""
 
 
@@ -41,12 +41,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def short_name(name: str) -> str:
-    """A name that, with suffixes, fits into the 255 bytes that file systems allow: long ones lose their end, in whose
-    place comes what tells them from others."""
-    if len(name.encode(errors="surrogateescape")) <= LONGEST_NAME:
+    """Shorten a name so that, with suffixes, it fits into the 255 bytes that file systems allow.
+
+    A hash replaces the end of a long name and keeps it unique.
+    """
+    if len(name.encode(errors="surrogateescape")) <= MAX_NAME_BYTES:
         return name
     mark = "~" + hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
-    kept = name.encode(errors="surrogateescape")[: LONGEST_NAME - len(mark)]
+    kept = name.encode(errors="surrogateescape")[: MAX_NAME_BYTES - len(mark)]
     return kept.decode(errors="ignore") + mark
 
 

@@ -85,7 +85,7 @@ def run(title: str, count: int) -> int:
     """
     from torch.distributed import TCPStore
 
-    # Where the processes meet. It lives here: no other program can take its port before they are there.
+    # The processes' rendezvous store. This process opens it, so no other program can take its port.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     signals: list[int] = []
     with tempfile.TemporaryDirectory(prefix="styleheat-") as folder:
@@ -113,7 +113,7 @@ def _start(rank: int, count: int, port: int, folder: Path) -> subprocess.Popen:
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there already: the first process opens none
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store exists already: the first process opens none
         _FOLDER: str(folder),
     }
     command = [sys.executable, *sys.orig_argv[1:]]

@@ -120,7 +120,7 @@ def address_of(source: str) -> str:
 
 
 def fetch(source: str, folder: Path, models: Sequence[str], download: Callable[[str, Path], None]) -> bool:
-    """Bring published models from a folder or an address into `folder`, whole files only; False where nothing is
+    """Bring published models from a folder or an address into `folder`, complete files only; False where nothing is
     published there. Raises InputError when one isn't among them, or a file is not what the manifest says."""
     remote = source.startswith(("http://", "https://"))
 

@@ -85,8 +85,8 @@ def plots_show(project: Repository, command: str) -> None:
     page = (project.path / "dvc_plots" / "index.html").read_text()
     curves = [plot for entry in read_yaml(project.path / "dvc.yaml")["plots"] for plot in entry.values()]
     assert len(curves) == 6 and all(plot["title"] in page for plot in curves)
-    for picture in ("train_samples.jpg", "train_prior_samples.jpg", "train_warper_samples.jpg", "evaluate_strip.jpg"):
-        assert f"metrics_{picture}" in page
+    for name in ("train_samples.jpg", "train_prior_samples.jpg", "train_warper_samples.jpg", "evaluate_strip.jpg"):
+        assert f"metrics_{name}" in page
 
 
 def make_ui(project: Repository, command: str) -> None:
@@ -120,10 +120,10 @@ def make_ui(project: Repository, command: str) -> None:
 
 
 def own_inputs(project: Repository, command: str) -> None:
-    """After params.yaml was told what the page says, with files of those names."""
-    (told,) = [block for block in fenced(ROOT / "README.md", "yaml") if "infer_audio" in block]
+    """With the page's params.yaml, and files of the names in it."""
+    (content,) = [block for block in fenced(ROOT / "README.md", "yaml") if "infer_audio" in block]
     profile = project.path / "profiles" / "own.yaml"
-    profile.write_text(told)
+    profile.write_text(content)
     shell(project, "python -m stages.profile own")
     for group in read_yaml(profile).values():
         for name in group.values():
@@ -137,9 +137,9 @@ def each_by_each(project: Repository, command: str) -> None:
     for name, example in {"me.jpg": "portrait.png", "you.png": "portrait.png", "somebody.mp4": "driver.mp4"}.items():
         shutil.copy(examples / example, project.path / name)
     shutil.copy(examples / "speech.wav", project.path)
-    told = params.read_text().replace("models/styleheat", "models/embedded/styleheat")
-    told = told.replace("audio_models: models/audio", "audio_models: models/embedded/audio")
-    params.write_text(told.replace("seconds: null ", "seconds: [0, 0.2] "))
+    content = params.read_text().replace("models/styleheat", "models/embedded/styleheat")
+    content = content.replace("audio_models: models/audio", "audio_models: models/embedded/audio")
+    params.write_text(content.replace("seconds: null ", "seconds: [0, 0.2] "))
     assert "videos: 4 made, 0 there already, 0 failed" in shell(project, command)
     made = sorted(path.name for path in (project.path / "videos").iterdir())
     assert made == [f"{face}--{driver}.mp4" for face in ("me", "you") for driver in ("somebody", "speech")]
@@ -237,8 +237,8 @@ def animation(project: Repository, command: str) -> None:
         video.unlink()
         shutil.copy(ROOT / "data" / "examples" / "driver.mp4", video)
     shell(project, command)
-    with Image.open(project.path / "docs" / "talking.webp") as picture:
-        assert picture.n_frames == 50  # 4 s, 12.5 a second
+    with Image.open(project.path / "docs" / "talking.webp") as animation:
+        assert animation.n_frames == 50  # 4 s, 12.5 a second
 
 
 def benchmark(project: Repository, command: str) -> None:

@@ -32,7 +32,8 @@ TINY = dataclasses.replace(
     warper_max=8,
     calibrator_width=8,
     audio_widths=(4, 4, 4, 4, 8),
-    critic_channels=(8, 8, 8, 8, 8, 8),
+    audio_blocks=0,
+    discriminator_channels=(8, 8, 8, 8, 8, 8),
     sees_source=False,
     released=True,
 )
@@ -74,7 +75,7 @@ class TestModelFolders:
         warper(torch.rand(1, 3, 128, 128), torch.rand(1, 73, 27)).flow.sum().backward()
         assert all(parameter.requires_grad for parameter in warper.parameters())
 
-    def test_what_cannot_be_used_is_told(self, tmp_path: Path) -> None:
+    def test_unusable_checkpoints_are_reported(self, tmp_path: Path) -> None:
         warper = VideoWarper(TINY)
         with pytest.raises(InputError, match=r"model\.safetensors: missing"):
             checkpoints.load_model(tmp_path, warper)

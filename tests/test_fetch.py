@@ -137,7 +137,7 @@ class TestDownload:
         fetch.download(server.address, tmp_path / "model.pth")
         assert (tmp_path / "model.pth").read_bytes() == CONTENT
 
-    def test_not_found_is_told_at_once(self, server: Server, tmp_path: Path) -> None:
+    def test_not_found_is_reported_at_once(self, server: Server, tmp_path: Path) -> None:
         server.script = [404]
         said = refused(fetch.download, server.address, tmp_path / "model.pth")
         assert "404" in said and server.address in said and str(tmp_path / "model.pth") in said

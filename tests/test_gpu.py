@@ -34,7 +34,7 @@ from tests.training.tiny import AUDIO, PRIOR, TRAIN, WARPER, Log, Pairs, Speech,
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 NEAR = 5e-3
-"""GPUs multiply float32 with the first ten bits of each number (TF32), unless told otherwise."""
+"""By default, GPUs multiply float32 with the first ten bits of each number (TF32)."""
 
 
 @pytest.fixture(autouse=True)

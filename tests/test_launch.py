@@ -200,7 +200,7 @@ def test_what_the_user_can_fix_is_said_once(project: Path):
     assert (process.returncode, said) == (1, "probe: params.yaml: probe.lr: too much; 0.1 would do\n")
 
 
-def test_the_process_that_failed_first_is_the_one_that_is_heard(project: Path):
+def test_the_process_that_failed_first_is_the_one_that_is_reported(project: Path):
     process = start(project, "crashes")
     _, said = process.communicate(timeout=300)
     assert process.returncode == 1

@@ -73,7 +73,7 @@ def test_the_committed_file_is_the_offline_default():
             200,
             "sets.vox.crop.min_frames: 200 would lose every clip: source.seconds is 50 frames",
         ),
-        ("sets.vox.source.size", 32, "sets.vox.crop.min_size: 48 would lose every face of pictures 32 wide"),
+        ("sets.vox.source.size", 32, "sets.vox.crop.min_size: 48 would lose every face of images 32 wide"),
         (
             "sets.vox.source.people",
             None,

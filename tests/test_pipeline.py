@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Recorder(Tracker):
-    """Keeps what it is told."""
+    """Records the calls."""
 
     def __init__(self, *_: Any) -> None:
         self.metrics: dict[str, float] = {}
@@ -63,12 +63,12 @@ def test_metrics_go_to_the_set_and_to_the_tracker(folder: Path):
 
 def test_an_input_error_is_one_line_and_status_1(folder: Path, capsys: pytest.CaptureFixture[str]):
     def body(stage: Stage) -> None:
-        raise InputError("portrait.png: no face in it; a picture of one face would do")
+        raise InputError("portrait.png: no face in it; an image of one face would do")
 
     with pytest.raises(SystemExit) as left:
         run(body, "--set", "hdtf", sets=True)
     assert left.value.code == 1
-    assert capsys.readouterr().err == "crop@hdtf: portrait.png: no face in it; a picture of one face would do\n"
+    assert capsys.readouterr().err == "crop@hdtf: portrait.png: no face in it; an image of one face would do\n"
     assert Recorder.last.closed == ["FAILED"]
 
 

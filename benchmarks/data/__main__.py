@@ -1,6 +1,6 @@
 """What preparing data costs: `python -m benchmarks.data`, each part beside the usual way to do it, in one run.
 
-    crop    frames a second of cutting listed windows out of 1080p videos with sound, two workers, against a loop of
+    crop    frames a second of cutting listed windows out of 1080p videos with audio, two workers, against a loop of
             imageio and scikit-image's resize, as in video-preprocessing
     pack    frames a second of packing clips of twice the size into an LMDB, two workers, against Pillow frame by frame:
             bicubic and JPEG, one transaction a clip, as PIRenderer does it, and the aligned frames as FFHQ makes them

@@ -146,15 +146,15 @@ class PillowPairs:
             with self.environment.begin(write=False) as transaction:
                 return transaction.get(key.encode())
 
-        def picture(frame: int, aligned: bool = False) -> torch.Tensor:
+        def load(frame: int, aligned: bool = False) -> torch.Tensor:
             return as_tensor(Image.open(io.BytesIO(value(store.frame_key(clip, frame, aligned)))).convert("RGB"))
 
         descriptors = descriptor(np.frombuffer(value(f"{clip}-coeff_3dmm"), np.float32).reshape(-1, 260))
         points = np.frombuffer(value(f"{clip}-keypoint"), np.float32).reshape(-1, 68, 2) * (SIZE / FRAME_SIZE)
         return {
-            "source": picture(source),
-            "target": picture(target),
-            "source_align": picture(source, aligned=True),
+            "source": load(source),
+            "target": load(target),
+            "source_align": load(source, aligned=True),
             "source_window": torch.from_numpy(window(descriptors, source).copy()),
             "target_window": torch.from_numpy(window(descriptors, target).copy()),
             "source_landmarks": torch.from_numpy(points[source]),

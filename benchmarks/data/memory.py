@@ -23,9 +23,9 @@ def measure_memory(args: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def repeat(path: Path, seconds: float) -> None:
-    """A 1080p video of so many seconds with sound: a moment of it, its packets over and over.
+    """A 1080p video of so many seconds with audio: a moment of it, its packets over and over.
 
-    48 frames last as long as 30 packets of sound; what the encoders add at the ends is left out.
+    48 frames last as long as 30 packets of audio; what the encoders add at the ends is left out.
     """
     import av
 

@@ -78,13 +78,13 @@ def pillow_loop(clip: Path, folder: Path, aligned: bool) -> None:
             found, frame = capture.read()
             if not found:
                 break
-            picture = Image.fromarray(frame[..., ::-1])
-            pictures = {store.frame_key(name, number): picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC)}
+            image = Image.fromarray(frame[..., ::-1])
+            images = {store.frame_key(name, number): image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)}
             if aligned:
-                alignment = ffhq_alignment(points[number], picture.width, picture.height, SIZE)
-                upright = Image.fromarray(alignment.apply(np.asarray(picture)))
-                pictures[store.frame_key(name, number, aligned=True)] = upright
-            for key, one in pictures.items():
+                alignment = ffhq_alignment(points[number], image.width, image.height, SIZE)
+                upright = Image.fromarray(alignment.apply(np.asarray(image)))
+                images[store.frame_key(name, number, aligned=True)] = upright
+            for key, one in images.items():
                 buffer = io.BytesIO()
                 one.save(buffer, "JPEG", quality=store.JPEG_QUALITY, subsampling=0)
                 transaction.put(key.encode(), buffer.getvalue())

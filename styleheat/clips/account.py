@@ -1,4 +1,4 @@
-"""The account of a set: what became of every clip that was asked for, from the indexes that the stages leave.
+"""The account of a set: the outcome of every requested clip, from the indexes of the stages.
 
 A clip is asked for by its source, or is a further stretch that the crop stage found in a video. It ends in the LMDB, or
 is lost in one stage for one reason: asked for = packed + lost, always. A video that can't be had stands for all its
@@ -68,7 +68,7 @@ class Row:
 class Account:
     """Every clip of a set.
 
-    lesser: videos in smaller pictures than their list has, which the next run asks for again.
+    lesser: videos in smaller images than their list has, which the next run asks for again.
     backends: what found the landmarks and the coefficients. pose: axis → middle of the bin in degrees → frames.
     bytes: of each folder.
     """
@@ -220,7 +220,7 @@ def _read(folder: Path) -> dict[str, index.Entry]:
 
 
 def _rows(data: Path, entries: Mapping[str, dict[str, index.Entry]]) -> Iterator[Row]:
-    """Each clip as far as it came. What one stage made must be what the next one took."""
+    """The last stage of each clip. The outputs of one stage must equal the inputs of the next."""
     videos = entries["download"]
     _hold_equal(data / "clips", entries["crop"], (video for video, entry in videos.items() if entry.ok))
     made = {Path(name).stem for entry in entries["crop"].values() for name in entry.files}
@@ -244,7 +244,7 @@ def _rows(data: Path, entries: Mapping[str, dict[str, index.Entry]]) -> Iterator
 
 
 def _later(clip: str, entries: Mapping[str, dict[str, index.Entry]]) -> dict[str, Any]:
-    """What the stages after crop say of a clip."""
+    """The outcomes of a clip in the stages after crop."""
     tracked = entries["landmarks"][clip].facts
     known: dict[str, Any] = {}
     if "faces" in tracked:

@@ -1,4 +1,4 @@
-"""Which clips a folder holds and what became of each: incremental, parallel work that survives being killed.
+"""The index of a folder's clips and their outcomes: incremental, parallel work that can be killed and resumed.
 
 A per-clip stage owns one output folder; what lies in it and belongs to no clip is removed. `process` runs its function
 on every clip whose inputs or parameters changed, in parallel, and keeps `index.json` in that folder: for each clip the
@@ -32,7 +32,7 @@ INDEX = "index.json"
 JOURNAL = ".journal.jsonl"
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""What `flock` says on file systems without it."""
+"""Error numbers of `flock` on file systems that lack it."""
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # the names `files.atomic` writes under
 
@@ -48,7 +48,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Account:
-    """What became of a set. asked = ok + the sum of lost; kept of them needed no work in this run."""
+    """The outcomes of a set. asked = ok + the sum of lost; kept of them needed no work in this run."""
 
     asked: int
     ok: int
@@ -123,7 +123,7 @@ def process(
     retry_lost: bool = False,
     only: Set[str] | None = None,
 ) -> Account:
-    """Bring `folder` up to date with `tasks`, and return how every clip fared.
+    """Bring `folder` up to date with `tasks`, and return the outcome of every clip.
 
     A clip is left alone when its fingerprint is the recorded one and its files exist, or when it failed for a reason
     that would only repeat. One that is well for now is tried again, and stays as it is if that fails. Files of clips no
@@ -256,7 +256,7 @@ def _is_current(there: Set[str], entry: Entry | None, task: Task, retry_lost: bo
 
 
 def _is_well(there: Set[str], entry: Entry | None, task: Task) -> bool:
-    """Whether a clip's files are there and were made from what it is to be made from."""
+    """Whether a clip's files exist and were made from its current inputs."""
     return entry is not None and entry.fingerprint == task.fingerprint and entry.ok and entry.files.keys() <= there
 
 
@@ -297,7 +297,7 @@ def write(folder: Path, entries: Mapping[str, Entry]) -> None:
 
 
 def _with_progress(results: Iterator[tuple[str, Entry]], total: int, desc: str) -> Iterator[tuple[str, Entry]]:
-    """Pass results on under a progress bar; say each kind of bug once, aloud."""
+    """Pass results on under a progress bar; report each kind of bug once."""
     from tqdm import tqdm
 
     said = set()

@@ -1,4 +1,4 @@
-"""People who are trained on and tested on, under whatever names: found by their faces."""
+"""Finds people who are in both the train and the test clips, by their faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

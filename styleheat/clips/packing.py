@@ -1,4 +1,4 @@
-"""Bringing the LMDBs of a folder up to date: what has changed is packed anew, by many workers; the rest is copied."""
+"""Updates the LMDBs of a folder: workers pack what has changed; the rest is copied."""
 
 import shutil
 from collections import Counter

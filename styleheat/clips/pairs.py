@@ -157,10 +157,10 @@ class SpeechClips(Dataset):
         lengths = {clip: store.length(clip) for clip in sounding(store, split)}
         self._lengths = {clip: length for clip, length in lengths.items() if length >= frames}
         if not self._lengths:
-            longest = f"the longest clip with sound has {max(lengths.values())}" if lengths else "no clip has sound"
+            longest = f"the longest clip with audio has {max(lengths.values())}" if lengths else "no clip has audio"
             raise InputError(
                 f"{store.folder}: speech is learnt from clips of {frames} frames or more, and of those in "
-                f"{split}_list.txt {longest}; add videos in which people talk, with their sound"
+                f"{split}_list.txt {longest}; add videos in which people talk, with their audio"
             )
         self._draw = _ClipDraw(store, split, self._lengths)
         self._numbers = {person: number for number, person in enumerate(self.persons)}
@@ -179,7 +179,7 @@ class SpeechClips(Dataset):
         start = int(rng.integers(length - math.ceil(speed * self.frames) + 1))
         descriptors = descriptor(self.store.coefficients(clip))
         return {
-            "mel": torch.from_numpy(self._heard(clip, start, speed, rng)),
+            "mel": torch.from_numpy(self._mel_windows(clip, start, speed, rng)),
             "descriptors": torch.from_numpy(self._seen(descriptors, start, speed)),
             "reference": torch.from_numpy(descriptors[rng.integers(length), DESCRIPTOR_EXPRESSION].copy()),
             "blink": torch.from_numpy(self._seen(_blink_track(self.store, clip), start, speed)),
@@ -197,7 +197,7 @@ class SpeechClips(Dataset):
         share = (place - before).reshape(-1, *(1,) * (track.ndim - 1))
         return ((1 - share) * track[before] + share * track[before + 1]).astype(np.float32)
 
-    def _heard(self, clip: str, start: int, speed: float, rng: np.random.Generator) -> np.ndarray:
+    def _mel_windows(self, clip: str, start: int, speed: float, rng: np.random.Generator) -> np.ndarray:
         """The mel windows of a stretch, (F, 1, 80, 16)."""
         sound = self.store.sound(clip)
         if not self.augment:
@@ -217,7 +217,7 @@ class SpeechClips(Dataset):
 
 
 MARGIN = 5
-"""Frames before and after a stretch whose sound is varied with it: more than its windows hear."""
+"""Frames of audio that are augmented before and after a stretch: more than its mel windows cover."""
 
 
 @lru_cache(maxsize=4096)

@@ -5,11 +5,11 @@ Keys and values are those of PIRenderer's and StyleHEAT's data sets, which read 
 | key | value |
 |---|---|
 | `<clip>-<frame:07d>` | JPEG of the frame in the clip's own crop |
-| `<clip>-align-<frame:07d>` | JPEG of the frame aligned as FFHQ's pictures are |
+| `<clip>-align-<frame:07d>` | JPEG of the frame aligned as FFHQ's images are |
 | `<clip>-coeff_3dmm` | float32 (T, 260), packed coefficients |
 | `<clip>-keypoint` | float32 (T, 68, 2), landmarks in pixels of the frame scaled to 256 |
 | `<clip>-length` | T, seven ASCII digits |
-| `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's sound (`media.voice`); absent without sound (ours) |
+| `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's audio (`media.voice`); absent without audio (ours) |
 | `<clip>-person` | who is seen, UTF-8 (ours) |
 | `<clip>-source` | fingerprint of what the clip was packed from (ours) |
 | `length` | number of the file's clips, seven ASCII digits |
@@ -168,7 +168,7 @@ class ClipStore:
         return decode_image(get(self._transaction(clip), frame_key(clip, frame)))
 
     def aligned(self, clip: str, frame: int) -> np.ndarray:
-        """uint8 RGB, aligned as FFHQ's pictures are."""
+        """uint8 RGB, aligned as FFHQ's images are."""
         return decode_image(get(self._transaction(clip), frame_key(clip, frame, aligned=True)))
 
     def coefficients(self, clip: str, frames: Frames = slice(None)) -> np.ndarray:

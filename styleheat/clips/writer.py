@@ -52,7 +52,7 @@ class ClipWriter:
     def finish(
         self, coefficients: np.ndarray, landmarks: np.ndarray, sound: np.ndarray | None, person: str, source: str
     ) -> None:
-        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; sound (N,) or None; who is seen; the
+        """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; audio (N,) or None; who is seen; the
         fingerprint of what all that was made from."""
         length = len(coefficients)
         assert self._frames in (0, length), (self._frames, length)
@@ -209,7 +209,7 @@ def _holds_exactly(path: Path, clips: Sequence[str]) -> bool:
 
 def _verify(path: Path, name: Path, clips: Sequence[str], new: Set[str], checksum: int) -> None:
     """Read an LMDB back from the disk: it holds what was put into it and nothing else, every clip has all its frames
-    and arrays as long as it says, and the frames of the new clips are pictures that can be decoded.
+    and arrays as long as it says, and the frames of the new clips are images that can be decoded.
 
     name: to call the file by. Raises InputError at the first thing that is not as it was written.
     """
@@ -241,17 +241,17 @@ def _fault(clip: str, length: int, items: Mapping[bytes, bytes], decode: bool) -
     for array, row in (("coeff_3dmm", PACKED_COEFFICIENTS), ("keypoint", 2 * LANDMARKS)):
         if len(items[f"{clip}-{array}".encode()]) != 4 * length * row:
             return f"{array} is not as long as its {length} frames"
-    pictures = _picture_keys(clip, length) if frame_key(clip, 0).encode() in items else []
-    for key in pictures if decode else ():
+    images = _frame_keys(clip, length) if frame_key(clip, 0).encode() in items else []
+    for key in images if decode else ():
         if cv2.imdecode(np.frombuffer(items[key.encode()], np.uint8), cv2.IMREAD_COLOR_RGB) is None:
-            return f"{key} is no picture"
+            return f"{key} is no image"
     return None
 
 
 def _clip_items(opened: lmdb.Transaction, clip: str) -> Iterator[tuple[bytes, bytes]]:
     """Everything an LMDB holds of one clip."""
     length = int(bytes(get(opened, f"{clip}-length")))
-    frames = [] if opened.get(frame_key(clip, 0).encode()) is None else _picture_keys(clip, length)
+    frames = [] if opened.get(frame_key(clip, 0).encode()) is None else _frame_keys(clip, length)
     for key in [*frames, *(f"{clip}-{what}" for what in ("coeff_3dmm", "keypoint", "length", "source"))]:
         yield key.encode(), bytes(get(opened, key))
     for key in (f"{clip}-sound", f"{clip}-person"):
@@ -260,5 +260,5 @@ def _clip_items(opened: lmdb.Transaction, clip: str) -> Iterator[tuple[bytes, by
             yield key.encode(), bytes(value)
 
 
-def _picture_keys(clip: str, length: int) -> list[str]:
+def _frame_keys(clip: str, length: int) -> list[str]:
     return [frame_key(clip, frame, aligned) for frame in range(length) for aligned in (False, True)]

@@ -1,4 +1,4 @@
-"""Scores that networks of others define: LPIPS, FID and KID, and SyncNet's LSE-D and LSE-C.
+"""Scores by third-party networks: LPIPS, FID and KID, and SyncNet's LSE-D and LSE-C.
 
 The networks are released files, converted by the stage `weights` (`weights.models: [scores]`). The code around them is
 that of the packages lpips and torch-fidelity; of SyncNet it is ours, by the protocol of joonson/syncnet_python.
@@ -46,7 +46,7 @@ KID_SUBSETS, KID_SUBSET = 100, 1000
 """Subsets that KID is the mean of, and the images in each, where there are as many."""
 
 SHIFT = 15
-"""Frames by which SyncNet's protocol shifts the sound, either way."""
+"""Frames by which SyncNet's protocol shifts the audio, either way."""
 
 STEPS_PER_FRAME = 4
 """Steps of cepstra in a frame: 100 Hz at 25 fps."""
@@ -107,14 +107,14 @@ class Learned:
         squares = _squares(landmarks, frames[0].shape[0]) if len(frames) else None
         if windows < 1 or squares is None:
             return NO_SYNC
-        seen, heard = [], []
+        lips, audio = [], []
         for numbers in _parts(windows):
             crops = [_crop(frames[k], squares[k]) for k in range(numbers[0], numbers[-1] + syncnet.FRAMES)]
             clips = np.stack([np.stack(crops[k : k + syncnet.FRAMES]) for k in range(len(numbers))])
-            seen.append(self.lips.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
+            lips.append(self.lips.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
             pieces = [steps[k * STEPS_PER_FRAME :][: syncnet.STEPS].T for k in numbers]
-            heard.append(self.lips.audio(torch.from_numpy(np.stack(pieces))[:, None].to(self.device)).cpu())
-        return sync_scores(torch.cat(seen), torch.cat(heard))
+            audio.append(self.lips.audio(torch.from_numpy(np.stack(pieces))[:, None].to(self.device)).cpu())
+        return sync_scores(torch.cat(lips), torch.cat(audio))
 
     def _images(self, frames: np.ndarray) -> Tensor:
         return torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
@@ -173,12 +173,15 @@ def kernel(generated: np.ndarray, real: np.ndarray) -> float:
     return float(found[KEY_METRIC_KID_MEAN])
 
 
-def sync_scores(seen: Tensor, heard: Tensor) -> dict[str, float]:
-    """From embeddings (N,1024) of the windows of frames and sound: `lse_d`, the least mean distance over the shifts of
-    the sound by up to SHIFT frames, and `lse_c`, the median over the shifts less that."""
-    padded = nn.functional.pad(heard, (0, 0, SHIFT, SHIFT))
+def sync_scores(lips: Tensor, audio: Tensor) -> dict[str, float]:
+    """SyncNet's scores from the embeddings (N,1024) of frame windows and audio windows.
+
+    `lse_d` is the least mean distance over shifts of the audio by up to SHIFT frames; `lse_c` is the median over the
+    shifts, less `lse_d`.
+    """
+    padded = nn.functional.pad(audio, (0, 0, SHIFT, SHIFT))
     distances = torch.stack(
-        [nn.functional.pairwise_distance(seen, padded[shift : shift + len(seen)]) for shift in range(2 * SHIFT + 1)]
+        [nn.functional.pairwise_distance(lips, padded[shift : shift + len(lips)]) for shift in range(2 * SHIFT + 1)]
     ).mean(1)
     least = distances.min()
     return {"lse_d": float(least), "lse_c": float(distances.median() - least)}
@@ -230,7 +233,7 @@ def _squares(landmarks: np.ndarray, size: int) -> np.ndarray | None:
 
 
 def _crop(frame: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """A face as SyncNet wants it: (SIDE,SIDE,3) uint8, BGR."""
+    """Crop a face as SyncNet's input: (SIDE,SIDE,3) uint8, BGR."""
     x, y, half = square
     side, scale = 2 * half * (1 + CROP_MARGIN), syncnet.SIDE / (2 * half * (1 + CROP_MARGIN))
     left, top = x - side / 2, y - half
@@ -248,7 +251,7 @@ def extended(
     score: Callable[..., dict[str, float]], learned: Learned | None, pixels: bool, sound: np.ndarray | None
 ) -> Callable[..., dict[str, float]]:
     """A `protocols.Score` that also has the scores of networks, if there are any: LPIPS against target frames with
-    `pixels`, and SyncNet's with the sound (N,) of the frames from the second on, NaN without."""
+    `pixels`, and SyncNet's with the audio (N,) of the frames from the second on, NaN without."""
     if learned is None:
         return score
 

@@ -1,4 +1,4 @@
-"""What is measured in the frames of a video before they are compared: landmarks, coefficients, mouth, eyes, identity.
+"""Measurements in the frames of a video, for later comparison: landmarks, coefficients, mouth, eyes, identity.
 
 Generated and target frames are measured alike, by tracking landmarks in the frames and estimating coefficients from
 them. So a perfect result has distance 0, whatever the errors of the back ends.
@@ -37,11 +37,11 @@ class Measurements:
     faces: np.ndarray
 
     def after_first(self) -> "Measurements":
-        """Of all but the first frame, which is the source."""
+        """The measurements of all frames but the first, which is the source."""
         return replace(self, **{name: value[1:] for name, value in vars(self).items()})
 
     def first_repeated(self, length: int) -> "Measurements":
-        """Of the trivial answer: the first frame, so many times."""
+        """The measurements of the trivial baseline: the first frame, repeated."""
         counts = dict.fromkeys(vars(self), length) | {"faces": 2}  # equal embeddings need no more
         return replace(self, **{name: np.repeat(value[:1], counts[name], axis=0) for name, value in vars(self).items()})
 

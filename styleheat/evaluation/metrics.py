@@ -150,7 +150,7 @@ def coefficient_distance(generated: np.ndarray, target: np.ndarray) -> float:
 
 
 def identity_similarity(generated: np.ndarray, source: np.ndarray) -> float:
-    """Mean cosine of (N,128) face embeddings to the source's (128,): 1 for the same picture; NaN rows are left out."""
+    """Mean cosine of (N,128) face embeddings to the source's (128,): 1 for the same image; NaN rows are left out."""
     cosines = similarity(generated, source)
     return _mean(cosines[np.isfinite(cosines)])
 

@@ -15,11 +15,11 @@ CELL = 128
 """Moments in a row, and pixels a side of a frame there, at most: the rows go into an image that is kept in git."""
 
 GAP = 4
-"""Pixels between what does not belong together."""
+"""Pixels between separate parts."""
 
 
 def write_video(path: Path, source: np.ndarray, target: Frames, generated: Frames, sound: np.ndarray | None) -> None:
-    """A video of (source, target, generated), with sound (N,) at 16 kHz."""
+    """A video of (source, target, generated), with audio (N,) at 16 kHz."""
     height, width = source.shape[:2]
     with VideoWriter(path, (3 * width, height), FPS, sound, SAMPLE_RATE) as writer:
         for wanted, made in zip(target, generated, strict=True):

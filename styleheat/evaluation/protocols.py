@@ -1,7 +1,7 @@
-"""The three protocols that held-out people are scored by, one clip at a time.
+"""The three evaluation protocols for held-out people, one clip at a time.
 
 same_identity: the first frame of a clip, driven by that clip; every pixel has a target. cross_identity: the first frame
-of one person, driven by another's clip. speech: the first frame of a clip, driven by its sound alone; the lips have a
+of one person, driven by another's clip. speech: the first frame of a clip, driven by its audio alone; the lips have a
 target, the rest is the model's choice.
 
 Each result also has the scores of the trivial answer, the source frame repeated, and as a ceiling the identity
@@ -40,21 +40,21 @@ PROTOCOLS = ("same_identity", "cross_identity", "speech")
 
 NEEDS = {
     "cross_identity": "needs held-out clips of two people; raise test_people",
-    "speech": "needs held-out clips with sound",
+    "speech": "needs held-out clips with audio",
 }
-"""What a protocol needs that not every set has."""
+"""Requirements of protocols that not every set meets."""
 
 REAL = "real.npy"
 
 FRAME_SAMPLES = SAMPLE_RATE // FPS
-"""Samples of sound in a frame."""
+"""Samples of audio in a frame."""
 
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A held-out clip, as training would see it.
+    """A held-out clip, with the data that training reads.
 
     frames: T of (S,S,3) uint8 at 25 fps. coefficients: (T,260), packed, of the data set. landmarks: (68,2) of the first
     frame, in its pixels when it is scaled to 256. sound: (N,) at 16 kHz, or None. aligned: (A,A,3) uint8, the first
@@ -150,9 +150,9 @@ class Evaluator:
     networks: learned.Learned | None = None
 
     def __call__(self, clip: Clip, driver: Clip | None, folder: Path) -> dict[str, Result]:
-        """Every protocol that a clip allows; cross identity needs another person's clip, speech needs sound.
+        """Every protocol that a clip allows; cross identity needs another person's clip, speech needs audio.
 
-        Leaves in the folder, for each: `<protocol>.mp4`, source, target and generated side by side with the sound, and
+        Leaves in the folder, for each: `<protocol>.mp4`, source, target and generated side by side with the audio, and
         `<protocol>.png`, some of these frames; with `networks` also `<protocol>.npy`, Inception's features of the
         generated frames, and REAL, those of the clip's own.
         """

@@ -1,4 +1,4 @@
-"""What people look at after an evaluation: a strip of sample frames, and a page of tables, distributions and videos."""
+"""The report of an evaluation: a strip of sample frames, and a page of tables, distributions and videos."""
 
 import html
 import shutil
@@ -85,7 +85,7 @@ figcaption { font-size: .85rem; overflow-wrap: anywhere; }
 EXPLANATION = {
     "same_identity": "A clip's first frame, driven by that clip.",
     "cross_identity": "A clip's first frame, driven by another person's clip.",
-    "speech": "A clip's first frame, driven by the clip's sound.",
+    "speech": "A clip's first frame, driven by the clip's audio.",
 }
 
 

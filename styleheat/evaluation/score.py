@@ -1,4 +1,4 @@
-"""Anybody's videos by the protocol `same_identity`: each against the video that it should be equal to.
+"""Scores any videos by the protocol `same_identity`, each against its ground-truth video.
 
 So that methods can be compared, frames are compared in one space, whatever the method's own framing: 25 frames per
 second, and SPACE × SPACE pixels of a fixed upright square in FFHQ's framing, the median over the frames of each video.
@@ -54,7 +54,7 @@ class Scored:
 
 def score(path: Path, against: Path, reader: FaceReader, networks: Learned | None, person: str) -> Scored:
     """Compare two videos of one motion, frame by frame. The first frame counts as the source, and is not scored. Lips
-    are held to the sound of `against`, if it has any.
+    are held to the audio of `against`, if it has any.
 
     Raises InputError when a file is no video, no frame shows a face, or one is longer than the other by more than
     ROUGHLY.
@@ -76,7 +76,7 @@ def score(path: Path, against: Path, reader: FaceReader, networks: Learned | Non
 
 
 def _sound(path: Path, frames: int) -> np.ndarray | None:
-    """The sound (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
+    """The audio (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
     if not has_audio(path):
         return None
     samples = read_audio(path)[: frames * FRAME_SAMPLES]

@@ -14,13 +14,13 @@ CLOSED = 0.25
 """Share of the median opening below which lips count as closed."""
 
 SILENCE_DB = -35.0
-"""Level against the sound's loud moments (its 95th percentile) below which nothing is said."""
+"""Level against the audio's loud moments (its 95th percentile) below which nothing is said."""
 
 PAUSE = 0.3
 """Seconds that silence has to last before lips are expected to rest."""
 
 SETTLE = 0.12
-"""Seconds that lips take to come to rest, or start early."""
+"""Seconds that lips take to close after speech, or start to move before it."""
 
 BEAT_SIGMA = 0.1
 """Seconds at which a head's movement counts as off the beat (Beat Align Score, Li et al. 2021, in its own unit)."""
@@ -94,7 +94,7 @@ def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
 
 
 def level_of(sound: np.ndarray, frames: int) -> np.ndarray:
-    """RMS of the sound in each frame (frames,)."""
+    """RMS of the audio in each frame (frames,)."""
     step = SAMPLE_RATE // FPS
     padded = np.zeros(frames * step)
     padded[: min(len(sound), len(padded))] = sound[: len(padded)]

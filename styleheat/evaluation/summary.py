@@ -1,4 +1,4 @@
-"""From the results of single clips to the numbers of `metrics/evaluate.json`."""
+"""Aggregates the results of single clips into `metrics/evaluate.json`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

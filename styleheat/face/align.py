@@ -72,14 +72,14 @@ def ffhq_box(landmarks: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How a picture of known size becomes an FFHQ-aligned one: shrink, crop, then sample a quadrilateral.
+    """How an image of known size becomes an FFHQ-aligned one: shrink, crop, then sample a quadrilateral.
 
-    shrunk: (width, height) to scale the picture to first, or None when it isn't much larger than the result.
-    crop: (x0, y0, x1, y1) integers, in the shrunk picture.
-    quad: (8,) float, the corners in the cropped picture as PIL's QUAD transform wants them, (0, 0) being the corner
+    shrunk: (width, height) to scale the image to first, or None when it isn't much larger than the result.
+    crop: (x0, y0, x1, y1) integers, in the shrunk image.
+    quad: (8,) float, the corners in the cropped image as PIL's QUAD transform wants them, (0, 0) being the corner
         of the top left pixel: top left, bottom left, bottom right, top right.
     size: side of the result.
-    to_image: (2, 3) float; `to_image @ (x, y, 1)` is the place in the original picture of (x, y) in the result. What
+    to_image: (2, 3) float; `to_image @ (x, y, 1)` is the place in the original image of (x, y) in the result. What
         pasting a result back needs.
     """
 
@@ -91,34 +91,34 @@ class Alignment:
 
     @property
     def box(self) -> np.ndarray:
-        """(x0, y0, x1, y1): the quad's upright box, cut at the cropped picture's edges: HDTF's way to crop a clip."""
+        """(x0, y0, x1, y1): the quad's upright box, cut at the cropped image's edges: HDTF's way to crop a clip."""
         width, height = self.crop[2] - self.crop[0], self.crop[3] - self.crop[1]
         (ax, ay), (bx, by), (cx, cy), (dx, dy) = self.quad.reshape(4, 2)
         return np.array([max(min(ax, bx), 0), max(min(ay, dy), 0), min(max(cx, dx), width), min(max(by, cy), height)])
 
     @property
     def pitch(self) -> float:
-        """Pixels of the original picture for one of the result."""
+        """Pixels of the original image for one of the result."""
         return float(np.hypot(*self.to_image[:, 0]))
 
     def apply(self, image: np.ndarray, released: bool = False) -> np.ndarray:
-        """The aligned (size, size, 3) uint8 picture. Pixels outside of `image` are black, as in the released StyleHEAT
+        """The aligned (size, size, 3) uint8 image. Pixels outside of `image` are black, as in the released StyleHEAT
         (`enable_padding = False`).
 
-        released: as StyleHEAT's cropper of videos, which looks for the quad of the shrunk and cropped picture in the
+        released: as StyleHEAT's cropper of videos, which looks for the quad of the shrunk and cropped image in the
         whole one, and so at another place.
         """
-        picture = Image.fromarray(image)
+        result = Image.fromarray(image)
         if not released:
             if self.shrunk is not None:
-                picture = picture.resize(self.shrunk, Image.Resampling.LANCZOS)
-            picture = picture.crop(self.crop)
-        picture = picture.transform(
+                result = result.resize(self.shrunk, Image.Resampling.LANCZOS)
+            result = result.crop(self.crop)
+        result = result.transform(
             (RENDER_SIZE, RENDER_SIZE), Image.Transform.QUAD, self.quad.tolist(), Image.Resampling.BILINEAR
         )
         if self.size < RENDER_SIZE:
-            picture = picture.resize((self.size, self.size), Image.Resampling.LANCZOS)
-        return np.asarray(picture)
+            result = result.resize((self.size, self.size), Image.Resampling.LANCZOS)
+        return np.asarray(result)
 
     def apply_filled(self, image: np.ndarray) -> np.ndarray:
         """The aligned (size, size, 3) uint8 image for a portrait, filled where it leaves `image` (`fill_outside`).
@@ -142,7 +142,7 @@ class Alignment:
     def apply_fast(self, image: np.ndarray) -> np.ndarray:
         """`apply` in a tenth of the time or less, for the frames of videos; about 1 of 255 away from it on average.
 
-        Samples the picture once, as finely as it is itself or twice the result, and averages down.
+        Samples the image once, as finely as it is itself or twice the result, and averages down.
         """
         fine = max(1, min(RENDER_SIZE // self.size, math.ceil(max(2.0, self.pitch))))
         side = self.size * fine
@@ -182,7 +182,7 @@ def fill_outside(mirrored: np.ndarray, image: np.ndarray, to_image: np.ndarray) 
 
 
 def ffhq_alignment(landmarks: np.ndarray, width: int, height: int, size: int) -> Alignment:
-    """Plan FFHQ's alignment of a width×height picture with these (68, 2) landmarks to size×size pixels, at most 1024.
+    """Plan FFHQ's alignment of a width×height image with these (68, 2) landmarks to size×size pixels, at most 1024.
 
     One plan applied to all frames of a video keeps the camera still.
     """
@@ -208,12 +208,12 @@ def ffhq_alignment(landmarks: np.ndarray, width: int, height: int, size: int) ->
 
 
 def ffhq_align(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """The FFHQ-aligned (size, size, 3) uint8 face of an (H, W, 3) uint8 RGB picture with (68, 2) landmarks in it."""
+    """The FFHQ-aligned (size, size, 3) uint8 face of an (H, W, 3) uint8 RGB image with (68, 2) landmarks in it."""
     return ffhq_alignment(landmarks, image.shape[1], image.shape[0], size).apply(image)
 
 
 def resizing(width: int, height: int, size: int) -> np.ndarray:
-    """`Alignment.to_image` (2, 3) of a width×height picture that is resized to size×size without being aligned."""
+    """`Alignment.to_image` (2, 3) of a width×height image that is resized to size×size without being aligned."""
     scale = np.array([width / size, height / size])
     return np.column_stack([np.diag(scale), scale / 2 - 0.5])
 

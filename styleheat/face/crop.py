@@ -6,7 +6,7 @@ square stands still within a clip, so that all movement seen is the head's own. 
     tube   as VoxCeleb is cut by "video-preprocessing" (Siarohin et al.): what the head covers during the clip, and a
            tenth more
     ffhq   FFHQ's framing of the clip's median face, upright: what StyleGAN was trained on
-    ratio  HDTF's second way, for pictures of any resolution: what the head covers during a listed range, enlarged by
+    ratio  HDTF's second way, for images of any resolution: what the head covers during a listed range, enlarged by
            the range's `crop_ratio`
 
 A sidecar that holds finished windows (HDTF's first way, VoxCeleb's clip table) is cut by these, but for `ratio`.
@@ -54,7 +54,7 @@ class Cropped:
 
     facts: `clips`, for each clip written its number of frames and the side of its square in pixels of the video;
     `lost`, for each stretch that gave no clip its reason, where a part of a segment has its frames in its name;
-    `sound`, whether the video has any.
+    `sound`, whether the video has audio.
     """
 
     files: Sequence[Path] = ()
@@ -74,11 +74,11 @@ def crop_video(
     codec: Codec,
     finder: MediaPipe,
 ) -> Cropped:
-    """Write the clips of a video into `folder`: size×size pixels, 25 frames a second, with their sound.
+    """Write the clips of a video into `folder`: size×size pixels, 25 frames a second, with their audio.
 
     min_size: of the crop, in pixels of the video; smaller ones are lost, not enlarged.
     min_frames, max_frames: at 25 frames a second. Longer stretches become several clips of nearly equal length.
-    codec: of the clips' pictures.
+    codec: of the clips' images.
     finder: detects and tracks.
 
     Never raises for what is wrong with the video: a clip that can't be cut is a reason in the result. Where a video is
@@ -98,7 +98,7 @@ def crop_video(
 
 
 def unreadable(video: Path, error: InputError) -> Cropped:
-    """What becomes of a video that can't be opened: the clips that were to be cut from it are lost."""
+    """The outcome for a video that can't be opened: all its requested clips are lost."""
     try:
         names = [entry["clip"] for entry in json.loads(video.with_suffix(".json").read_text())["segments"]]
     except (OSError, KeyError, TypeError, ValueError):
@@ -259,7 +259,7 @@ def _square(looks: Sequence[Look], method: Method, info: VideoInfo, ratio: float
     low, high = heads[:, :2].min(axis=0), heads[:, 2:].max(axis=0)
     half = max(high - low) * (ratio if method == "ratio" and ratio is not None else 1 + TUBE_MARGIN) / 2
     centre = (low + high) / 2
-    # Into the picture where it fits: a border made up should be the exception.
+    # Into the image where it fits: a border made up should be the exception.
     limits = np.array([info.width, info.height])
     centre = np.where(2 * half <= limits, np.clip(centre, half, np.maximum(limits - half, half)), limits / 2)
     return np.concatenate([centre - half, centre + half])
@@ -317,7 +317,7 @@ def median_square(boxes: np.ndarray) -> np.ndarray:
 
 
 def cut_out(frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """The square `box` of a frame as size×size pixels, mirrored at the picture's edges where it leaves it."""
+    """The square `box` of a frame as size×size pixels, mirrored at the image's edges where it leaves it."""
     height, width = frame.shape[:2]
     x, y, side = _whole(box, size)
     before = (max(-y, 0), max(-x, 0))

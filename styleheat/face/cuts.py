@@ -1,4 +1,4 @@
-"""Cuts in a video: where the picture changes from one frame to the next as it does not within a shot."""
+"""Finds cuts in a video: changes between successive frames that are too large for one shot."""
 
 from collections import deque
 
@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 SIDE = 32
-"""Pixels of the pictures that are compared."""
+"""Pixels of the images that are compared."""
 
 CUT, USUAL = 14.0, 4.0
-"""A cut changes a picture's grey levels, less their mean, by so many of 255, and so many times as much as the frames
+"""A cut changes an image's grey levels, less their mean, by so many of 255, and so many times as much as the frames
 before it did."""
 
 REMEMBERED = 12

@@ -18,7 +18,7 @@ from styleheat.errors import InputError
 
 INPUT_SIZE = 256
 MIN_SCORE = 0.5
-"""Below this the network itself would rather say there is no face (MediaPipe `min_score_thresh`)."""
+"""Minimum score of a face (MediaPipe `min_score_thresh`)."""
 
 SAME_FACE = 0.3
 """Boxes that overlap more than this (intersection over union) are one face (MediaPipe `min_suppression_threshold`)."""
@@ -26,11 +26,11 @@ SAME_FACE = 0.3
 
 @dataclass(frozen=True)
 class Face:
-    """A face found in a picture.
+    """A face found in an image.
 
-    box: (x0, y0, x1, y1) in pixels, from the brows to the chin; it may leave the picture.
+    box: (x0, y0, x1, y1) in pixels, from the brows to the chin; it may leave the image.
     score: 0 to 1.
-    keypoints: (6, 2) pixels: the eye, then the other eye (left in the picture first), nose tip, mouth, both ears.
+    keypoints: (6, 2) pixels: the eye, then the other eye (left in the image first), nose tip, mouth, both ears.
     """
 
     box: np.ndarray
@@ -44,7 +44,7 @@ class Face:
 
 
 class FaceDetector:
-    """All faces of a picture. One thread; not to be shared between threads or processes."""
+    """All faces of an image. One thread; not to be shared between threads or processes."""
 
     def __init__(self) -> None:
         self._network = TfliteNetwork("face_detection_back.tflite")
@@ -57,7 +57,7 @@ class FaceDetector:
         self._centres = np.concatenate(centres)  # (896, 2) in pixels of the network's input
 
     def detect_all(self, image: np.ndarray) -> list[Face]:
-        """The faces of an (H, W, 3) uint8 RGB picture, the most certain first."""
+        """The faces of an (H, W, 3) uint8 RGB image, the most certain first."""
         height, width = image.shape[:2]
         scale = INPUT_SIZE / max(height, width)
         small = cv2.resize(
@@ -75,7 +75,7 @@ class FaceDetector:
         scores = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
         found = scores >= MIN_SCORE
 
-        # (n, 8, 2): two corners of the box, six key points; back from the canvas to the picture.
+        # (n, 8, 2): two corners of the box, six key points; back from the canvas to the image.
         points = raw[found].astype(np.float64).reshape(-1, 8, 2)
         centre, half = points[:, 0] + self._centres[found], points[:, 1] / 2
         points[:, 2:] += self._centres[found][:, None]
@@ -128,7 +128,7 @@ class TfliteNetwork:
         self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
 
     def __call__(self, image: np.ndarray) -> list[np.ndarray]:
-        """The outputs, without their batch axis, for an (H, W, 3) float32 picture in the range the network expects."""
+        """The outputs, without their batch axis, for an (H, W, 3) float32 image in the range the network expects."""
         self._interpreter.set_tensor(self._input, image[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index)[0] for index in self._outputs]

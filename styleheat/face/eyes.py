@@ -15,7 +15,7 @@ VIEWS = 2.3, 2.6
 
 EYES = ((36, 39, False), (42, 45, True))
 """Of the 68 points, the corners of the left and the right eye of the image, and whether to look in a mirror: the
-network knows left eyes."""
+network takes left eyes."""
 
 CONTOUR = (11, 13, 5, 3)
 """Points of the network's contour: left and right on the upper lid, then right and left on the lower one, in the order

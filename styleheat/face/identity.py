@@ -1,4 +1,4 @@
-"""Who it is: dlib's 128 numbers for a face, near for pictures of one person and apart for two.
+"""dlib's face embedding: 128 numbers, close for images of one person and distant for two people.
 
 dlib's own measure is the Euclidean distance, below 0.6 for one person (`dlib_face_recognition_resnet_model_v1`).
 """
@@ -23,7 +23,7 @@ CHIP_MARGIN = 0.25
 
 
 def embed(image: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray | None:
-    """(128,) float32 that stand for the largest face of an (H, W, 3) uint8 RGB picture; None where there is no face.
+    """(128,) float32 that stand for the largest face of an (H, W, 3) uint8 RGB image; None where there is no face.
 
     landmarks: (68, 2) pixels of that face if known, which saves finding it.
     Raises InputError when the packages for it are not installed.
@@ -41,7 +41,7 @@ def embed(image: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray 
 
 
 def embed_all(images: Iterable[np.ndarray]) -> np.ndarray:
-    """(N, 128) float32, NaN rows for pictures without a face."""
+    """(N, 128) float32, NaN rows for images without a face."""
     absent = np.full(DIMENSIONS, np.nan, np.float32)
     rows = [absent if (found := embed(image)) is None else found for image in images]
     return np.stack(rows) if rows else np.zeros((0, DIMENSIONS), np.float32)

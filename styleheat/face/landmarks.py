@@ -1,6 +1,6 @@
-"""The 68 points of a face: two back ends behind one interface, and what is done to their tracks.
+"""The 68 landmarks of a face: two back ends with one interface, and smoothing of their tracks.
 
-The order of the points is that of iBUG 300-W: jaw 0–16 (left of the picture first), brows 17–26, nose 27–35,
+The order of the points is that of iBUG 300-W: jaw 0–16 (left of the image first), brows 17–26, nose 27–35,
 eyes 36–47, outer lips 48–59, inner lips 60–67.
 
 The back ends disagree by a tenth of the distance between the eyes on the jaw (and less elsewhere): never mix them in
@@ -46,11 +46,11 @@ class Landmarker(ABC):
 
     @abstractmethod
     def detect_all(self, image: np.ndarray) -> list[Face]:
-        """The faces of an (H, W, 3) uint8 RGB picture, the most certain first."""
+        """The faces of an (H, W, 3) uint8 RGB image, the most certain first."""
 
     @abstractmethod
     def landmarks(self, image: np.ndarray, which: int = 0) -> np.ndarray | None:
-        """(68, 2) float32 pixels (x, y) of a face of a picture: of the largest, or the `which`-th smaller one; None
+        """(68, 2) float32 pixels (x, y) of a face of an image: of the largest, or the `which`-th smaller one; None
         where there are not so many."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ def mediapipe() -> "MediaPipe":
 
 @dataclass(frozen=True)
 class _Region:
-    """The square of a picture that the mesh network looks at: centre and side in pixels, turn in radians."""
+    """The square of an image that the mesh network looks at: centre and side in pixels, turn in radians."""
 
     centre: np.ndarray
     side: float
@@ -103,7 +103,7 @@ class _Region:
 class MediaPipe(Landmarker):
     """MediaPipe's face detector, 468-point mesh, and network for lids, on one CPU thread.
 
-    The mesh network sees the face turned upright in 192×192 pixels, whatever its size in the picture: a face of 60
+    The mesh network sees the face turned upright in 192×192 pixels, whatever its size in the image: a face of 60
     pixels is enlarged. It looks four times, from slightly different places and twice in a mirror, and the points are
     the mean: on rendered talking heads the opening of the lips then follows the truth with a correlation of 0.96
     instead of 0.90 for one look.
@@ -130,7 +130,7 @@ class MediaPipe(Landmarker):
         return next(itertools.islice(found, which, None), None)
 
     def landmarks_of(self, image: np.ndarray, face: Face) -> np.ndarray | None:
-        """(68, 2) float32 pixels of a face found in the picture; None when a closer look shows no face."""
+        """(68, 2) float32 pixels of a face found in the image; None when a closer look shows no face."""
         found = self._begin(image, [face])
         return None if found is None else self._eyes.refine(image, mesh_landmarks(found[0]))
 
@@ -275,7 +275,7 @@ class FaceAlignment(Landmarker):
         ]
 
     def _points(self, images: list[np.ndarray], boxes: list[np.ndarray | None]) -> Iterator[np.ndarray | None]:
-        """The package's steps, but over frames instead of the faces of one picture, and without rounding to pixels."""
+        """The package's steps, but over frames instead of the faces of one image, and without rounding to pixels."""
         import torch
 
         views, to_images = [], []
@@ -374,7 +374,7 @@ def _smooth_run(points: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _rotation(angle: float) -> np.ndarray:
-    """Turns picture coordinates (y down) clockwise as seen."""
+    """Turns image coordinates (y down) clockwise as seen."""
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 

@@ -1,4 +1,4 @@
-"""Who is seen in a clip, as one vector."""
+"""The identity of the person in a clip, as one vector."""
 
 from collections.abc import Iterable
 

@@ -22,7 +22,7 @@ MESH_TO_68 = (
 # fmt: on
 """For each of the 68 points, the nearest of the mesh points, the face's two halves mirrored.
 
-Chosen by comparing the mesh with dlib's 68 points on pictures of real faces, mirrored and turned: lips, eyes and nose
+Chosen by comparing the mesh with dlib's 68 points on images of real faces, mirrored and turned: lips, eyes and nose
 agree within 2–4 % of the distance between the outer eye corners, brows 5 %, the jaw 6–12 %, because it is an outline
 in one scheme and fixed points of the skin in the other.
 """

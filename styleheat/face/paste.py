@@ -1,4 +1,4 @@
-"""An aligned square, animated, back into the photograph that it was cut from."""
+"""Pastes the frames of an aligned square back into the photograph that it was cut from."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ be read by bicubic interpolation on the photograph: two along each axis, and one
 
 
 class Paster:
-    """Puts frames of one aligned square back where the photograph had it.
+    """Pastes frames of one aligned square at its place in the photograph.
 
     Outside the square the photograph stays as it is, to the bit; towards the square's edges the frame fades into it.
     Of a frame, only what lies on the photograph is used.

@@ -1,4 +1,4 @@
-"""Whether a clip is fit to learn from: sharp, one person, seen all along. Looked at twice a second."""
+"""Checks, on two frames a second, whether a clip can be trained on: sharp, one person, the face always visible."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What is to be cut from a video: the parts that its sidecar lists, or all of it."""
+"""The parts of a video to cut clips from: those in its sidecar, or the entire video."""
 
 import json
 from dataclasses import dataclass

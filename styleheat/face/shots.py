@@ -10,7 +10,7 @@ from styleheat.face.detect import overlap
 from styleheat.face.landmarks import has_face
 
 SAME_PLACE = 0.7
-"""Overlap of the face's boxes before and after a change of the picture, above which it is no cut: the light changes,
+"""Overlap of the face's boxes before and after a change of the image, above which it is no cut: the light changes,
 or something moves behind the head."""
 
 

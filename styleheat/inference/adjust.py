@@ -1,4 +1,4 @@
-"""Options of a driver: how much of its motion a portrait takes, and when. All of them work on descriptors alone."""
+"""Adjusts a driver's motion: strength, parts, time range and frame rate. All options work on descriptors alone."""
 
 import dataclasses
 
@@ -14,11 +14,11 @@ from styleheat.morphable.points import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGH
 from styleheat.params import Drive
 
 POSE = slice(DESCRIPTOR_EXPRESSION.stop, DESCRIPTOR_CROP.stop)
-"""Of a descriptor: angles, translation and crop, which together are where the head is."""
+"""Indices of a descriptor's angles, translation and crop, which define the head's position."""
 
 
 def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
-    """A driver's motion as params.yaml wants it, step by step in the order of `Drive`'s keys.
+    """Adjust a driver's motion by the parameters of `Drive`, in the order of its keys.
 
     start: (73,), the portrait's own descriptor, which what the driver leaves alone keeps. Raises InputError when
     nothing of the driver is left.
@@ -44,7 +44,7 @@ def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
 
 
 def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
-    """The part of a motion, and of its sound, from one moment to another; None: all. Raises InputError when no
+    """The part of a motion, and of its audio, from one moment to another; None: all. Raises InputError when no
     frame lies between them."""
     if seconds is None:
         return motion
@@ -59,7 +59,7 @@ def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:
-    """The same motion in as many frames as `fps` gives it, between those it has."""
+    """Resample a motion to `fps` frames a second by interpolation."""
     length = len(motion.descriptors)
     moments = (np.arange(max(1, round(length / motion.fps * fps))) + 0.5) * (motion.fps / fps) - 0.5
     columns = [np.interp(moments, np.arange(length), column) for column in motion.descriptors.T]

@@ -1,4 +1,4 @@
-"""Descriptors to frames to a file: frames are painted a few at a time and encoded while the next are painted."""
+"""Generates frames from descriptors and writes them to a file; encoding runs in parallel with generation."""
 
 import contextlib
 import functools
@@ -33,7 +33,7 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer
 
 BATCH = 4
-"""Frames painted at once: enough to keep a small network or a GPU busy; more costs memory and gains little."""
+"""Frames in a batch. More frames take more memory for little gain in speed."""
 
 BATCH_PIXELS = BATCH * 256 * 256
 """Pixels painted at once on CPUs, if a frame has no more: at 1024 pixels each further frame would take 0.6 GB."""
@@ -56,7 +56,7 @@ def load_audio2motion(folder: str | Path, device: str) -> Audio2Motion:
 
 
 def open_portrait(path: str | Path, infer: Infer, reader: FaceReader, device: str) -> Portrait:
-    """The portrait of a picture file, by the model and in the way that params.yaml names. Raises InputError, also for
+    """The portrait of an image file, by the model and in the way that params.yaml names. Raises InputError, also for
     coefficients of another face model than the networks start from.
 
     The model is let go again: at full size its encoders, which run only here, take a gigabyte.
@@ -204,7 +204,7 @@ def write_video(
     longest: int | None = None,
     transparent: bool = False,
 ) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and sound. result, driver, longest: see
+    """Animate, and encode the frames as they come, with the motion's rate and audio. result, driver, longest: see
     `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the video, too,
     that is as it is.
 
@@ -266,7 +266,7 @@ def _writer(
 
 
 def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:
-    """What a video turned out to be: frames, seconds, whether it has sound (0 or 1), share of frames with a face."""
+    """Measure a video: frames, seconds, whether it has audio (0 or 1), share of frames with a face."""
     info = probe(path)
     faces = [points is not None for points in finder.track(read_frames(path, fps=None))]
     return {

@@ -1,4 +1,4 @@
-"""Videos as params.yaml wants them: its models and options, opened once, and any portraits and drivers."""
+"""Animates portraits by drivers, with the models and options of params.yaml, which are opened once."""
 
 import functools
 from pathlib import Path
@@ -64,7 +64,7 @@ class Animator:
         return drive.from_image(path, self.reader, self.params.infer_image.seconds)
 
     def audio(self, path: str | Path) -> Driver:
-        """A sound file, or a video's sound."""
+        """An audio file, or a video's audio."""
         return speech.from_audio(path, self.audio_model, self.options)
 
     def read_aloud(self, text: str | Path, path: str | Path) -> None:
@@ -73,7 +73,7 @@ class Animator:
         write_wav(path, *speech.read_aloud(text, given.voice, given.speed))
 
     def driver(self, path: str | Path) -> Driver:
-        """Whichever of these a file is: coefficients by its name; a picture, a video or sound by what is in it."""
+        """The driver of a file: coefficients by the file's name; an image, a video or audio by its content."""
         if is_coefficients(path):
             return drive.from_coefficients(path)
         if is_still_image(path):
@@ -88,7 +88,7 @@ class Animator:
         """Write the video of a portrait moved by a driver (`animate.write_video`)."""
         infer, start = self.params.infer, portrait.descriptor
         motion = sweep(adjust(driver.motion(start), start, infer.drive), start, infer.edit.sweep)
-        shown = driver.pictures(infer.drive) if driver.pictures and infer.result == "beside" else None
+        shown = driver.frames(infer.drive) if driver.frames and infer.result == "beside" else None
         write_video(path, self.model, portrait, motion, infer.result, shown, infer.longest, infer.transparent)
 
     def inspect(self, path: str | Path) -> dict[str, float | int]:

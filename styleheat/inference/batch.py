@@ -26,7 +26,7 @@ def animate_all(
     """Make `<portrait>--<driver>.mp4` in a folder of each portrait and each driver, names that are too long shortened.
     How many were `made`, were `there` already and, unless `again`, left alone, or `failed`.
 
-    Each file is opened once, before the first video is made; a text is first spoken to a sound file in the folder,
+    Each file is opened once, before the first video is made; a text is first spoken to an audio file in the folder,
     words.txt to words.txt.wav. One that can't be used costs its own videos only, and is one line on stderr. A video
     that Ctrl-C ended early is `<portrait>--<driver>.part.mp4`, so that it is made another time. Raises InputError when
     two videos would have one name.
@@ -60,7 +60,7 @@ def animate_all(
 
 
 def _driver(animator: Animator, folder: Path, path: Path) -> Driver:
-    """What a file is a driver of; a text becomes sound first."""
+    """The driver of a file; a text is spoken to an audio file first."""
     if not is_text(path):
         return animator.driver(path)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a video shows of the painted squares: these alone, back in the photograph, or beside portrait and driver.
+"""Composes the frames of a video: the generated square alone, in the photograph, or beside portrait and driver.
 
 A square may have a fourth channel, how opaque it is; only back in the photograph is it used.
 """
@@ -70,7 +70,7 @@ def _scaled(photo: np.ndarray, to_photo: np.ndarray, longest: int | None) -> tup
 
 
 def _kept(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The frames, and then the last one for ever."""
+    """Yield the frames, then repeat the last one without end."""
     last = None
     for last in frames:
         yield last
@@ -79,7 +79,7 @@ def _kept(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _square(frame: np.ndarray, size: int) -> np.ndarray:
-    """The middle of a frame, size×size."""
+    """The central size×size pixels of a frame."""
     height, width = frame.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -1,4 +1,4 @@
-"""What drives a portrait: a video, a file of coefficients or a picture, turned into one descriptor (73,) a frame.
+"""What drives a portrait: a video, a file of coefficients or an image, turned into one descriptor (73,) a frame.
 
 Speech: `speech.py`.
 """
@@ -25,7 +25,7 @@ from styleheat.params import Drive
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one a frame. fps: of those frames. sound: that goes with them."""
+    """descriptors: (T,73) float32, one for each frame. fps: of those frames. sound: their audio track."""
 
     descriptors: np.ndarray
     fps: float
@@ -37,18 +37,17 @@ class Driver:
     """A driver's file, read once for any number of portraits.
 
     motion: a portrait's own descriptor (73,) → how this driver moves that portrait.
-    pictures: of a video, what params.yaml wants taken of it → its frames (H,W,3) uint8 that go with the motion as
-        `adjust` makes it.
+    frames: for a video, `Drive` parameters → its frames (H,W,3) uint8, which correspond to the motion after `adjust`.
     """
 
     motion: Callable[[np.ndarray], Motion]
-    pictures: Callable[[Drive], Iterator[np.ndarray]] | None = None
+    frames: Callable[[Drive], Iterator[np.ndarray]] | None = None
 
 
 def from_video(path: str | Path, reader: FaceReader) -> Driver:
-    """The motion of the face in a video: as many frames as it has, at its own rate, with its sound.
+    """The motion of the face in a video: as many frames as it has, at its own rate, with its audio.
 
-    Frames that come unevenly are taken at the video's mean rate instead, or the sound would run away. The face is
+    A video with a variable frame rate is sampled at its mean rate, which keeps its audio in sync. The face is
     brought to the portrait's scale. Frames without a face get coefficients between those of their neighbours. Raises
     InputError when the file is no video, or no frame shows a face.
     """
@@ -57,26 +56,26 @@ def from_video(path: str | Path, reader: FaceReader) -> Driver:
     found = reader.video(path, fps)
     sound = AudioTrack(Path(path)) if info.has_audio else None
 
-    def pictures(wanted: Drive) -> Iterator[np.ndarray]:
+    def frames(wanted: Drive) -> Iterator[np.ndarray]:
         start, end = wanted.seconds or (None, None)
         return read_frames(path, wanted.fps or fps, start, end)
 
-    return Driver(lambda start: Motion(same_scale(found, start), info.fps, sound), pictures)
+    return Driver(lambda start: Motion(same_scale(found, start), info.fps, sound), frames)
 
 
 def from_coefficients(path: str | Path) -> Driver:
     """The motion in a `.mat` file of coefficients, as the stage `coefficients` writes them: 25 frames a second, no
-    sound, brought to the portrait's scale. Raises InputError when the file holds none."""
+    audio, brought to the portrait's scale. Raises InputError when the file holds none."""
     found = descriptor(pack_coefficients(*read_mat(path)))
     return Driver(lambda start: Motion(same_scale(found, start), FPS))
 
 
 def from_image(path: str | Path, reader: FaceReader, seconds: float) -> Driver:
-    """From the portrait's own expression and pose into those of a picture, and back.
+    """Move from the portrait's own expression and pose to those of an image, and back.
 
-    Raises InputError when the file is no picture or shows no face.
+    Raises InputError when the file is not an image or shows no face.
     """
-    found = reader.picture(path)[None]
+    found = reader.image(path)[None]
     weight = in_and_out(max(1, round(seconds * FPS)))[:, None]
 
     def motion(start: np.ndarray) -> Motion:

@@ -1,4 +1,4 @@
-"""Changing what is shown: attributes of the person, and sweeps of head pose and expression in place of the driver's."""
+"""Edits attributes of the person, and replaces the driver's head pose or expression by a sweep."""
 
 import dataclasses
 

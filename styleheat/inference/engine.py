@@ -1,7 +1,7 @@
 """Frames of one portrait, several times faster than `StyleHEAT.forward`, which they equal but for rounding.
 
 `StyleHEAT.forward` is the model as it is to be read, and for any batch of portraits. An engine knows its portrait, and
-so computes once what the frames have in common: the generator's lower layers, F and the picture below it; the weights
+so computes once what the frames have in common: the generator's lower layers, F and the image below it; the weights
 of the upper layers, modulated, demodulated and with their constant factors in them; the warper's first map. And it
 computes only what acts: of the calibrator's heads those at F's own resolution.
 """
@@ -25,7 +25,7 @@ from styleheat.networks.warper import SLOPE as WARPER_SLOPE
 from styleheat.networks.warper import VideoWarper, Warp, geometry_input, joined
 
 GAIN = math.sqrt(2)
-"""Of `scaled_leaky_relu`. It is multiplied into the weights before: a leaky ReLU commutes with positive factors."""
+"""Gain of `scaled_leaky_relu`. It is multiplied into the weights, as a leaky ReLU commutes with positive factors."""
 
 INJECTION_SLOPE = 0.01
 
@@ -34,7 +34,7 @@ EPSILON_OF_NORMS = 1e-5
 
 
 class Engine:
-    """One portrait, ready to be painted in any motion."""
+    """Generates frames of one portrait for any motion."""
 
     def __init__(self, model: StyleHEAT, inversion: Inversion, precision: torch.dtype | None = None) -> None:
         """Bind a model, whose weights are not changed, to a portrait.
@@ -90,7 +90,7 @@ def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
 
 
 class _Warper:
-    """The warper of one picture: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
+    """The warper of one image: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
 
     def __init__(self, warper: VideoWarper, image: Tensor) -> None:
         self.describe, net = warper.mapping_net, warper.warping_net
@@ -231,13 +231,13 @@ class _Generator:
             self.layers.append((first, second, _to_rgb(to_rgbs[row // 2], codes[:, row + 2], size, precision)))
 
     def __call__(self, x: Tensor) -> Tensor:
-        picture = self.base.expand(len(x), -1, -1, -1)
+        image = self.base.expand(len(x), -1, -1, -1)
         for first, second, colours in self.layers:
             x = second(x if first is None else first(x))
             painted = colours(x).float()
-            painted[:, :3].add_(_upsampled(picture))
-            picture = painted
-        return picture
+            painted[:, :3].add_(_upsampled(image))
+            image = painted
+        return image
 
 
 def _convolution(

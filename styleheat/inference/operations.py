@@ -1,4 +1,4 @@
-"""Convolutions with constant weights, at the speed that torch can give them: what the engine is built of.
+"""The engine's operations: fast convolutions with constant weights.
 
 All of it computes in the channels_last layout, and gives what the plain layers of `networks` give, but for rounding.
 """

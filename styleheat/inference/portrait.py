@@ -1,4 +1,4 @@
-"""A portrait made ready to be driven: its face found, brought into FFHQ's framing, and inverted once."""
+"""Prepares a portrait for animation: finds the face, aligns it as in FFHQ, and inverts it once."""
 
 import dataclasses
 import functools
@@ -30,11 +30,11 @@ from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer
 
 ALIGNED = 0.08
-"""A picture counts as aligned already when the corners of its FFHQ square lie within this share of its side from the
-picture's own: aligning it again would only blur it."""
+"""An image counts as aligned already when the corners of its FFHQ square lie within this share of its side from the
+image's own: aligning it again would only blur it."""
 
 NEIGHBOUR = 0.1
-"""Landmarks found in the aligned picture that lie this share of its side from where the photograph's should be are of
+"""Landmarks found in the aligned image that lie this share of its side from where the photograph's should be are of
 another face that reaches into it."""
 
 LEARNING_RATE = 0.01
@@ -48,7 +48,7 @@ Invert = Callable[[Tensor], Inversion]
 
 @dataclass(frozen=True)
 class Portrait:
-    """One person's picture and all that the frames to come have in common.
+    """A person's image and everything that its generated frames share.
 
     image: (S,S,3) uint8 in FFHQ's framing, S the size of the frames to come.
     photo: (H,W,3) uint8, what it was cut from. opaque: how opaque that is, (H,W) uint8; None: everywhere.
@@ -83,20 +83,20 @@ def read_portrait(
     largest: int = 512,
     moment: float | None = None,
 ) -> Portrait:
-    """Find a face of a picture file, or of a frame of a video, align it unless it is, and invert it: by the encoder, or
+    """Find a face of an image file, or of a frame of a video, align it unless it is, and invert it: by the encoder, or
     by `invert`.
 
     moment: which frame of a video, see `still.read_still`. which: the largest face, or so many smaller ones on.
-    largest: pixels of the frames to come, at most, of networks that take detail from the picture; others paint frames
-    of their own size. Raises InputError when the file is no picture or shows no such face.
+    largest: pixels of the frames to come, at most, of networks that take detail from the image; others paint frames
+    of their own size. Raises InputError when the file is no image or shows no such face.
     """
     photo, opaque = read_still(path, reader, moment)
     landmarks = reader.find(photo, path, which)
     size = frame_size(model.config, landmarks, largest)
     aligned, to_photo = frame_face(photo, landmarks, size, model.config.released)
     found = reader.landmarker.landmarks(aligned)
-    if found is None:  # a face at the very edge of the picture, or tiny
-        raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut picture of it")
+    if found is None:  # a face at the very edge of the image, or tiny
+        raise InputError(f"{path}: the face can't be made out once it is cropped; give a larger, uncut image of it")
     expected = (landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
     if np.linalg.norm(found - expected, axis=1).mean() > NEIGHBOUR * size:
         found = expected
@@ -136,7 +136,7 @@ def prepare(
     model: StyleHEAT,
     invert: Invert | None = None,
 ) -> Portrait:
-    """Invert a picture (S,S,3) uint8 that is framed already; coefficients, landmarks: as in `Portrait`."""
+    """Invert an image (S,S,3) uint8 that is framed already; coefficients, landmarks: as in `Portrait`."""
     device = next(model.parameters()).device
     with torch.no_grad():
         inversion = (invert or model.generator.invert)(to_tensor(_averaged(image, model.config.image_size)).to(device))
@@ -144,13 +144,15 @@ def prepare(
 
 
 def _averaged(image: np.ndarray, size: int) -> np.ndarray:
-    """A picture no larger than `size`; larger ones are averaged down, or fine detail would turn into false lines."""
+    """Scale an image down to at most `size` pixels by averaging, which avoids aliasing."""
     return image if len(image) <= size else cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def inverter(infer: Infer, model: StyleHEAT) -> Invert:
-    """How params.yaml wants portraits inverted and edited. Raises InputError when weights for it are missing or of
-    another model."""
+    """Choose how portraits are inverted and edited by `infer.inversion` and `infer.edit`.
+
+    Raises InputError when weights for it are missing or of another model.
+    """
     method, wanted = infer.inversion, infer.edit
     device = next(model.parameters()).device
     editing = None
@@ -181,10 +183,10 @@ def inverter(infer: Infer, model: StyleHEAT) -> Invert:
 def optimise(
     prior: Inverter, image: Tensor, steps: int, perceptual: nn.Module, editing: Editing | None
 ) -> tuple[Inversion, list[dict[str, float]]]:
-    """From the encoder's inversion of a portrait (1,3,H,H) in [-1,1], descend to one that paints it better.
+    """Optimise the inversion of a portrait (1,3,H,H) in [-1,1], starting from the encoder's.
 
     F is free, and of the codes those rows that act above it alone. Without `editing`, nothing keeps the codes usual.
-    Source: StyleHEAT `optimize_inverse`, but for its picture and codes, which are those before the last step.
+    Source: StyleHEAT `optimize_inverse`, but for its image and codes, which are those before the last step.
     Returns the inversion and the losses of each step before it was taken, weighted: total, l2, perceptual, unusual,
     moved.
     """

@@ -1,4 +1,4 @@
-"""Faces are read as those of the training clips were: found, tracked, and described by coefficients."""
+"""Reads faces as for the training clips: detection, tracking and coefficients."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ Estimate = Callable[[Iterable[np.ndarray], np.ndarray, int], tuple[np.ndarray, n
 
 @dataclass(frozen=True)
 class FaceReader:
-    """Two back ends at work on whatever a user gives. landmarker: finds faces. estimate: their coefficients.
+    """Applies the two back ends to a user's files. landmarker: finds faces. estimate: their coefficients.
 
     smooth: standard deviation, in frames, of the smoothing of a video's landmarks, as in the training's data.
     driver_face: which face of a driver: the largest, or so many smaller ones on.
@@ -55,35 +55,35 @@ class FaceReader:
         return descriptor(self.coefficients(frames, landmarks, size))
 
     def find(self, image: np.ndarray, path: str | Path, which: int = 0, name: str = "infer.face") -> np.ndarray:
-        """The landmarks (68,2) of the largest face in a picture file's content (H,W,3) uint8, or of the `which`-th
+        """The landmarks (68,2) of the largest face in an image file's content (H,W,3) uint8, or of the `which`-th
         smaller one. Raises InputError when there are not so many, as the parameter `name` wants them."""
         landmarks = self.landmarker.landmarks(image, which)
         if landmarks is not None:
             return landmarks
         if self.landmarker.landmarks(image) is None:
             raise InputError(
-                f"{path}: no face found; give a picture of a face seen from the front, not cut off, and at least a "
-                "twentieth of the picture's longer side"
+                f"{path}: no face found; give an image of a face seen from the front, not cut off, and at least a "
+                "twentieth of the image's longer side"
             )
         count = next(number for number in range(1, which + 1) if self.landmarker.landmarks(image, number) is None)
         raise InputError(f"{path}: no face {which}, as {name} wants it; it shows {count}, from 0, the largest, on")
 
-    def picture(self, path: str | Path) -> np.ndarray:
-        """The descriptor (73,) of a driver's face in a picture file.
+    def image(self, path: str | Path) -> np.ndarray:
+        """The descriptor (73,) of a driver's face in an image file.
 
-        Raises InputError when the file is no picture or shows no such face.
+        Raises InputError when the file is no image or shows no such face.
         """
         image = read_image(path)
         return self.still(image, self.find(image, path, self.driver_face, "infer.driver_face"))
 
     def still(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The descriptor (73,) of a face with landmarks (68,2) in a picture (H,W,3) uint8."""
+        """The descriptor (73,) of a face with landmarks (68,2) in an image (H,W,3) uint8."""
         return self._framed([image], landmarks[None])[0]
 
     def video(self, path: str | Path, fps: float | None = None) -> np.ndarray:
         """The descriptors (T,73) of the face that a video file shows in T frames, `fps` a second or each as it comes.
 
-        It is read once to follow the face and, if the coefficients come from pictures, once more to look at it: no
+        It is read once to follow the face and, if the coefficients come from images, once more to look at it: no
         more than a few frames are in memory. Raises InputError when the file is no video, or no frame shows a face.
         """
         return self._framed(_frames(path, fps, "driver's coefficients"), *self._follow(path, fps))
@@ -132,7 +132,7 @@ def face_reader(infer: Infer, device: str) -> FaceReader:
 
 
 def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `Estimate` from the landmarks alone: our own face model laid over them."""
+    """The `Estimate` from the landmarks alone, by fitting our own face model to them."""
     coefficients, transform_params, _ = fit(landmarks, size)
     return coefficients, transform_params
 

@@ -1,4 +1,4 @@
-"""Speech as a driver: expressions and head motion from sound, or the head's and the eyes' from videos."""
+"""Speech as a driver: expressions and head motion from audio, or the head's and the eyes' from videos."""
 
 import sys
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from styleheat.networks.audio_encoder import WINDOWS_AT_ONCE
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """How somebody speaks, beside the sound.
+    """How somebody speaks, beside the audio.
 
     pose_style: one of the network's ways to move the head. seed: of the head's motion and the blinks.
     still: keep the head as the portrait has it.
@@ -73,15 +73,15 @@ def read_aloud(path: str | Path, voice: str, speed: float) -> tuple[np.ndarray, 
 
 
 def from_audio(path: str | Path, model: Audio2Motion, options: SpeechOptions) -> Driver:
-    """Speech from a sound file, or a video's sound.
+    """Speech from an audio file or a video's audio track.
 
-    One frame each 1/25 s, rounded: 10 s are 250 frames. The sound may be of any loudness; silence moves no lips. Raises
-    InputError when there is no sound to hear, or no such pose style.
+    The driver has 25 frames a second, rounded: 10 s are 250 frames. The loudness of the audio has no effect; silence
+    moves no lips. Raises InputError when there is no audio, or no such pose style.
     """
     samples = read_voice(path)
     frames = round(len(samples) / SAMPLE_RATE * FPS)
     if frames == 0:
-        raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of sound; give at least one frame's, 0.04 s")
+        raise InputError(f"{path}: {len(samples) / SAMPLE_RATE:.3f} s of audio; give at least one frame's, 0.04 s")
     if (level := loudness(samples)) < NEAR_SILENCE:
         tqdm.write(f"{path}: nearly silent, {level:.0f} LUFS; lips will hardly move", file=sys.stderr)
     styles = model.config.pose_styles
@@ -127,7 +127,7 @@ def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, 
 
 
 def _silent(model: Audio2Motion, start: np.ndarray, blinks: np.ndarray) -> np.ndarray:
-    """The expressions (T,64) with which a portrait says nothing, with these blinks (T,1)."""
+    """Expressions (T,64) of a silent portrait with these blinks (T,1)."""
     device = next(model.parameters()).device
     return np.concatenate(
         [

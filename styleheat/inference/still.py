@@ -1,4 +1,4 @@
-"""The picture that a portrait is: a still picture, or a frame of a video."""
+"""Reads a portrait's image: a still image, or a frame of a video."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ eyes less open than they usually are, as a share; octaves of sharpness below the
 
 
 def read_still(path: str | Path, reader: FaceReader, moment: float | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """A picture file, or of a video the frame `moment` seconds after its first, or if that is None the one that makes
+    """An image file, or of a video the frame `moment` seconds after its first, or if that is None the one that makes
     the best portrait: (H,W,3) uint8, and how opaque it is (`read_image_and_alpha`).
 
     Raises InputError when the file is neither, ends before that, or shows no face in any frame looked at.
@@ -49,7 +49,7 @@ def _moves(path: str | Path) -> bool:
         with opened(path) as container:
             return video_stream(container) is not None
     except InputError:
-        return False  # no media: `read_image_and_alpha` says what is wrong
+        return False  # not a media file: `read_image_and_alpha` raises the error
 
 
 def _best(frames: list[np.ndarray], reader: FaceReader, path: str | Path) -> int:

@@ -23,7 +23,7 @@ def cepstra(samples: np.ndarray) -> np.ndarray:
     count = 1 + max(0, -(-(len(signal) - LENGTH) // HOP))
     signal = np.pad(signal, (0, max(0, (count - 1) * HOP + LENGTH - len(signal))))
     power = np.abs(np.fft.rfft(sliding_window_view(signal, LENGTH)[::HOP], FFT)) ** 2 / FFT
-    smallest = np.finfo(float).eps  # in place of zeros, of which there is no logarithm
+    smallest = np.finfo(float).eps  # instead of 0, whose logarithm is undefined
     bands, energy = power @ _filters().T, power.sum(1)
     found = dct(np.log(np.where(bands == 0, smallest, bands)), type=2, axis=1, norm="ortho")[:, :CEPSTRA]
     found = found * (1 + LIFTER / 2 * np.sin(np.pi * np.arange(CEPSTRA) / LIFTER))

@@ -126,7 +126,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         return _loaded(data)
     except (OSError, SyntaxError, ValueError):
-        if data.startswith(_PNG):  # its texts may be more than Pillow wants to unpack
+        if data.startswith(_PNG):  # its text chunks may exceed Pillow's limit
             return _loaded(_without_text(data))
         if data.startswith(b"\xff\xd8"):
             return _with_end(path, data)

@@ -1,6 +1,6 @@
 """Speech to motion coefficients: SadTalker's expression network and pose network (arXiv 2211.12194).
 
-Both hear one mel window (1,80,16) for each video frame (`media.mel.mel_windows`) through `audio_encoder`. Parameters
+Both take one mel window (1,80,16) for each video frame (`media.mel.mel_windows`) through `audio_encoder`. Parameters
 have the names of SadTalker's checkpoints.
 """
 
@@ -73,7 +73,7 @@ class DoubleFrames(nn.Module):
 
 
 class PoseUnet(nn.Module):
-    """U-net over a chunk of poses seen as a picture, (B,1,32,6) -> (B,1,32,6) in (0,1)."""
+    """U-net over a chunk of poses seen as an image, (B,1,32,6) -> (B,1,32,6) in (0,1)."""
 
     def __init__(self, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class MotionDiscriminator(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        a, b, c = config.pose_critic
+        a, b, c = config.pose_discriminator
         self.seq = nn.Sequential(
             DiscriminatorLayer(POSE, a, 4, 2),
             DiscriminatorLayer(a, b, 4, 2),
@@ -237,10 +237,10 @@ class PoseNet(nn.Module):
     def generate(self, mels: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Poses for speech: mels (B,T,1,80,16), first (B,6), style (B,), z (chunks(T),B,Z) -> (B,T,6).
 
-        The first frame has the first pose; every chunk starts from there. What is left after whole chunks is the end of
-        a chunk that overlaps the one before, or, with fewer than 33 frames, of one whose audio begins with its first
-        window repeated. With `overlap`, chunks begin every HOP frames and pass into each other, so that the head does
-        not return to the first pose whenever one ends.
+        The first frame has the first pose, and every chunk starts from that pose. Frames left after the last complete
+        chunk are the end of a chunk that overlaps the one before; with fewer than 33 frames in all, the chunk's audio
+        is padded in front with its first window. With `overlap`, chunks start every HOP frames and are cross-faded, so
+        that the head does not return to the first pose at the end of a chunk.
         """
         if mels.shape[1] == 1:
             return first[:, None]
@@ -252,13 +252,13 @@ class PoseNet(nn.Module):
         """Audio of the frames after the first (B,T-1,E) -> their motion (B,T-1,6)."""
         motion = [first.new_zeros(len(first), 0, POSE)]
         for chunk in range(len(z)):
-            heard = audio[:, chunk * CHUNK : (chunk + 1) * CHUNK]
-            wanted = heard.shape[1]
+            chunk_audio = audio[:, chunk * CHUNK : (chunk + 1) * CHUNK]
+            wanted = chunk_audio.shape[1]
             if wanted < CHUNK:
-                heard = audio[:, -CHUNK:]
-                missing = CHUNK - heard.shape[1]
-                heard = torch.cat([heard[:, :1].expand(-1, missing, -1), heard], dim=1)
-            motion.append(self.netG.decoder(z[chunk], heard, first, style)[:, -wanted:])
+                chunk_audio = audio[:, -CHUNK:]
+                missing = CHUNK - chunk_audio.shape[1]
+                chunk_audio = torch.cat([chunk_audio[:, :1].expand(-1, missing, -1), chunk_audio], dim=1)
+            motion.append(self.netG.decoder(z[chunk], chunk_audio, first, style)[:, -wanted:])
         return torch.cat(motion, dim=1)
 
     def _overlapping(self, audio: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
@@ -270,11 +270,11 @@ class PoseNet(nn.Module):
         power = audio.new_full((frames + CHUNK, 1), 1e-9)
         for chunk in range(len(z)):
             start = chunk * HOP
-            heard = audio[:, start : start + CHUNK]
-            missing = CHUNK - heard.shape[1]
-            heard = torch.cat([heard, heard[:, -1:].expand(-1, missing, -1)], dim=1)
+            chunk_audio = audio[:, start : start + CHUNK]
+            missing = CHUNK - chunk_audio.shape[1]
+            chunk_audio = torch.cat([chunk_audio, chunk_audio[:, -1:].expand(-1, missing, -1)], dim=1)
             weight = torch.where(torch.arange(CHUNK, device=fade.device) < HOP, 1.0, fade) if chunk == 0 else fade
-            total[:, start : start + CHUNK] += weight[:, None] * self.netG.decoder(z[chunk], heard, first, style)
+            total[:, start : start + CHUNK] += weight[:, None] * self.netG.decoder(z[chunk], chunk_audio, first, style)
             power[start : start + CHUNK] += weight[:, None].square()
         return (total / power.sqrt())[:, :frames]
 

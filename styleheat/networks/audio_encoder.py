@@ -1,8 +1,8 @@
 """Encoders of speech: mel windows (B,T,1,80,16), one for each video frame -> features (B,T,E).
 
-Wav2Lip's (arXiv 2008.10010), which SadTalker's networks have, sees each window alone: 0.2 s. In so short a piece a
-closing lip is told from a tongue behind the teeth by the sounds before and after it, which is what the encoder with
-context sees. It also takes a tenth of the operations.
+Wav2Lip's encoder (arXiv 2008.10010), which SadTalker uses, sees a single window of 0.2 s. Closing lips and a tongue
+behind the teeth can look alike in so short a window. The encoder with context also sees the windows before and after,
+which distinguish them, and takes a tenth of the operations.
 """
 
 import torch
@@ -22,7 +22,8 @@ REACH = 3
 def audio_encoder(config: NetworkConfig) -> nn.Module:
     """The encoder that a config names by `audio_widths` and `audio_blocks`."""
     if config.audio_blocks:
-        return ContextEncoder(*config.audio_widths, config.audio_blocks)
+        width, outputs = config.audio_widths
+        return ContextEncoder(width, outputs, config.audio_blocks)
     return WindowEncoder(*config.audio_widths)
 
 

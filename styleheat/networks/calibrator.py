@@ -1,4 +1,4 @@
-"""The calibrator looks at a warped feature map F and says how to repair it (StyleHEAT, arXiv 2203.04036, section 3)."""
+"""The calibrator predicts corrections of a warped feature map F (StyleHEAT, arXiv 2203.04036, section 3)."""
 
 import math
 

@@ -6,6 +6,13 @@ from typing import Any
 
 from styleheat.constants import DESCRIPTOR
 
+# Published config.json files use these earlier field names.
+OLD_FIELDS = {
+    "critic_size": "discriminator_size",
+    "critic_channels": "discriminator_channels",
+    "pose_critic": "pose_discriminator",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
@@ -59,33 +66,33 @@ class NetworkConfig:
     """Channels inside the calibrator's U-net."""
     calibrator_heads: int
     """At how many resolutions, from `feature_size` down, the calibrator emits scale and shift. Only those at
-    `feature_size` act on the picture; the released network emits four pairs."""
+    `feature_size` act on the image; the released network emits four pairs."""
 
     audio_widths: tuple[int, ...]
     """Channels of the audio encoder of the expression network and of the pose network: five of Wav2Lip's; two of the
     one with context, over the columns of a window and over frames."""
     pose_styles: int
-    """Classes of head motion that the pose network knows."""
+    """Number of head-motion classes of the pose network."""
     pose_latent: int
     """Latent numbers of a chunk of head motion."""
     pose_hidden: int
     """Hidden units of the pose VAE's fully connected layers."""
     pose_widths: tuple[int, int, int, int]
     """Channels of the pose VAE's U-nets."""
-    pose_critic: tuple[int, int, int]
+    pose_discriminator: tuple[int, int, int]
     """Channels of the head-motion discriminator."""
 
-    critic_size: int
-    """Pixels of the image that the discriminator judges."""
-    critic_channels: tuple[int, ...]
-    """Discriminator channels at 4, 8, 16 ... `critic_size` pixels."""
+    discriminator_size: int
+    """Side in pixels of the discriminator's input image."""
+    discriminator_channels: tuple[int, ...]
+    """Discriminator channels at 4, 8, 16 ... `discriminator_size` pixels."""
 
     sees_source: bool = False
     """Condition the warper on the motion coefficients of the portrait too, beside those that drive it. The released
     network has to find in the image where the face is now; a small one finds it less exactly than the face model."""
     relative: bool = False
     """Drive the warper by how the motion coefficients differ from the portrait's own. The released network takes them
-    as they are, and has to learn to see in the picture where the face is now, which takes it thousands of steps."""
+    directly, and takes thousands of steps to learn where the face is in the input image."""
     geometry: bool = False
     """Start from the flow that the face model gives (`morphable.geometry`): the warper takes it as an input, with the
     portrait moved by it, and adds its own."""
@@ -94,24 +101,24 @@ class NetworkConfig:
     the flow at its full resolution, shows through."""
     audio_blocks: int = 0
     """Blocks by which the audio encoders see the frames before and after (`ContextEncoder`); 0: those of the released
-    networks, which hear 0.2 s for each frame."""
+    networks, whose input is 0.2 s of audio for each frame."""
     pose_overlap: bool = False
     """Let chunks of head motion overlap by half and pass into each other. The released network's follow each other,
     each from the first pose anew."""
     released: bool = False
-    """Follow the released weights in what they fix though it is no virtue: noise entries in the state dict that have
-    no effect, and flows whose zero is not quite the identity."""
+    """Reproduce two flaws of the released networks: unused noise entries in the state dict, and flows whose zero is
+    not exactly the identity."""
 
     def __post_init__(self) -> None:
         assert len(self.channels) == int(math.log2(self.image_size)) - 1
-        assert len(self.critic_channels) == int(math.log2(self.critic_size)) - 1
+        assert len(self.discriminator_channels) == int(math.log2(self.discriminator_size)) - 1
         assert len(self.encoder_blocks) == len(self.encoder_widths) == 4
         assert len(self.audio_widths) == (2 if self.audio_blocks else 5)
         assert self.halvings in (1, 2), "the residual encoder reaches F by one or two halvings"
 
     @property
     def codes(self) -> int:
-        """Rows of the W+ code: two for each resolution of the generator but one for the last picture (18 at 1024)."""
+        """Rows of the W+ code: two for each resolution of the generator, less two (18 at 1024 pixels)."""
         return 2 * int(math.log2(self.image_size)) - 2
 
     @property
@@ -145,9 +152,10 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "NetworkConfig":
-        """The config that `to_dict` wrote. Raises TypeError for a field that is missing or unknown."""
+        """Read what `to_dict` wrote; OLD_FIELDS are accepted. Raises TypeError for a missing or unknown field."""
         values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+            OLD_FIELDS.get(name, name): tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
         }
         return cls(**values)
 
@@ -179,9 +187,9 @@ NETWORKS = {
         pose_latent=16,
         pose_hidden=64,
         pose_widths=(8, 16, 24, 32),
-        pose_critic=(32, 64, 64),
-        critic_size=128,
-        critic_channels=(96, 96, 96, 64, 32, 16),
+        pose_discriminator=(32, 64, 64),
+        discriminator_size=128,
+        discriminator_channels=(96, 96, 96, 64, 32, 16),
         sees_source=True,
         geometry=True,
         detail=True,
@@ -214,9 +222,9 @@ NETWORKS = {
         pose_latent=64,
         pose_hidden=128,
         pose_widths=(32, 64, 128, 256),
-        pose_critic=(256, 512, 1024),
-        critic_size=256,
-        critic_channels=(512, 512, 512, 512, 512, 256, 128),
+        pose_discriminator=(256, 512, 1024),
+        discriminator_size=256,
+        discriminator_channels=(512, 512, 512, 512, 512, 256, 128),
         released=True,
     ),
 }

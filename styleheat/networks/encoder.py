@@ -139,9 +139,9 @@ class E4eEncoder(nn.Module):
 
 
 class ResidualAligner(nn.Module):
-    """What the code misses, moved to where the coarse picture has it (HFGI's ADA).
+    """Aligns the residual that the codes miss with the coarse image (HFGI's ADA).
 
-    Residual and coarse picture, stacked (B,6,input_size,input_size) -> residual (B,3,input_size,input_size).
+    Residual and coarse image, stacked (B,6,input_size,input_size) -> residual (B,3,input_size,input_size).
     """
 
     def __init__(self, config: NetworkConfig) -> None:

@@ -33,7 +33,7 @@ def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
 
     A zero flow is the identity, and positions outside repeat the border. With `released`, as the released networks
     were trained: positions are read as if -1 and 1 were the outer edges of the border pixels (so that a zero flow
-    enlarges the picture by half a pixel at each side), and outside is black.
+    enlarges the image by half a pixel at each side), and outside is black.
     """
     corners = not released
     if positions.shape[1:3] != source.shape[2:]:
@@ -65,7 +65,7 @@ def smoothed(flow: Tensor) -> Tensor:
 
 @float32
 def origins(positions: Tensor, points: Tensor, size: int, released: bool = False) -> Tensor:
-    """Where a map of the size of `positions` (B,h,h,2) that `warp` moves, and that paints pictures `size` pixels wide,
+    """Where a map of the size of `positions` (B,h,h,2) that `warp` moves, and that paints images `size` pixels wide,
     has what these show at some points afterwards: (B,N,2) pixels (x, y) -> pixels. Differentiable in `positions`."""
     side, ratio = positions.shape[1], size / positions.shape[1]
     scale, shift = (side / 2, 0.5) if released else ((side - 1) / 2, 0.0)

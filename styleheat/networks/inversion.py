@@ -24,7 +24,7 @@ class Inversion:
     condition: tuple[Tensor, Tensor] | None
     """The scale and shift that did it, each (B,C,f,f); None where F was found otherwise (by optimisation)."""
     base: Tensor | None = None
-    """The picture below F (`Painting.base`), kept because it is the same for every frame; None: made when needed."""
+    """The image below F (`Painting.base`), kept because it is the same for every frame; None: made when needed."""
 
     def expand(self, batch: int) -> "Inversion":
         """One portrait repeated to a batch, without copying."""
@@ -39,7 +39,7 @@ class Inversion:
 
 @dataclasses.dataclass
 class Reconstruction:
-    """An inversion with the pictures it went through, for training."""
+    """An inversion with its intermediate images, for training."""
 
     inversion: Inversion
     image: Tensor
@@ -64,7 +64,7 @@ class Inverter(nn.Module):
         return self.reconstruct(image).inversion
 
     def invert_to_learn(self, image: Tensor) -> Inversion:
-        """`invert` for training on what becomes of F: gradients reach the prior through F and the picture below it
+        """`invert` for training on what becomes of F: gradients reach the prior through F and the image below it
         alone, neither through the codes nor through what the warper sees."""
         with torch.no_grad():
             codes, coarse, residual = self.encode(image)
@@ -74,7 +74,7 @@ class Inverter(nn.Module):
         return Inversion(self._seen(painted), codes, feature, pair, base)
 
     def reconstruct(self, image: Tensor) -> Reconstruction:
-        """`invert`, with the pictures on the way kept for losses."""
+        """`invert`, with the intermediate images for losses."""
         codes, coarse, residual = self.encode(image)
         return self.decode(codes, coarse, residual)
 
@@ -86,7 +86,7 @@ class Inverter(nn.Module):
         return codes, coarse, (image - self._seen(coarse)).detach()
 
     def restore(self, codes: Tensor, coarse: Tensor, residual: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """The condition that puts a residual (B,3,input_size,input_size) back, F under it, and the picture below F."""
+        """The condition that puts a residual (B,3,input_size,input_size) back, F under it, and the image below F."""
         pair = self.hfgi_encoder(self.hfgi_aligner(torch.cat([residual, self._seen(coarse)], dim=1)))
         own, base = self.stylegan.below(codes)
         return pair, condition(own, pair), base
@@ -98,5 +98,5 @@ class Inverter(nn.Module):
         return Reconstruction(Inversion(self._seen(painted), codes, feature, pair, base), painted, coarse)
 
     def _seen(self, image: Tensor) -> Tensor:
-        """A painted picture as the encoders and the warper see it."""
+        """A generated image scaled to the input of the encoders and the warper."""
         return resize(image.clamp(-1, 1), self.input_size)

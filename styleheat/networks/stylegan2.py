@@ -1,6 +1,6 @@
 """StyleGAN2 (arXiv 1912.04958): the generator, split at StyleHEAT's feature map, and the discriminator.
 
-The generator paints from 4 pixels up. Each resolution has two modulated convolutions and adds to a picture that is
+The generator paints from 4 pixels up. Each resolution has two modulated convolutions and adds to an image that is
 doubled each time. F is the feature map after the first convolution at `feature_size` pixels: everything below it
 depends on the W+ code alone (`below`), everything above is painted from F (`above`).
 """
@@ -121,7 +121,7 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Features to three colours, added to the doubled picture of the resolution below; and, if `outputs` are 4, to the
+    """Features to three colours, added to the doubled image of the resolution below; and, if `outputs` are 4, to the
     logit of a mask, which nothing is added to."""
 
     def __init__(self, inputs: int, style_dim: int, up: bool = True, outputs: int = 3) -> None:
@@ -147,7 +147,7 @@ class PixelNorm(nn.Module):
 
 
 class ConstantInput(nn.Module):
-    """The learnt 4x4 map that every picture grows from."""
+    """The learnt 4x4 map, the input of the first convolution for every image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class Painting:
     refined: Tensor
     """F after warping and refinement, as the upper layers took it."""
     base: Tensor
-    """The picture painted below F, (B,3,feature_size/2,feature_size/2); it depends on the codes alone."""
+    """The image painted below F, (B,3,feature_size/2,feature_size/2); it depends on the codes alone."""
 
 
 class Generator(nn.Module):
@@ -208,7 +208,7 @@ class Generator(nn.Module):
         return w[:, None].expand(-1, self.codes, -1)
 
     def below(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """W+ codes (B,codes,D) -> F without conditions, and the picture below F (`Painting.base`)."""
+        """W+ codes (B,codes,D) -> F without conditions, and the image below F (`Painting.base`)."""
         x = self.conv1(self.input.input.expand(len(codes), -1, -1, -1), codes[:, 0])
         skip = self.to_rgb1(x, codes[:, 1])
         for row in range(1, self.split, 2):
@@ -216,7 +216,7 @@ class Generator(nn.Module):
         return self.convs[self.split - 1](x, codes[:, self.split]), skip
 
     def above(self, codes: Tensor, feature: Tensor, base: Tensor) -> Tensor:
-        """F as it is to be painted, and the picture below it -> image (B,3,image_size,image_size)."""
+        """F as it is to be painted, and the image below it -> image (B,3,image_size,image_size)."""
         return self.above_with_mask(codes, feature, base)[:, :3]
 
     def above_with_mask(self, codes: Tensor, feature: Tensor, base: Tensor) -> Tensor:
@@ -256,8 +256,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """StyleGAN2's discriminator: image (B,3,critic_size,critic_size) in [-1,1] -> logits (B,1), high for real.
+    """StyleGAN2's discriminator: image (B,3,S,S) in [-1,1] -> logits (B,1), high for real.
 
+    S: `discriminator_size`.
     Statistics over groups of four images are one of its inputs: a batch must have fewer than 4 or a multiple of 4.
     """
 
@@ -265,7 +266,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        channels = config.critic_channels[::-1]
+        channels = config.discriminator_channels[::-1]
         blocks = [ResBlock(inputs, outputs) for inputs, outputs in itertools.pairwise(channels)]
         self.convs = nn.Sequential(ConvLayer(3, channels[0], 1), *blocks)
         last = channels[-1]

@@ -79,7 +79,7 @@ class StyleHEAT(nn.Module):
         if warped_image:
             unrepaired = feature
             if inversion.condition is None:
-                # As the reference has it: without the condition, the codes' own F is what is warped here.
+                # As in the reference: without the condition, this warps the codes' own F.
                 own = stylegan.below(codes)[0] if own is None else own
                 unrepaired = flows.warp(own, motion.positions, self.config.reference_flow)
             # Computed again in the backward pass, or a training would hold the activations of both images at once.
@@ -98,12 +98,12 @@ class StyleHEAT(nn.Module):
 
 
 HIDES = 4.0
-"""How much lower the mask's logit is where geometry knows that the portrait does not show what belongs there."""
+"""Reduction of the mask's logit where, by geometry, the portrait does not show the surface."""
 
 
 FIRMER, HIGHER = 2.0, 1.5
-"""How much steeper the mask is when it is not being trained, and by how much its logit is higher. On pictures unlike
-those it learnt from, the network is unsure of the portrait and mixes it half and half with a soft picture of it."""
+"""How much steeper the mask is when it is not being trained, and by how much its logit is higher. On images unlike
+those it learnt from, the network is unsure of the portrait and mixes it half and half with a soft image of it."""
 
 
 @float32

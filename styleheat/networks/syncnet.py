@@ -1,4 +1,4 @@
-"""SyncNet: whether lips and sound belong together (Chung and Zisserman 2016, "Out of time").
+"""SyncNet: whether lips and audio belong together (Chung and Zisserman 2016, "Out of time").
 
 The larger network of joonson/syncnet_python, whose distances and confidences are published as LSE-D and LSE-C (Wav2Lip,
 arXiv 2008.10010). Parameters have the names of its released file.
@@ -20,7 +20,7 @@ EMBEDDING = 1024
 
 
 class SyncNet(nn.Module):
-    """Windows of frames and of sound -> embeddings, near each other where both belong together."""
+    """Windows of frames and of audio -> embeddings, near each other where both belong together."""
 
     def __init__(self) -> None:
         super().__init__()

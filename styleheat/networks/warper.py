@@ -1,4 +1,4 @@
-"""The video warper: a window of motion coefficients and a picture -> the flow that moves the picture.
+"""The video warper: a window of motion coefficients and an image -> the flow that moves the image.
 
 PIRenderer's mapping and warping networks (arXiv 2109.08379), without its editing network.
 """
@@ -29,7 +29,7 @@ def activation(x: Tensor) -> Tensor:
 
 @dataclasses.dataclass
 class Warp:
-    """How a picture moves."""
+    """The motion of an image."""
 
     flow: Tensor
     """(B,2,feature_size,feature_size): for each pixel of F, how many pixels right and down its source is."""
@@ -132,7 +132,7 @@ class DecoderBlock(nn.Module):
 
 
 class HourglassEncoder(nn.Module):
-    """Picture (B,3,H,H), or (B,6,H,H) with geometry -> maps at H, H/2, H/4 ..."""
+    """Image (B,3,H,H), or (B,6,H,H) with geometry -> maps at H, H/2, H/4 ..."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class Hourglass(nn.Module):
 
 
 class WarpingNet(nn.Module):
-    """Picture and descriptor -> flow (B,2,feature_size,feature_size). Starts from no motion."""
+    """Image and descriptor -> flow (B,2,feature_size,feature_size). Starts from no motion."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class WarpingNet(nn.Module):
 
 
 class VideoWarper(nn.Module):
-    """Picture (B,3,input_size,input_size) and window, as `conditioned` makes it -> how the picture moves."""
+    """Image (B,3,input_size,input_size) and window, as `conditioned` makes it -> how the image moves."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -253,7 +253,7 @@ class VideoWarper(nn.Module):
         return torch.cat([window, source[..., None].expand_as(window)], dim=1) if self.sees_source else window
 
     def move(self, image: Tensor, motion: Warp) -> Tensor:
-        """The picture (B,3,H,H), of any size, moved."""
+        """The image (B,3,H,H), of any size, moved."""
         if self.geometry:
             return flows.displaced(image, motion.displacement)
         return flows.warp(image, motion.positions, self.reference_flow)
@@ -265,7 +265,7 @@ GEOMETRY_GAIN = 10.0
 
 @float32
 def geometry_input(image: Tensor, geometry: Tensor) -> Tensor:
-    """What a warper that starts from geometry (B,3,g,g) sees: the picture (B,3,H,H) moved by it, and the geometry."""
+    """What a warper that starts from geometry (B,3,g,g) sees: the image (B,3,H,H) moved by it, and the geometry."""
     geometry = resize(geometry, image.shape[-1])
     moved = flows.displaced(image, geometry[:, :2])
     return torch.cat([moved, geometry[:, :2] * GEOMETRY_GAIN, geometry[:, 2:]], dim=1)

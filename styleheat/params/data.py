@@ -150,9 +150,7 @@ class Set(Section):
             if source.people is None:
                 raise Impossible("source.people", "null, but synthetic people have to be made; at least 1")
             if crop.min_size > source.size:
-                raise Impossible(
-                    "crop.min_size", f"{crop.min_size} would lose every face of pictures {source.size} wide"
-                )
+                raise Impossible("crop.min_size", f"{crop.min_size} would lose every face of images {source.size} wide")
             frames = int(source.seconds * FPS)
             if frames < crop.min_frames:
                 raise Impossible(

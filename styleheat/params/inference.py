@@ -151,7 +151,7 @@ class InferVideo(Section):
     portrait: PathText
     """An image, or a video, of which one frame is taken."""
     driver: PathText
-    """A video whose expression and pose the portrait takes, and its sound; or a `.mat` of coefficients at 25 frames a
+    """A video whose expression and pose the portrait takes, and its audio; or a `.mat` of coefficients at 25 frames a
     second, as the stage `coefficients` writes them."""
 
 
@@ -168,7 +168,7 @@ class InferAudio(Section):
     portrait: PathText
     """As `infer_video.portrait`."""
     driver: PathText
-    """Speech: wav, mp3, m4a, or a video with sound; or a text (`.txt`, UTF-8), which is spoken by `voice`."""
+    """Speech: wav, mp3, m4a, or a video with audio; or a text (`.txt`, UTF-8), which is spoken by `voice`."""
     voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_:.-]+$")]
     """Of a text: one of `voices.neural.VOICES`, or a mix of them ("jf_alpha:3+jm_kumo:1"), speaks English; an eSpeak
     voice ("de", "en-gb+f1") its own language."""

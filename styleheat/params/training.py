@@ -122,7 +122,7 @@ class StyleHeatLosses(Section):
     """Perceptual loss of what the generator paints, before the portrait's detail is put in. Only for networks that take
     detail from the portrait, as the next."""
     mask: Weight
-    """Mean of 1 − mask where geometry knows that the portrait shows what belongs there."""
+    """Mean of 1 − mask where, by geometry, the portrait shows the surface."""
     r1: Weight
     """R1 penalty: of the discriminators' gradient at real frames."""
 

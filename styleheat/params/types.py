@@ -1,4 +1,4 @@
-"""What the groups of parameters are made of: types with limits, and their common base."""
+"""Types with limits, and the base class of the groups of parameters."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Impossible(ValueError):
-    """Parameters that are right one by one but not together; `key` is the one to fix, relative to the section."""
+    """Parameters that are valid alone but not together; `key` is the one to fix, relative to the section."""
 
     def __init__(self, key: str, fault: str) -> None:
         super().__init__(fault)
@@ -30,6 +30,6 @@ PathText = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """What all groups of parameters share: no unknown keys, no silent conversions, no changes after loading."""
+    """Base of all groups of parameters: no unknown keys, no silent conversions, no changes after loading."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""Records in MLflow: the only package that knows it."""
+"""Records runs in MLflow. No other package uses MLflow."""
 
 from styleheat.tracking.execution import dvc_process
 from styleheat.tracking.store import EXPERIMENT, connect, shown_uri

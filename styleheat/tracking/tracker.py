@@ -45,7 +45,7 @@ class Tracker:
         """A point of each curve, or without `step` single results."""
 
     def log_image(self, key: str, path: Path, step: int = 0) -> None:
-        """A picture; those with one key are shown as a series over their steps, and side by side between runs."""
+        """An image; those with one key are shown as a series over their steps, and side by side between runs."""
 
     def log_artifact(self, path: Path) -> None:
         """Any other file."""

@@ -1,4 +1,4 @@
-"""The exponential moving average of a network's weights, which is what a training saves."""
+"""The exponential moving average of a network's weights, which a training saves."""
 
 import torch
 from torch import nn

@@ -37,7 +37,7 @@ LOG_EVERY = 10
 """Steps between the points that are logged, each the mean of as many; fewer where a run has too few for a curve."""
 
 RECENT = 50
-"""Steps whose mean loss is reported last."""
+"""Number of last steps whose mean loss is reported."""
 
 CURVE_ROWS = 1000
 """Rows of a curve at most, each the mean of as many steps as it stands for: git and plots stay light."""
@@ -46,7 +46,7 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Log(Protocol):
-    """Where a training is followed."""
+    """Where a training logs."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None: ...
     def log_image(self, key: str, path: Path, step: int = 0) -> None: ...
@@ -66,7 +66,7 @@ class Outcome:
     resumed_at: int = field(compare=False, default=0)
 
     def metrics(self) -> dict[str, Any]:
-        """The part that two runs with one seed have in common."""
+        """The fields that are equal in two runs with one seed."""
         return {"steps": self.steps, "loss": self.losses, "heldout": self.scores, "best": self.best}
 
 
@@ -154,7 +154,7 @@ class _Run:
         recipe.model.to(world.device)
         for phase in self.phases.values():
             phase.to(world.device)
-            if not on_cpu:  # there the backward pass is slower by a fifth than in the usual layout
+            if not on_cpu:  # on CPUs, its backward pass is a fifth slower than in the contiguous layout
                 channels_last(phase)
             world.copy_first(phase)
         networks = nn.ModuleList([recipe.model, *self.phases.values()])
@@ -284,7 +284,7 @@ class _Run:
         return Outcome(settings.steps, mean_rows(recent), self.scores, self.best, self.start)
 
     def _resume(self) -> int:
-        """The step to go on from, 0 without a checkpoint."""
+        """The step to resume from; 0 without a checkpoint."""
         state = checkpoint.load_last(self.scratch, self.settings.steps)
         if state is None:
             return 0

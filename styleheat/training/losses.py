@@ -34,7 +34,7 @@ def perceptual_loss(params: ImageTraining, style: float = 0.0) -> nn.Module:
 
 @contextlib.contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Gradients pass through the module within the block, and none gather in it."""
+    """Freeze the module within the block: gradients pass through it without being accumulated."""
     module.requires_grad_(False)
     try:
         yield

@@ -24,10 +24,10 @@ from styleheat.training.norm import GROUP
 from styleheat.training.recipe import Computed
 
 READS = ("source",)
-"""What is read of a pair."""
+"""Items that are read for a pair."""
 
 COARSE = 0.5
-"""Weight of the picture that the codes paint alone, beside 1 for the full inversion's."""
+"""Weight of the image generated from the codes alone; the full inversion's weight is 1."""
 
 
 class PriorRecipe:
@@ -44,7 +44,7 @@ class PriorRecipe:
         check_discriminator_batch("train_prior", params.losses.adversarial, params.batch, self.items)
         self.model, self.heldout, self.batch = prior, heldout, params.micro_batch or params.batch
         self.phases: dict[str, nn.Module] = {"prior": PriorPhase(prior, discriminator, params, config)}
-        self.discriminator = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
+        self.discriminator = DiscriminatorPhase(discriminator, config.discriminator_size, params.losses.r1)
         if params.losses.adversarial:
             self.phases["discriminator"] = self.discriminator
         self.rates: dict[str, dict[str, float]] = {}
@@ -71,7 +71,7 @@ class PriorRecipe:
         return {"frames": frames, "image": resize(made.image, size), "coarse": resize(made.coarse, size)}
 
     def sample(self) -> np.ndarray:
-        """Rows: held-out frame, what its codes paint, its inversion, the inversion of a moved F."""
+        """Rows: held-out frame, image from its codes alone, its inversion, the inversion with a warped F."""
         device = next(self.model.parameters()).device
         shown = {"source": self.heldout["source"][:GRID_COLUMNS]}
         rows = gathered(self._rows(to_device(part, device)["source"]) for part in split(shown, self.batch))
@@ -121,7 +121,7 @@ class PriorPhase(nn.Module):
         }
         if weights.adversarial:
             losses["adversarial"] = weights.adversarial * generator_loss(
-                discriminator, self.config.critic_size, painted
+                discriminator, self.config.discriminator_size, painted
             )
         return Computed(losses, {"real": whole, "fake": painted.detach()})
 

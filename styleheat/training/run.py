@@ -1,4 +1,4 @@
-"""What the four training stages share: where weights start from, what a run is known by, what it leaves."""
+"""Shared by the four training stages: initial weights, the identity of a run, and its outputs."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ PACE = {
     "sample_every",
     "save_every",
 }
-"""Parameters that don't change what a step computes: a run goes on when only they have changed."""
+"""Parameters that don't affect what a step computes: a run resumes when only these have changed."""
 
 
 class StageContext(Protocol):

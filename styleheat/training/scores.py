@@ -1,4 +1,4 @@
-"""How near a driven image comes to its target, beside the trivial answer: the source repeated."""
+"""Scores of driven images against their targets, and of the baseline that repeats the source."""
 
 from torch import Tensor, nn
 

@@ -30,10 +30,10 @@ from styleheat.training.regions import PARTS, landmark_loss, local_losses, part_
 from styleheat.training.scores import HIGHER, ImageScores, flow_scores
 
 MOUTH_CHANNELS = (128, 128, 96, 48, 24)
-"""Of the discriminator of mouths, at 4, 8, … 64 pixels."""
+"""Channels of the mouth discriminator at 4, 8, … 64 pixels."""
 
 MOUTH_SIZE = 64
-"""Pixels of the mouths that it sees."""
+"""Side in pixels of the mouth discriminator's input."""
 
 MOUTH_R1 = 1.0
 
@@ -82,11 +82,13 @@ class StyleHEATRecipe:
         model.video_warper.requires_grad_(params.lr_warper > 0)
         self.discriminators: dict[str, DiscriminatorPhase] = {}
         if params.losses.adversarial:
-            phase = DiscriminatorPhase(discriminator, config.critic_size, params.losses.r1)
+            phase = DiscriminatorPhase(discriminator, config.discriminator_size, params.losses.r1)
             self.discriminators["discriminator"] = phase
         mouths = None
         if params.losses.mouth:
-            mouths = Discriminator(dataclasses.replace(config, critic_size=MOUTH_SIZE, critic_channels=MOUTH_CHANNELS))
+            mouths = Discriminator(
+                dataclasses.replace(config, discriminator_size=MOUTH_SIZE, discriminator_channels=MOUTH_CHANNELS)
+            )
             self.discriminators["mouth"] = DiscriminatorPhase(mouths, MOUTH_SIZE, MOUTH_R1, "mouth_")
         self.phase = StyleHEATPhase(model, discriminator, mouths, params, config)
         self.phases: dict[str, nn.Module] = {"styleheat": self.phase, **self.discriminators}
@@ -113,12 +115,12 @@ class StyleHEATRecipe:
         return scores | flow
 
     def sample(self) -> np.ndarray:
-        """Rows: source as it was inverted, target, source driven; with detail, what of it is painted, and the mask."""
+        """Rows: inverted source, target, driven source; with detail, also the painted image and the mask."""
         driven = self._drive(GRID_COLUMNS)
         return grid(*(driven[key] for key in ("input", "target", "made", "painted", "mask") if key in driven))
 
     def _drive(self, count: int | None = None) -> dict[str, Tensor]:
-        """The first held-out pairs on the device with what is made of them, computed in parts."""
+        """The first held-out pairs on the device and the outputs for them, computed in parts."""
         device = next(self.model.parameters()).device
         heldout = {key: value[:count] for key, value in self.heldout.items()}
         return gathered(self._drive_part(to_device(part, device)) for part in split(heldout, self.batch))
@@ -151,7 +153,7 @@ class StyleHEATPhase(nn.Module):
         if params.tune_prior:
             self.generator = model.generator
         self.params, self.config, self.step = params, config, 0
-        # In tuples: not this phase's to train.
+        # In tuples, so that they are not registered as this phase's parameters.
         self._networks = model, discriminator, mouths
         self._losses = perceptual_loss(params), perceptual_loss(params, params.losses.style)
 
@@ -167,7 +169,7 @@ class StyleHEATPhase(nn.Module):
     def forward(self, batch: Batch, outputs: dict[str, Tensor]) -> Computed:
         (model, discriminator, mouths), params, weights = self._networks, self.params, self.params.losses
         perceptual, with_style = self.perceptual, self.perceptual_with_style
-        # The running statistics follow a path to F that learns, or train_prior would go on from others than it has.
+        # Update running statistics only while the path to F is trained, so that they match the prior's weights.
         model.generator.train(params.tune_prior)
         model.generator.e4e_encoder.eval()
 
@@ -208,7 +210,7 @@ class StyleHEATPhase(nn.Module):
         if weights.outside:
             losses["outside"] = weights.outside * with_style(painted, warped.detach(), 1 - mask)
         if weights.adversarial:
-            loss = generator_loss(discriminator, self.config.critic_size, painted)
+            loss = generator_loss(discriminator, self.config.discriminator_size, painted)
             losses["adversarial"] = weights.adversarial * loss
         images = {"real": target, "fake": painted.detach()}
         if mouths is not None:
@@ -224,6 +226,6 @@ class StyleHEATPhase(nn.Module):
 
 @float32
 def hidden(mask: Tensor, geometry: Tensor | None) -> Tensor:
-    """Mean of 1 − mask (B,1,H,H), where geometry (B,3,g,g) knows that the portrait shows what belongs there."""
+    """Mean of 1 − mask (B,1,H,H) where, by geometry (B,3,g,g), the portrait shows the surface."""
     shown = 1 - mask
     return shown.mean() if geometry is None else (shown * resize(geometry[:, 2:], mask.shape[-1])).mean()

@@ -60,12 +60,12 @@ class WarperRecipe:
         return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, reference)
 
     def sample(self) -> np.ndarray:
-        """Rows: source, target, source moved."""
+        """Rows: source, target, warped source."""
         driven = self._drive()
         return grid(*(driven[key][:GRID_COLUMNS] for key in ("source", "target", "made")))
 
     def _drive(self) -> dict[str, Tensor]:
-        """The held-out pairs on the device with what is made of them, computed in parts."""
+        """The held-out pairs on the device and the outputs for them, computed in parts."""
         device = next(self.model.parameters()).device
         return gathered(self._drive_part(to_device(part, device)) for part in split(self.heldout, self.batch))
 

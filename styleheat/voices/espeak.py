@@ -23,7 +23,7 @@ MISSING = "espeakng-loader: not installed, so there is nobody to speak; pip inst
 
 
 EARLY = 0.02
-"""Seconds that eSpeak's phoneme times are early against its sound: 0.04 by the power of fricatives above 4 kHz, 0.01
+"""Seconds that eSpeak's phoneme times are early against its audio: 0.04 by the power of fricatives above 4 kHz, 0.01
 by that of vowels below 3 kHz."""
 
 WORDS_A_MINUTE = 165

@@ -31,7 +31,7 @@ HOP = 600
 """Samples for which a phoneme's duration counts one."""
 
 LATE = 0.055
-"""Seconds that the durations' times are late against the sound, by the onsets of fricatives and vowels."""
+"""Seconds that the durations' times are late against the audio, by the onsets of fricatives and vowels."""
 
 SPOKEN = {
     "A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "ʤ": "dʒ", "ʧ": "tʃ", "ʦ": "ts", "ʣ": "dz",
@@ -50,7 +50,7 @@ def speak(text: str, voice: str, speed: float = 1.0, pitch: float = 1.0) -> Spee
 
     The same request gives the same samples. Raises InputError when the packages are missing or the text has no word.
     """
-    tempo = speed / pitch  # the sound is then played `pitch` times as fast
+    tempo = speed / pitch  # the audio is then played `pitch` times as fast
     sound: list[np.ndarray] = []
     timed: list[tuple[str, float, float]] = []
     for phrase in _reader().phonemize(text):

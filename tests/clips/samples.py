@@ -1,4 +1,4 @@
-"""Small clips, made of numbers that tell where they came from."""
+"""Small clips of numbers that encode the frame they come from."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from styleheat.clips.writer import ClipWriter
 SIZE, ALIGNED = 48, 32
 
 
-def picture(number: int, size: int) -> np.ndarray:
-    """A smooth uint8 picture, different for each number."""
+def sample_image(number: int, size: int) -> np.ndarray:
+    """A smooth uint8 image, different for each number."""
     y, x = np.mgrid[:size, :size] / size
     waves = [np.sin((k + 1) * x * 3 + number) * np.cos((k + 1) * y * 2 - number) for k in range(3)]
     return (np.stack(waves, -1) * 100 + 128).astype(np.uint8)
@@ -21,7 +21,7 @@ def make_shard(path: Path, clip: str, length: int, sound: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with ClipWriter(path, clip) as shard:
         for frame in range(length):
-            shard.add_frame(picture(frame, SIZE), picture(frame + 100, ALIGNED))
+            shard.add_frame(sample_image(frame, SIZE), sample_image(frame + 100, ALIGNED))
         coefficients = 1000.0 * np.arange(length)[:, None] + np.arange(260)
         landmarks = np.arange(length)[:, None, None] + np.arange(136.0).reshape(68, 2)
         samples = 0.1 * np.sin(np.arange(length * 640) / 20) if sound else None

@@ -20,7 +20,7 @@ from styleheat.morphable.coefficients import read_mat, write_landmarks
 from styleheat.morphable.model import face_model
 from styleheat.params import check_params, read_yaml
 from styleheat.pipeline import Stage
-from tests.clips.samples import picture
+from tests.clips.samples import sample_image
 
 ROOT = Path(__file__).parents[2]
 SIZE, FRAMES = 96, 12
@@ -39,7 +39,7 @@ def write_clip(name: str, path: Path) -> Outcome:
     sound = np.sin(np.arange(FRAMES * 640) * 0.2).astype(np.float32) if "sound" in name else None
     with VideoWriter(path, (SIZE, SIZE), samples=sound) as video:
         for frame in range(FRAMES):
-            video.write(picture(frame, SIZE))
+            video.write(sample_image(frame, SIZE))
     return Outcome(files=[path])
 
 

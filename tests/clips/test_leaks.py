@@ -104,8 +104,8 @@ SHOWN = {
 }
 
 
-def write(clip: str, kind: str, path: Path, picture: np.ndarray) -> Outcome:
-    scaled = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+def write(clip: str, kind: str, path: Path, frame: np.ndarray) -> Outcome:
+    scaled = cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     if kind == "clips":
         with VideoWriter(path, (SIZE, SIZE)) as writer:
             for _ in range(FRAMES):

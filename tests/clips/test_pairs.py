@@ -19,7 +19,7 @@ from styleheat.morphable import coefficients as layout
 from styleheat.morphable.geometry import CHANNELS, GRID
 from styleheat.morphable.measures import blink_track, mirror_landmarks
 from styleheat.morphable.model import face_model
-from tests.clips.samples import ALIGNED, SIZE, picture
+from tests.clips.samples import ALIGNED, SIZE, sample_image
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def store(lmdb_folder: Path) -> ClipStore:
     return ClipStore(lmdb_folder, SIZE)
 
 
-def pairs_of(store: ClipStore, size: int = SIZE, seed: int = 0, reads: Iterable[str] = ITEMS, **told) -> FramePairs:
-    return FramePairs(store, "train", size, seed=seed, reads=reads, **told)
+def pairs_of(store: ClipStore, size: int = SIZE, seed: int = 0, reads: Iterable[str] = ITEMS, **options) -> FramePairs:
+    return FramePairs(store, "train", size, seed=seed, reads=reads, **options)
 
 
 def frame_of(window: torch.Tensor) -> int:
@@ -160,7 +160,7 @@ def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> Non
     rng, length = np.random.default_rng(0), 40
     with ClipWriter(tmp_path / "shard.zip", "ann#a") as shard:
         for frame in range(length):
-            shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
+            shard.add_frame(sample_image(frame, SIZE), sample_image(frame, ALIGNED))
         coefficients, landmarks = rng.normal(size=(length, 260)), rng.normal(size=(length, 68, 2))
         shard.finish(coefficients, landmarks, 0.1 * rng.normal(size=length * 640), "ann", source="made up")
     write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
@@ -186,7 +186,7 @@ def test_a_varied_stretch_keeps_its_time(tmp_path: Path) -> None:
     level = np.sin(np.arange(length) / 4) ** 2  # of each frame
     with ClipWriter(tmp_path / "shard.zip", "ann#a") as shard:
         for frame in range(length):
-            shard.add_frame(picture(frame, SIZE), picture(frame, ALIGNED))
+            shard.add_frame(sample_image(frame, SIZE), sample_image(frame, ALIGNED))
         coefficients = np.repeat(level[:, None], 260, axis=1)
         loud = np.interp(np.arange(length * 640) / 640, np.arange(length) + 0.5, level)
         sound = 0.2 * loud * np.random.default_rng(0).normal(size=len(loud))
@@ -198,8 +198,8 @@ def test_a_varied_stretch_keeps_its_time(tmp_path: Path) -> None:
     for index in range(30):
         sample = clips[index]
         assert sample["mel"].shape == (33, 1, 80, 16) and sample["descriptors"].shape == (33, 73)
-        heard, seen = sample["mel"].mean((1, 2, 3)).numpy(), sample["descriptors"][:, 0].numpy()
-        scores.append(np.corrcoef(heard, seen)[0, 1])
+        audio, seen = sample["mel"].mean((1, 2, 3)).numpy(), sample["descriptors"][:, 0].numpy()
+        scores.append(np.corrcoef(audio, seen)[0, 1])
         speeds.add(round(float(np.abs(np.diff(seen)).max()), 4))
         again = clips[index]
         assert torch.equal(sample["mel"], again["mel"]) and torch.equal(sample["descriptors"], again["descriptors"])
@@ -214,14 +214,14 @@ def test_a_changed_sample_changes_no_other(store: ClipStore) -> None:
 
 
 def test_too_few_frames_are_one_clear_line(store: ClipStore) -> None:
-    with pytest.raises(InputError, match=r"1000 frames or more.* train_list\.txt the longest clip with sound has \d+;"):
+    with pytest.raises(InputError, match=r"1000 frames or more.* train_list\.txt the longest clip with audio has \d+;"):
         SpeechClips(store, "train", frames=1000, seed=0)
 
 
 def test_a_set_without_sound_is_one_clear_line(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ClipStore, "has_audio", lambda store, clip: False)
     assert sounding(store, "train") == []
-    with pytest.raises(InputError, match=r"no clip has sound; add videos in which people talk"):
+    with pytest.raises(InputError, match=r"no clip has audio; add videos in which people talk"):
         SpeechClips(store, "train", frames=10, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""The stage speech: clips that are heard and not drawn, kept from run to run, and learnt from."""
+"""The stage speech: clips with audio but without frames are kept between runs and trained on."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def store() -> ClipStore:
     return ClipStore("data/speech/lmdb", FRAME_SIZE)
 
 
-def test_people_are_heard_and_their_lips_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speech_has_audio_and_lip_motion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(2)["hours"] == pytest.approx(4 / 3600, abs=1e-4)
     clips = store()

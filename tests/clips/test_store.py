@@ -13,7 +13,7 @@ from styleheat.clips import store, writer
 from styleheat.clips.store import ClipStore
 from styleheat.clips.writer import ClipWriter, packed_sources, write_lmdb
 from styleheat.errors import InputError
-from tests.clips.samples import ALIGNED, CLIPS, SIZE, make_shard, picture
+from tests.clips.samples import ALIGNED, CLIPS, SIZE, make_shard, sample_image
 
 
 def test_the_reference_reads_it(lmdb_folder: Path, tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_the_reference_reads_it(lmdb_folder: Path, tmp_path: Path) -> None:
     environment.close()
     assert coefficients.reshape(length, -1).shape == (30, 260) and keypoints.reshape(length, 68, 2)[3, 2, 1] == 3 + 5
     assert image.shape == (SIZE, SIZE, 3) and aligned.shape == (ALIGNED, ALIGNED, 3)
-    assert np.abs(image.astype(int) - picture(7, SIZE)).mean() < 2
+    assert np.abs(image.astype(int) - sample_image(7, SIZE)).mean() < 2
     assert (lmdb_folder / "test_list.txt").read_text() == "cy_1\ncy_2\n"
     assert [path.name for path in theirs.iterdir()] == ["data.mdb"]  # a lock file would be a change to DVC
 
@@ -44,7 +44,7 @@ def test_store_gives_back_what_was_packed(lmdb_folder: Path) -> None:
     np.testing.assert_array_equal(clips.coefficients("bob")[39], 39_000 + np.arange(260))
     assert clips.landmarks("bob").shape == (40, 68, 2)
     assert not clips.has_audio("ann#b") and clips.sound("bob").shape == (40 * 640,)
-    assert np.abs(clips.aligned("bob", 5).astype(int) - picture(105, ALIGNED)).mean() < 2
+    assert np.abs(clips.aligned("bob", 5).astype(int) - sample_image(105, ALIGNED)).mean() < 2
     with pytest.raises(InputError, match="not in the LMDB"):
         clips.frame("bob", 40)
     with pytest.raises(InputError, match="run the stage pack"):
@@ -118,8 +118,8 @@ def test_a_disk_that_forgets_is_found_out(
 
 
 def test_a_frame_that_cannot_be_decoded_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "encode_image", lambda image: b"no picture")
-    with pytest.raises(InputError, match=r"x: x-0000000 is no picture when read back"):
+    monkeypatch.setattr(writer, "encode_image", lambda image: b"no image")
+    with pytest.raises(InputError, match=r"x: x-0000000 is no image when read back"):
         write_lmdb(tmp_path, SIZE, {"x": "train"}, {"x": _shard(tmp_path, "x")})
 
 

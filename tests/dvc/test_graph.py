@@ -178,7 +178,7 @@ def test_the_official_profile_touches_no_data_set(reproduced: Repository, tmp_pa
 
 
 def test_results_are_small_and_in_git(reproduced: Repository):
-    """A fresh clone has the metrics and pictures of the committed dvc.lock, and nothing that DVC keeps."""
+    """A fresh clone has the metrics and images of the committed dvc.lock, and nothing that DVC keeps."""
     tracked = reproduced.run("git", "ls-files", "data", "models", "metrics").split()
     assert "metrics/train.json" in tracked and "metrics/train/curves.csv" in tracked
     kept = re.compile(r"data/(vox|hdtf|speech|infer|evaluate)/|models/(styleheat|audio)/")

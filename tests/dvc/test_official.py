@@ -60,10 +60,10 @@ def address(released: Path) -> Iterator[str]:
 def shorten(repository: Repository) -> None:
     """Drivers of a few frames."""
     examples = repository.path / "data/examples"
-    picture = read_image(examples / "expression.png")
-    with VideoWriter(examples / "driver.mp4", (picture.shape[1], picture.shape[0]), 25) as writer:
+    image = read_image(examples / "expression.png")
+    with VideoWriter(examples / "driver.mp4", (image.shape[1], image.shape[0]), 25) as writer:
         for _ in range(FRAMES):
-            writer.write(picture)
+            writer.write(image)
     write_wav(examples / "speech.wav", np.sin(np.arange(SAMPLE_RATE * FRAMES // 25) / 10).astype(np.float32) / 2)
     edit(repository.path / "params.yaml", r"(?<=^  seconds: )2\.0(?=\n\ninfer_audio)", str(FRAMES / 25))
 

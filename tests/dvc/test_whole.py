@@ -1,4 +1,4 @@
-"""The whole pipeline for real, with DVC and MLflow, as small as it goes."""
+"""The complete pipeline for real, with DVC and MLflow, as small as it goes."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def whole(tiny: Repository, tmp_path_factory: pytest.TempPathFactory) -> Reposit
 
 
 def speak(repository: Repository, seconds: float) -> None:
-    """Put another sound in the place of the example speech."""
+    """Replace the audio of the example speech."""
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     sound = np.sin(2 * np.pi * 140 * times) * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * times))
     path = repository.path / "data/examples/speech.wav"

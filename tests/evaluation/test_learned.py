@@ -86,13 +86,13 @@ def test_features_are_of_frames_resized_cleanly(networks: Learned, frames: np.nd
 
 
 def test_distances_of_lips_and_sound() -> None:
-    """SyncNet's protocol: sound that comes three frames late fits best there; where it fits, the confidence is high."""
+    """Audio that is three frames late matches best at that shift, with a high confidence."""
     rng = np.random.default_rng(0)
     seen = rng.normal(size=(60, 1024)).astype(np.float32)
-    heard = np.roll(seen, 3, axis=0) + 0.1 * rng.normal(size=seen.shape).astype(np.float32)
-    padded = np.concatenate([np.zeros((15, 1024)), heard, np.zeros((15, 1024))])
+    audio = np.roll(seen, 3, axis=0) + 0.1 * rng.normal(size=seen.shape).astype(np.float32)
+    padded = np.concatenate([np.zeros((15, 1024)), audio, np.zeros((15, 1024))])
     reference = np.array([np.diag(cdist(seen, padded[shift : shift + 60])).mean() for shift in range(31)])
-    found = learned.sync_scores(torch.from_numpy(seen), torch.from_numpy(heard))
+    found = learned.sync_scores(torch.from_numpy(seen), torch.from_numpy(audio))
     assert reference.argmin() == 18
     assert found["lse_d"] == pytest.approx(reference.min(), rel=1e-4)
     assert found["lse_c"] == pytest.approx(np.median(reference) - reference.min(), rel=1e-4) and found["lse_c"] > 10

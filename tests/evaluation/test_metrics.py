@@ -49,11 +49,11 @@ def test_each_frame_has_its_own_decibels() -> None:
 
 def test_boxes_see_only_what_is_inside() -> None:
     clip, boxes = _clip(size=64), metrics.mouth_boxes(_face(3), 64)
-    spoilt = clip.copy()
-    spoilt[:, :20] = 255
-    assert metrics.psnr(spoilt, clip).max() < 15
-    assert metrics.psnr(spoilt, clip, boxes) == pytest.approx([58.92] * 3, abs=0.01)
-    assert metrics.ssim(metrics.similarity_maps(spoilt, clip), boxes) == pytest.approx([1] * 3, abs=1e-5)
+    damaged = clip.copy()
+    damaged[:, :20] = 255
+    assert metrics.psnr(damaged, clip).max() < 15
+    assert metrics.psnr(damaged, clip, boxes) == pytest.approx([58.92] * 3, abs=0.01)
+    assert metrics.ssim(metrics.similarity_maps(damaged, clip), boxes) == pytest.approx([1] * 3, abs=1e-5)
 
 
 def test_ssim_falls_with_noise_as_scikit_image_says() -> None:

@@ -18,7 +18,7 @@ def golden() -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def picture(golden: dict[str, np.ndarray], case: str) -> np.ndarray:
+def golden_image(golden: dict[str, np.ndarray], case: str) -> np.ndarray:
     image = golden["image"]
     if case == "shrink":
         image = np.asarray(Image.fromarray(image).resize((1600, 1600), Image.Resampling.LANCZOS))
@@ -28,7 +28,7 @@ def picture(golden: dict[str, np.ndarray], case: str) -> np.ndarray:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("size", [1024, 256, 128, 64])
 def test_the_fast_way_is_near_the_exact_one(golden: dict[str, np.ndarray], case: str, size: int) -> None:
-    image = picture(golden, case)
+    image = golden_image(golden, case)
     plan = ffhq_alignment(golden[f"{case}.landmarks"], image.shape[1], image.shape[0], size)
     exact, fast = plan.apply(image).astype(float), plan.apply_fast(image).astype(float)
     inside = (exact.sum(axis=2) > 0) & (fast.sum(axis=2) > 0)
@@ -36,7 +36,7 @@ def test_the_fast_way_is_near_the_exact_one(golden: dict[str, np.ndarray], case:
     if plan.shrunk is None:
         assert np.abs(exact - fast)[inside].mean() < 2
         assert max(abs(x), abs(y)) < 0.03
-    else:  # FFHQ's shrinking forgets that pixels have a size, and moves the picture a little
+    else:  # FFHQ's shrinking forgets that pixels have a size, and moves the image a little
         assert max(abs(x), abs(y)) < 0.25
 
 

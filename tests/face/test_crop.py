@@ -21,11 +21,11 @@ Maker = Callable[..., Path]
 
 
 @pytest.fixture
-def film(tmp_path: Path, astronaut: np.ndarray) -> Maker:
+def video_of(tmp_path: Path, astronaut: np.ndarray) -> Maker:
     """Writes a video of 640×360 in which heads, 180 pixels wide with hair, stand at given places in each frame."""
     head = cv2.resize(astronaut[:300, 75:375], (240, 240), interpolation=cv2.INTER_AREA)
 
-    def make(places: list[list[int]], name: str = "film", fps: float = 25, **options: Any) -> Path:
+    def make(places: list[list[int]], name: str = "take", fps: float = 25, **options: Any) -> Path:
         path = tmp_path / "videos" / f"{name}.mp4"
         with VideoWriter(path, (640, 360), fps, **options) as writer:
             for xs in places:
@@ -56,9 +56,9 @@ def side(cropped: Cropped) -> int:
 
 
 @pytest.mark.parametrize("method", ["tube", "ffhq"])
-def test_a_clip_shows_the_head_and_keeps_every_frame(film: Maker, finder: MediaPipe, method: Method) -> None:
-    path = only_file(cut(film([[100 + k // 4] for k in range(60)]), finder, method))
-    assert path.name == "film.mp4"
+def test_a_clip_shows_the_head_and_keeps_every_frame(video_of: Maker, finder: MediaPipe, method: Method) -> None:
+    path = only_file(cut(video_of([[100 + k // 4] for k in range(60)]), finder, method))
+    assert path.name == "take.mp4"
     info = probe(path)
     assert (info.width, info.height, info.fps, info.frames, info.has_audio) == (128, 128, 25, 60, False)
     for frame in list(read_frames(path))[::20]:
@@ -67,22 +67,22 @@ def test_a_clip_shows_the_head_and_keeps_every_frame(film: Maker, finder: MediaP
         assert face.box.min() > 10 and face.box.max() < 122
 
 
-def test_the_tube_holds_the_face_wherever_it_moves(film: Maker, finder: MediaPipe) -> None:
-    still = cut(film([[100]] * 50), finder)
-    moving = cut(film([[100 + k] for k in range(50)]), finder)
+def test_the_tube_holds_the_face_wherever_it_moves(video_of: Maker, finder: MediaPipe) -> None:
+    still = cut(video_of([[100]] * 50), finder)
+    moving = cut(video_of([[100 + k] for k in range(50)]), finder)
     assert side(moving) > side(still) + 25
     found = [finder.detect_all(frame)[0].box for frame in read_frames(only_file(moving))]
     assert np.min(found) > 0 and np.max(found) < 128
 
 
-def test_ffhq_framing_is_that_of_the_median_landmarks(film: Maker, finder: MediaPipe) -> None:
-    video = film([[100]] * 50)
+def test_ffhq_framing_is_that_of_the_median_landmarks(video_of: Maker, finder: MediaPipe) -> None:
+    video = video_of([[100]] * 50)
     points = finder.landmarks(next(read_frames(only_file(cut(video, finder, "ffhq", size=256)))))
     assert points is not None
     assert overlap(ffhq_box(points), np.array([0, 0, 256, 256])) > 0.93
 
 
-def test_what_lies_beyond_the_picture_is_mirrored(astronaut: np.ndarray, tmp_path: Path, finder: MediaPipe) -> None:
+def test_what_lies_beyond_the_image_is_mirrored(astronaut: np.ndarray, tmp_path: Path, finder: MediaPipe) -> None:
     video = tmp_path / "videos" / "near.mp4"
     with VideoWriter(video, (200, 200)) as writer:
         for _ in range(30):
@@ -95,10 +95,10 @@ def test_what_lies_beyond_the_picture_is_mirrored(astronaut: np.ndarray, tmp_pat
 
 
 @pytest.mark.parametrize("size", [132, 130])
-def test_png_clips_are_what_was_cut(size: int, film: Maker, finder: MediaPipe) -> None:
+def test_png_clips_are_what_was_cut(size: int, video_of: Maker, finder: MediaPipe) -> None:
     """A square not twice as large as the clip is cut out and scaled; another one is scaled while it is converted."""
-    video, box = film([[100 + k] for k in range(30)]), (90, 40, 350, 300)
-    write_sidecar(video, {"clip": "film", "crop": box})
+    video, box = video_of([[100 + k] for k in range(30)]), (90, 40, 350, 300)
+    write_sidecar(video, {"clip": "take", "crop": box})
     path = only_file(cut(video, finder, size=size, codec="png"))
     if size == 132:
         wanted = [cut_out(frame, np.array(box), size) for frame in read_frames(video)]
@@ -108,11 +108,13 @@ def test_png_clips_are_what_was_cut(size: int, film: Maker, finder: MediaPipe) -
 
 
 @pytest.mark.parametrize("corner", [(200, 60), (201, 61), (400, 110)])
-def test_large_squares_are_cut_where_small_ones_are(corner: tuple[int, int], film: Maker, finder: MediaPipe) -> None:
-    """Three times as large as the clip, at even and odd pixels, and beyond the picture's edge: points fit the clip."""
+def test_large_squares_are_cut_where_small_ones_are(
+    corner: tuple[int, int], video_of: Maker, finder: MediaPipe
+) -> None:
+    """Three times as large as the clip, at even and odd pixels, and beyond the image's edge: points fit the clip."""
     x, y = corner
     box, size = np.array([x, y, x + 241, y + 241]), 80
-    path = film([[x]] * 30)
+    path = video_of([[x]] * 30)
     write_sidecar(path, {"clip": "large", "crop": box.tolist()})
     clip = only_file(cut(path, finder, size=size, codec="png"))
     points = finder.landmarks(next(read_frames(path)))
@@ -124,12 +126,12 @@ def test_large_squares_are_cut_where_small_ones_are(corner: tuple[int, int], fil
     assert np.abs(found - to_cut(points, box, size)).mean() < 1.0
 
 
-def test_sound_stays_with_its_frames(film: Maker, finder: MediaPipe) -> None:
+def test_sound_stays_with_its_frames(video_of: Maker, finder: MediaPipe) -> None:
     """A head that is there from 2 to 4 s, and a tone that changes each second."""
     time = np.arange(6 * RATE) / RATE
     tone = 0.4 * np.sin(2 * np.pi * 200 * (1 + time.astype(int)) * time)
     places: list[list[int]] = [[]] * 50 + [[200]] * 50 + [[]] * 50
-    video = film(places, samples=tone)
+    video = video_of(places, samples=tone)
     path = only_file(cut(video, finder))
     samples = read_audio(path)
     frames = probe(path).frames
@@ -141,53 +143,53 @@ def test_sound_stays_with_its_frames(film: Maker, finder: MediaPipe) -> None:
     assert cut(video, finder).facts["sound"]
 
 
-def test_any_frame_rate_becomes_25(film: Maker, finder: MediaPipe) -> None:
+def test_any_frame_rate_becomes_25(video_of: Maker, finder: MediaPipe) -> None:
     for fps, count in ((50, 100), (30000 / 1001, 60), (12.5, 25)):
-        path = only_file(cut(film([[100]] * count, fps=fps), finder))
+        path = only_file(cut(video_of([[100]] * count, fps=fps), finder))
         assert probe(path).fps == 25 and probe(path).frames == pytest.approx(count / fps * 25, abs=1)
 
 
-def test_long_takes_become_several_clips(film: Maker, finder: MediaPipe) -> None:
-    cropped = cut(film([[100]] * 110), finder, max_frames=40)
-    assert [path.name for path in cropped.files] == ["film#000.mp4", "film#001.mp4", "film#002.mp4"]
+def test_long_takes_become_several_clips(video_of: Maker, finder: MediaPipe) -> None:
+    cropped = cut(video_of([[100]] * 110), finder, max_frames=40)
+    assert [path.name for path in cropped.files] == ["take#000.mp4", "take#001.mp4", "take#002.mp4"]
     assert [probe(path).frames for path in cropped.files] == [37, 36, 37]
 
 
-def test_a_face_that_leaves_its_place_begins_a_new_clip(film: Maker, finder: MediaPipe) -> None:
-    cropped = cut(film([[20]] * 50 + [[380]] * 50), finder)
+def test_a_face_that_leaves_its_place_begins_a_new_clip(video_of: Maker, finder: MediaPipe) -> None:
+    cropped = cut(video_of([[20]] * 50 + [[380]] * 50), finder)
     assert [probe(path).frames for path in cropped.files] == [50, 40]  # two looks to make sure it is gone
     assert max(side for _, side in cropped.facts["clips"].values()) < 230
 
 
-def test_a_face_lost_for_a_moment_does_not_end_the_clip(film: Maker, finder: MediaPipe) -> None:
-    path = only_file(cut(film([[100]] * 30 + [[]] * 8 + [[100]] * 30), finder))
+def test_a_face_lost_for_a_moment_does_not_end_the_clip(video_of: Maker, finder: MediaPipe) -> None:
+    path = only_file(cut(video_of([[100]] * 30 + [[]] * 8 + [[100]] * 30), finder))
     assert probe(path).frames == 68
 
 
-def test_what_cannot_be_cut_is_a_reason(film: Maker, finder: MediaPipe, tmp_path: Path) -> None:
-    assert cut(film([[]] * 40), finder).reason == "no face"
-    assert cut(film([[20, 320]] * 40), finder).reason == "several faces"
-    assert cut(film([[100]] * 20), finder).reason == "too short"
-    assert cut(film([[100]] * 40), finder, min_size=400).reason == "too small"
+def test_what_cannot_be_cut_is_a_reason(video_of: Maker, finder: MediaPipe, tmp_path: Path) -> None:
+    assert cut(video_of([[]] * 40), finder).reason == "no face"
+    assert cut(video_of([[20, 320]] * 40), finder).reason == "several faces"
+    assert cut(video_of([[100]] * 20), finder).reason == "too short"
+    assert cut(video_of([[100]] * 40), finder, min_size=400).reason == "too small"
     (tmp_path / "videos" / "broken.mp4").write_bytes(b"\0" * 4000)
     broken = cut(tmp_path / "videos" / "broken.mp4", finder)
     assert broken.reason == "unreadable" and "broken.mp4" in broken.detail
     assert not list(tmp_path.glob("clips/*"))
 
 
-def test_somebody_passing_by_spoils_nothing(film: Maker, finder: MediaPipe) -> None:
-    path = only_file(cut(film([[20]] * 40 + [[20, 320]] * 10 + [[20]] * 40), finder))
+def test_somebody_passing_by_changes_nothing(video_of: Maker, finder: MediaPipe) -> None:
+    path = only_file(cut(video_of([[20]] * 40 + [[20, 320]] * 10 + [[20]] * 40), finder))
     assert probe(path).frames == 90
 
 
-def test_a_sidecar_tells_what_to_cut(film: Maker, finder: MediaPipe) -> None:
-    video = film([[20, 320]] * 40 + [[20]] * 60)
+def test_a_sidecar_defines_what_to_cut(video_of: Maker, finder: MediaPipe) -> None:
+    video = video_of([[20, 320]] * 40 + [[20]] * 60)
     segments = [
         {"clip": "a#exact", "start": 0.4, "end": 1.2, "size": [1280, 720], "crop": [100, 50, 500, 450], "face": None},
         {"clip": "b#range", "start": 2.0, "end": 4.0, "size": None, "crop": None, "face": None},
         {"clip": "c#empty", "start": 3.0, "end": 3.2, "size": None, "crop": None, "face": None},
     ]
-    video.with_suffix(".json").write_text(json.dumps({"video": "film", "segments": segments}))
+    video.with_suffix(".json").write_text(json.dumps({"video": "take", "segments": segments}))
     exact, ranged, _ = read_segments(video)
     assert exact.crop == (50, 25, 250, 225) and (ranged.start, ranged.end) == (2, 4)
     cropped = cut(video, finder, min_frames=20)
@@ -205,9 +207,9 @@ def write_sidecar(video: Path, *segments: dict[str, Any]) -> None:
     video.with_suffix(".json").write_text(json.dumps({"segments": [whole | segment for segment in segments]}))
 
 
-def test_a_listed_ratio_enlarges_the_square_around_the_head(film: Maker, finder: MediaPipe) -> None:
+def test_a_listed_ratio_enlarges_the_square_around_the_head(video_of: Maker, finder: MediaPipe) -> None:
     """HDTF's two ways: the finished window, or the head of the whole range, however it moves, times the ratio."""
-    video = film([[20]] * 40 + [[200]] * 40)
+    video = video_of([[20]] * 40 + [[200]] * 40)
     window = [10, 30, 210, 230]
     write_sidecar(
         video, *({"clip": f"A_{k}", "crop": window, "ratio": ratio} for k, ratio in enumerate((1.0, 1.5, None)))
@@ -222,14 +224,14 @@ def test_a_listed_ratio_enlarges_the_square_around_the_head(film: Maker, finder:
     assert np.min(found) > 0 and np.max(found) < 128 and abs(found[0][0] - found[-1][0]) > 40
 
 
-def test_a_long_listed_window_becomes_several_clips(film: Maker, finder: MediaPipe) -> None:
-    video = film([[100]] * 90)
+def test_a_long_listed_window_becomes_several_clips(video_of: Maker, finder: MediaPipe) -> None:
+    video = video_of([[100]] * 90)
     write_sidecar(video, {"clip": "A_0", "crop": [10, 30, 210, 230], "end": 3.6})
     assert cut(video, finder, max_frames=50).facts["clips"] == {"A_0#000": (45, 200), "A_0#001": (45, 200)}
 
 
-def test_every_clip_asked_for_is_made_or_has_a_reason(film: Maker, finder: MediaPipe) -> None:
-    video = film([[100]] * 50 + [[]] * 50)
+def test_every_clip_asked_for_is_made_or_has_a_reason(video_of: Maker, finder: MediaPipe) -> None:
+    video = video_of([[100]] * 50 + [[]] * 50)
     ranges = {"face": (0, 2), "nobody": (2.2, 4), "after": (9, 10), "short": (0, 0.4), "half": (1, 4)}
     write_sidecar(video, *({"clip": clip, "start": start, "end": end} for clip, (start, end) in ranges.items()))
     facts = cut(video, finder).facts
@@ -239,13 +241,13 @@ def test_every_clip_asked_for_is_made_or_has_a_reason(film: Maker, finder: Media
     assert cut(video, finder).facts == {"lost": dict.fromkeys(ranges, "unreadable")}
 
 
-def test_of_a_segment_the_lost_parts_are_told_by_their_frames(film: Maker, finder: MediaPipe) -> None:
-    facts = cut(film([[20]] * 50 + [[]] * 20 + [[380]] * 10), finder).facts
-    assert list(facts["clips"]) == ["film"] and facts["lost"] == {"film@70-80": "too short"}
+def test_lost_parts_of_a_segment_are_listed_by_their_frames(video_of: Maker, finder: MediaPipe) -> None:
+    facts = cut(video_of([[20]] * 50 + [[]] * 20 + [[380]] * 10), finder).facts
+    assert list(facts["clips"]) == ["take"] and facts["lost"] == {"take@70-80": "too short"}
 
 
-def test_a_sidecar_may_point_at_the_face_to_follow(film: Maker, finder: MediaPipe, astronaut: np.ndarray) -> None:
-    video = film([[20, 320]] * 10 + [[320]] * 60)
+def test_a_sidecar_may_point_at_the_face_to_follow(video_of: Maker, finder: MediaPipe, astronaut: np.ndarray) -> None:
+    video = video_of([[20, 320]] * 10 + [[320]] * 60)
     segment = {"clip": "x", "start": 0, "end": 2.8, "size": None, "crop": None, "face": [380, 110, 480, 210]}
     video.with_suffix(".json").write_text(json.dumps({"segments": [segment]}))
     assert probe(only_file(cut(video, finder))).frames == 70

@@ -13,7 +13,7 @@ def test_a_face_is_found_where_it_is(astronaut: np.ndarray, finder: MediaPipe) -
     assert left_eye[0] < right_eye[0] and abs(left_eye[1] - right_eye[1]) < 10
 
 
-def test_size_and_shape_of_the_picture_do_not_matter(astronaut: np.ndarray, finder: MediaPipe) -> None:
+def test_size_and_shape_of_the_image_do_not_matter(astronaut: np.ndarray, finder: MediaPipe) -> None:
     (face,) = finder.detect_all(astronaut)
     (small,) = finder.detect_all(cv2.resize(astronaut, (200, 200), interpolation=cv2.INTER_AREA))
     assert overlap(small.box * 512 / 200, face.box) > 0.9
@@ -23,7 +23,7 @@ def test_size_and_shape_of_the_picture_do_not_matter(astronaut: np.ndarray, find
     assert overlap(moved.box - (500, 0, 500, 0), face.box) > 0.75
 
 
-def test_several_faces_are_told_apart(astronaut: np.ndarray, finder: MediaPipe) -> None:
+def test_several_faces_are_distinguished(astronaut: np.ndarray, finder: MediaPipe) -> None:
     head = astronaut[:300, 80:380]
     faces = finder.detect_all(np.hstack([head, head[:, ::-1]]))
     assert len(faces) == 2

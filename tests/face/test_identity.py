@@ -10,8 +10,8 @@ from styleheat.media.video import read_frames
 
 def test_a_person_is_like_themselves_and_unlike_another(astronaut: np.ndarray, carphone: Path) -> None:
     frames = list(read_frames(carphone, fps=None))
-    pictures = [astronaut, astronaut[:, ::-1], cv2.GaussianBlur(astronaut, (0, 0), 2), frames[0], frames[100]]
-    people = embed_all(pictures)
+    images = [astronaut, astronaut[:, ::-1], cv2.GaussianBlur(astronaut, (0, 0), 2), frames[0], frames[100]]
+    people = embed_all(images)
     likeness = similarity(people[:, None], people[None])
     distance = np.linalg.norm(people[:, None] - people[None], axis=-1)
     same = np.array([0, 0, 0, 1, 1])

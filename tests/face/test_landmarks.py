@@ -103,7 +103,7 @@ def test_a_mirror_swaps_left_and_right(astronaut: np.ndarray, finder: MediaPipe)
 
 
 @pytest.mark.parametrize(("angle", "scale"), [(25, 1.0), (-25, 1.0), (0, 0.35), (10, 2.5), (0, 7.0)])
-def test_points_turn_and_grow_with_the_picture(
+def test_points_turn_and_grow_with_the_image(
     astronaut: np.ndarray, finder: MediaPipe, angle: float, scale: float
 ) -> None:
     """The smallest face is 36 pixels wide, the largest 730."""

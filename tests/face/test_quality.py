@@ -27,7 +27,7 @@ def points(astronaut: np.ndarray, finder: MediaPipe) -> np.ndarray:
 
 
 def test_nothing_is_looked_at_unless_wanted(points: np.ndarray, finder: MediaPipe) -> None:
-    frames = (frame for frame in [pytest.fail])  # would not pass for a picture
+    frames = (frame for frame in [pytest.fail])  # would not pass for an image
     assert fault(frames, points[None], finder, ANY) is None
 
 

@@ -1,4 +1,4 @@
-"""Cuts are found in the picture, and count where the face has moved."""
+"""Cuts are found in the image, and count where the face has moved."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def face(x: float, y: float, size: float) -> np.ndarray:
     return grid * size + (x, y)
 
 
-def test_a_cut_is_where_the_picture_changes_at_once() -> None:
+def test_a_cut_is_where_the_image_changes_at_once() -> None:
     cuts: list[int] = []
     frames = [np.roll(scene(0), number, axis=1) for number in range(20)] + [scene(1)] * 10
     assert len(list(watched(frames, cuts))) == 30

@@ -1,4 +1,4 @@
-"""A real face, a short real video, speech-like sound, and networks that were never trained."""
+"""A real face, a short real video, speech-like audio, and untrained networks."""
 
 import importlib.util
 from pathlib import Path

@@ -72,7 +72,7 @@ def test_frames_come_as_they_are_asked_for(model: StyleHEAT, portrait: Portrait)
     assert next(stream).shape == (SIZE, SIZE, 3)
 
 
-def test_a_film_has_the_drivers_frames_rate_and_sound(
+def test_a_video_has_the_drivers_frames_rate_and_sound(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(44_100) / 30), 44_100)
@@ -110,7 +110,7 @@ def to_pixels(image: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("painted", [0, 3])
-def test_ctrl_c_leaves_a_film_of_what_was_painted(
+def test_ctrl_c_leaves_a_video_of_what_was_painted(
     painted: int, model: StyleHEAT, portrait: Portrait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> Iterator[np.ndarray]:
@@ -129,7 +129,7 @@ def test_ctrl_c_leaves_a_film_of_what_was_painted(
         assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
 
 
-def test_a_film_may_show_the_whole_photograph(
+def test_a_video_may_show_the_whole_photograph(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     odd = dataclasses.replace(portrait, photo=portrait.photo[:511, :509])
@@ -142,7 +142,7 @@ def test_a_film_may_show_the_whole_photograph(
     assert np.abs(last.astype(int) - first)[-100:].mean() < 1  # outside of the square
 
 
-def test_a_film_may_stand_beside_portrait_and_driver(
+def test_a_video_may_stand_beside_portrait_and_driver(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     driver = [np.full((50, 90, 3), shade, np.uint8) for shade in (40, 200)]
@@ -155,7 +155,7 @@ def test_a_film_may_stand_beside_portrait_and_driver(
     assert probe(tmp_path / "two.mp4").width == 2 * SIZE
 
 
-def test_a_fault_while_encoding_leaves_no_film(
+def test_a_fault_while_encoding_leaves_no_video(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"missing\.wav: no such file"):

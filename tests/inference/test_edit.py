@@ -48,7 +48,7 @@ def directions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def picture() -> torch.Tensor:
+def source_image() -> torch.Tensor:
     return torch.nn.functional.interpolate(
         torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1, (256, 256), mode="bicubic"
     ).clamp(-1, 1)
@@ -59,8 +59,8 @@ def test_by_default_the_encoder_inverts(model: StyleHEAT) -> None:
 
 
 @pytest.mark.parametrize("attribute", STRENGTHS)
-def test_each_attribute_changes_the_film(
-    attribute: str, directions: Path, model: StyleHEAT, picture: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+def test_each_attribute_changes_the_video(
+    attribute: str, directions: Path, model: StyleHEAT, source_image: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bias = model.generator.stylegan.to_rgbs[-1].bias
     unmasked = bias.detach().clone()
@@ -68,7 +68,7 @@ def test_each_attribute_changes_the_film(
     monkeypatch.setattr(bias, "data", unmasked)
     infer = wanted(edit={"attribute": attribute}, editing_weights=str(directions))
     weak = wanted(edit={"attribute": attribute, "strength": 0.1}, editing_weights=str(directions))
-    image = ((picture[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().astype(np.uint8)
+    image = ((source_image[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().astype(np.uint8)
     coefficients = np.zeros(260, np.float32)
     coefficients[CROP] = 0.9, 128, 128
     landmarks = face_model().landmarks(coefficients[None])[0]
@@ -82,10 +82,10 @@ def test_each_attribute_changes_the_film(
     assert not np.array_equal(much, little)
 
 
-def test_an_edit_of_strength_0_is_the_plain_inversion(model: StyleHEAT, picture: torch.Tensor) -> None:
+def test_an_edit_of_strength_0_is_the_plain_inversion(model: StyleHEAT, source_image: torch.Tensor) -> None:
     editing = Editing(NETWORKS["embedded"])
     with torch.no_grad():
-        plain, same = model.generator.invert(picture), edit(model.generator, picture, editing, "old", 0.0)
+        plain, same = model.generator.invert(source_image), edit(model.generator, source_image, editing, "old", 0.0)
     assert torch.allclose(plain.feature, same.feature, atol=1e-5)
 
 
@@ -106,13 +106,13 @@ def test_weights_that_cannot_edit_are_one_clear_line(model: StyleHEAT, tmp_path:
         )
 
 
-def test_optimisation_comes_nearer_and_leaves_the_model_alone(model: StyleHEAT, picture: torch.Tensor) -> None:
+def test_optimisation_comes_nearer_and_leaves_the_model_alone(model: StyleHEAT, source_image: torch.Tensor) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     editing = Editing(NETWORKS["embedded"])
-    made, history = portrait.optimise(model.generator, picture, 20, GradientLoss(), editing)
-    start = model.generator.invert(picture)
+    made, history = portrait.optimise(model.generator, source_image, 20, GradientLoss(), editing)
+    start = model.generator.invert(source_image)
     assert len(history) == 20 and history[-1]["total"] < 0.8 * history[0]["total"]
-    seen = resize(picture, 128)
+    seen = resize(source_image, 128)
     assert torch.nn.functional.mse_loss(made.image, seen) < torch.nn.functional.mse_loss(start.image, seen)
     free = model.generator.stylegan.split + 2
     moved = (made.codes != start.codes).flatten(2).any(2)[0]
@@ -120,7 +120,7 @@ def test_optimisation_comes_nearer_and_leaves_the_model_alone(model: StyleHEAT, 
     assert history[0]["moved"] == 0 < history[-1]["moved"] and history[0]["unusual"] > 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not made.feature.requires_grad and not made.codes.requires_grad
-    again, _ = portrait.optimise(model.generator, picture, 20, GradientLoss(), editing)
+    again, _ = portrait.optimise(model.generator, source_image, 20, GradientLoss(), editing)
     assert torch.equal(again.feature, made.feature)
 
 

@@ -35,8 +35,8 @@ TINY = dataclasses.replace(
     warper_down=4,
     calibrator_width=8,
     calibrator_heads=2,
-    critic_size=32,
-    critic_channels=(8, 8, 8, 8),
+    discriminator_size=32,
+    discriminator_channels=(8, 8, 8, 8),
 )
 """The full size made small: F at 16 pixels, two resolutions above it, one head of the calibrator that does not act."""
 

@@ -38,13 +38,13 @@ def plain(astronaut: Path, model: StyleHEAT, reader: FaceReader) -> Portrait:
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean difference of two aligned pictures (S,S,3), of 255, without what lies around the face."""
+    """Mean difference of two aligned images (S,S,3), of 255, without what lies around the face."""
     inner = slice(len(one) // 4, -len(one) // 8)
     return float(np.abs(one[inner, inner].astype(float) - other[inner, inner]).mean())
 
 
 def framed(photo: np.ndarray, width: int, height: int, side: int, left: int = 0, top: int = 0) -> np.ndarray:
-    """The photo at side×side pixels in a grey picture."""
+    """The photo at side×side pixels in a grey image."""
     whole = np.full((height, width, 3), 127, np.uint8)
     way = cv2.INTER_AREA if side < len(photo) else cv2.INTER_CUBIC
     whole[top : top + side, left : left + side] = cv2.resize(photo, (side, side), interpolation=way)
@@ -88,7 +88,7 @@ SAVED: dict[str, Callable[[np.ndarray, Path], object]] = {
 
 
 @pytest.mark.parametrize("name", SAVED)
-def test_every_kind_of_picture_is_the_same_portrait(
+def test_every_kind_of_image_is_the_same_portrait(
     name: str, photo: np.ndarray, plain: Portrait, model: StyleHEAT, reader: FaceReader, tmp_path: Path
 ) -> None:
     SAVED[name](photo, tmp_path / name)
@@ -101,7 +101,7 @@ def test_every_kind_of_picture_is_the_same_portrait(
 def test_no_face(model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
     wall = tmp_path / "wall.png"
     Image.fromarray(np.full((200, 300, 3), 90, np.uint8)).save(wall)
-    one_line(wall, "no face found; give a picture of a face", lambda path: read_portrait(path, model, reader))
+    one_line(wall, "no face found; give an image of a face", lambda path: read_portrait(path, model, reader))
 
 
 def test_a_face_of_40_pixels(
@@ -112,9 +112,7 @@ def test_a_face_of_40_pixels(
     assert alike(read_portrait(tmp_path / "tiny.png", model, reader).image, plain.image) < 12
 
 
-def test_a_face_lost_in_a_large_picture(
-    photo: np.ndarray, model: StyleHEAT, reader: FaceReader, tmp_path: Path
-) -> None:
+def test_a_face_lost_in_a_large_image(photo: np.ndarray, model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
     Image.fromarray(framed(photo, 4000, 3000, 200, 1500, 1500)).save(tmp_path / "far.jpg")
     one_line(tmp_path / "far.jpg", "at least a twentieth", lambda path: read_portrait(path, model, reader))
 
@@ -122,7 +120,7 @@ def test_a_face_lost_in_a_large_picture(
 def test_of_several_faces_one_is_chosen(
     photo: np.ndarray, plain: Portrait, model: StyleHEAT, reader: FaceReader, tmp_path: Path
 ) -> None:
-    """The smaller face is a mirrored one, so that the two can be told apart, close to the larger one."""
+    """The smaller face is a mirrored one, so that the two can be distinguished, close to the larger one."""
     both = framed(photo, 640, 512, 512, 128)
     both[100:228, 100:228] = framed(photo[:256, 96:352, :][:, ::-1], 128, 128, 128)
     path = tmp_path / "both.png"
@@ -142,14 +140,14 @@ def peak_memory(reset: bool = False) -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def test_a_picture_of_8k_costs_little_more_than_itself(
+def test_an_image_of_8k_costs_little_more_than_itself(
     photo: np.ndarray, plain: Portrait, model: StyleHEAT, reader: FaceReader, tmp_path: Path
 ) -> None:
     path = tmp_path / "8k.jpg"
     Image.fromarray(framed(photo, 7680, 4320, 4320, 2000)).save(path, quality=90)
     before = peak_memory(reset=True)
     portrait = read_portrait(path, model, reader)
-    assert peak_memory() - before < 500  # the picture has 100
+    assert peak_memory() - before < 500  # the image has 100
     assert portrait.photo.shape == (4320, 7680, 3)
     assert alike(portrait.image, plain.image) < 8
 
@@ -175,7 +173,7 @@ def moved(driver: Path, reader: FaceReader) -> np.ndarray:
 def timed_video(
     path: Path, frames: list[np.ndarray], moments: list[float], pixels: str = "yuv420p", turned: int = 0
 ) -> Path:
-    """Frames that appear at those moments in seconds; turned: degrees that a player turns them by."""
+    """Frames that appear at those moments in seconds; turned: degrees of rotation in the container."""
     with av.open(str(path), "w") as container:
         height, width = frames[0].shape[:2]
         stream = container.add_stream("libx264", rate=30, width=width, height=height, pix_fmt=pixels)
@@ -240,7 +238,7 @@ def words() -> np.ndarray:
     return (0.2 * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * 4 * time))).astype(np.float32)
 
 
-def hear(path: Path, model: Audio2Motion) -> np.ndarray:
+def predict(path: Path, model: Audio2Motion) -> np.ndarray:
     return from_audio(path, model, SpeechOptions(pose_style=0, seed=0)).motion(START).descriptors
 
 
@@ -258,7 +256,7 @@ def write_sound(path: Path, channels: np.ndarray, codec: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "codec"), [("words.mp3", "libmp3lame"), ("words.m4a", "aac"), ("words.flac", "flac")])
-def test_every_kind_of_sound_is_heard_alike(name: str, codec: str, words: np.ndarray, tmp_path: Path) -> None:
+def test_every_audio_format_gives_the_same_motion(name: str, codec: str, words: np.ndarray, tmp_path: Path) -> None:
     write_wav(tmp_path / "plain.wav", words, 44_100)
     write_sound(tmp_path / name, np.stack([words, words]), codec)
     plain, other = read_audio(tmp_path / "plain.wav"), read_audio(tmp_path / name)
@@ -280,7 +278,7 @@ def test_channels_are_averaged(words: np.ndarray, tmp_path: Path) -> None:
 def test_a_tenth_of_a_second(loudness: float, audio_model: Audio2Motion, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).uniform(-loudness, loudness, SAMPLE_RATE // 10)
     write_wav(tmp_path / "short.wav", noise)
-    descriptors = hear(tmp_path / "short.wav", audio_model)
+    descriptors = predict(tmp_path / "short.wav", audio_model)
     assert descriptors.shape == (2, 73) and np.isfinite(descriptors).all()
 
 
@@ -296,12 +294,12 @@ def test_files_without_content_or_of_another_kind(
 ) -> None:
     empty, text = tmp_path / "empty", tmp_path / "text"
     empty.touch()
-    text.write_text("neither a picture nor a sound\n" * 40)
+    text.write_text("neither an image nor audio\n" * 40)
     uses: list[Callable[[Path], object]] = [
         lambda path: read_portrait(path, model, reader),
         lambda path: drive.from_image(path, reader, 1.0),
         lambda path: drive.from_video(path, reader),
-        lambda path: hear(path, audio_model),
+        lambda path: predict(path, audio_model),
     ]
     for use in uses:
         one_line(empty, "the file is empty (0 bytes)", use)

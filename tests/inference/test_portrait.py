@@ -46,7 +46,7 @@ def test_a_photo_cropped_to_the_face_is_filled_unless_the_networks_are_the_relea
     assert (black.max(axis=2) == 0).mean() > 0.4 and filled[0].min() > 30
 
 
-def test_an_aligned_picture_is_left_as_it_is(
+def test_an_aligned_image_is_left_as_it_is(
     astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path
 ) -> None:
     first = read_portrait(astronaut, model, reader, largest=SIZE)
@@ -67,7 +67,7 @@ def test_of_two_faces_the_larger_is_taken(
     assert np.abs(alone[inner, inner].astype(float) - one[inner, inner]).mean() < 10
 
 
-def test_pictures_that_cannot_be_used_are_one_clear_line(model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
+def test_images_that_cannot_be_used_are_one_clear_line(model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
     write_image(tmp_path / "wall.png", np.full((200, 200, 3), 90, np.uint8))
     (tmp_path / "empty.png").touch()
     for name, fault in (("wall.png", "no face"), ("empty.png", "empty"), ("missing.png", "no such file")):

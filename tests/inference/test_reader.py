@@ -1,4 +1,4 @@
-"""Pictures and videos read by both back ends: framed as the training clips, and never held in memory."""
+"""Images and videos read by both back ends: framed as the training clips, and never held in memory."""
 
 import weakref
 from collections.abc import Iterable, Iterator
@@ -40,11 +40,11 @@ class Spy:
         return np.zeros((len(landmarks), 257)), np.ones((len(landmarks), 5))
 
 
-@pytest.mark.parametrize("kind", ["video", "picture"])
+@pytest.mark.parametrize("kind", ["video", "image"])
 def test_faces_are_framed_as_in_training_clips(kind: str, driver: Path, astronaut: Path, finder: MediaPipe) -> None:
     """256 pixels in FFHQ's framing, and the landmarks where the face is in them."""
     spy = Spy()
-    FaceReader(finder, spy).video(driver) if kind == "video" else FaceReader(finder, spy).picture(astronaut)
+    FaceReader(finder, spy).video(driver) if kind == "video" else FaceReader(finder, spy).image(astronaut)
     assert len(spy.frames) == len(spy.landmarks) == (14 if kind == "video" else 1)
     assert spy.size == 256 and {frame.shape for frame in spy.frames} == {(256, 256, 3)}
     boxes = np.stack([ffhq_box(points) for points in spy.landmarks])
@@ -63,7 +63,7 @@ def test_where_and_how_large_the_face_was_is_forgotten(astronaut: Path, finder: 
     write_image(tmp_path / "larger.png", larger)
     spies = Spy(), Spy()
     for spy, path in zip(spies, (astronaut, tmp_path / "larger.png"), strict=True):
-        FaceReader(finder, spy).picture(path)
+        FaceReader(finder, spy).image(path)
     one, two = spies
     assert one.landmarks == pytest.approx(two.landmarks, abs=3)
 
@@ -93,7 +93,7 @@ def test_a_video_is_read_frame_by_frame(
     back_end: str, driver: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each frame is let go before the next but one is read: a long driver must fit into memory. Only the regressor,
-    which looks at pictures, needs a second reading."""
+    which looks at images, needs a second reading."""
     alive: list[weakref.ref] = []
 
     def frames(*args: object, **options: object) -> Iterator[np.ndarray]:
@@ -122,7 +122,7 @@ def test_parameters_name_the_back_ends(regressor: Path, astronaut: Path, tmp_pat
     infer = load_params(ROOT / "params.yaml").infer
     assert face_reader(infer, "cpu").estimate is by_fitting
     wanted = {"coefficients": "deep3d", "coefficients_weights": str(regressor)}
-    found = face_reader(infer.model_copy(update=wanted), "cpu").picture(astronaut)
+    found = face_reader(infer.model_copy(update=wanted), "cpu").image(astronaut)
     assert np.isfinite(found).all()
     with pytest.raises(InputError, match=r"model\.safetensors: missing; .*add deep3d to weights\.models") as error:
         by_regressor(tmp_path, "cpu")

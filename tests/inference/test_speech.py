@@ -40,7 +40,7 @@ def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2M
     motion = driver.motion(START)
     assert motion.descriptors.shape == (250, 73) and motion.fps == 25
     assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
-    assert motion.sound == AudioTrack(speech) and driver.pictures is None
+    assert motion.sound == AudioTrack(speech) and driver.frames is None
 
 
 def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
@@ -56,7 +56,7 @@ def test_short_and_silent_sounds_work(seconds: float, frames: int, audio_model: 
     assert descriptors.shape == (frames, 73) and np.isfinite(descriptors).all()
 
 
-def test_long_speech_is_heard_a_few_windows_at_a_time(
+def test_long_speech_is_encoded_a_few_windows_at_a_time(
     words: Path, audio_model: Audio2Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = said(words, audio_model, ONE)
@@ -142,7 +142,7 @@ def test_sounds_that_cannot_be_used_are_one_clear_line(
     write_wav(tmp_path / "click.wav", np.ones(80))
     cases = [
         (lambda: said(tmp_path / "empty.wav", audio_model, ONE), "empty.wav: the file is empty"),
-        (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of sound"),
+        (lambda: said(tmp_path / "click.wav", audio_model, ONE), "click.wav: 0.005 s of audio"),
         (lambda: said(video, audio_model, ONE), f"{video}: has no audio"),
         (lambda: said(speech, audio_model, SpeechOptions(45, 0)), "infer_audio.pose_style: 45"),
         (lambda: module.poses_of(video, reader), f"{video}: no face"),

@@ -1,4 +1,4 @@
-"""Portraits that are videos, and photographs larger than players show."""
+"""Portraits from videos, and photographs larger than video players show."""
 
 from pathlib import Path
 
@@ -38,14 +38,14 @@ def test_of_a_video_the_best_frame_is_the_portrait(moving: Path, astronaut: Path
     assert read_still(moving, reader, 0.1)[0].max() < 20
 
 
-def test_a_picture_stays_itself_whatever_the_moment(astronaut: Path, reader: FaceReader) -> None:
+def test_an_image_stays_itself_whatever_the_moment(astronaut: Path, reader: FaceReader) -> None:
     assert np.array_equal(read_still(astronaut, reader, 3.0)[0], read_image(astronaut))
 
 
 def test_an_animation_is_a_portrait_too(tmp_path: Path, astronaut: Path, reader: FaceReader) -> None:
     sharp = cv2.resize(read_image(astronaut), (256, 256), interpolation=cv2.INTER_AREA)
-    pictures = [Image.fromarray(picture) for picture in (cv2.GaussianBlur(sharp, (0, 0), 4), sharp)]
-    pictures[0].save(tmp_path / "face.webp", save_all=True, append_images=pictures[1:], duration=200, lossless=True)
+    frames = [Image.fromarray(frame) for frame in (cv2.GaussianBlur(sharp, (0, 0), 4), sharp)]
+    frames[0].save(tmp_path / "face.webp", save_all=True, append_images=frames[1:], duration=200, lossless=True)
     assert np.abs(read_still(tmp_path / "face.webp", reader, None)[0].astype(int) - sharp).mean() < 5
 
 

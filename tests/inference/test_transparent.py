@@ -22,10 +22,10 @@ from styleheat.networks.styleheat import StyleHEAT
 @pytest.fixture
 def cut_out(astronaut: Path, tmp_path: Path) -> Path:
     """The astronaut in an ellipse; beside it, black that nobody is to see."""
-    picture = read_image(astronaut).copy()
-    opaque = cv2.ellipse(np.zeros(picture.shape[:2], np.uint8), (230, 200), (160, 190), 0, 0, 360, 255, -1)
-    picture[opaque == 0] = 0
-    Image.fromarray(np.dstack([picture, opaque])).save(tmp_path / "cut-out.png")
+    image = read_image(astronaut).copy()
+    opaque = cv2.ellipse(np.zeros(image.shape[:2], np.uint8), (230, 200), (160, 190), 0, 0, 360, 255, -1)
+    image[opaque == 0] = 0
+    Image.fromarray(np.dstack([image, opaque])).save(tmp_path / "cut-out.png")
     return tmp_path / "cut-out.png"
 
 
@@ -41,7 +41,7 @@ def covers(path: Path) -> np.ndarray:
     return np.stack([frame.to_ndarray(format="rgba")[..., 3] for frame in frames])
 
 
-def test_a_picture_tells_how_opaque_it_is(cut_out: Path, astronaut: Path, tmp_path: Path) -> None:
+def test_an_image_has_its_own_opacity(cut_out: Path, astronaut: Path, tmp_path: Path) -> None:
     colours, opaque = read_image_and_alpha(cut_out)
     assert opaque is not None and opaque.shape == colours.shape[:2] and set(np.unique(opaque)) == {0, 255}
     assert (colours[opaque == 0] == 255).all()
@@ -53,7 +53,7 @@ def test_a_picture_tells_how_opaque_it_is(cut_out: Path, astronaut: Path, tmp_pa
     assert np.array_equal(read_image_and_alpha(tmp_path / "turned.png")[1], np.rot90(opaque, -1))
 
 
-def test_a_pasted_film_is_transparent_where_the_picture_is(
+def test_a_pasted_video_is_transparent_where_the_image_is(
     cut_out: Path, model: StyleHEAT, reader: FaceReader, speech: Path, tmp_path: Path
 ) -> None:
     portrait = read_portrait(cut_out, model, reader, largest=256)
@@ -71,7 +71,9 @@ def test_a_pasted_film_is_transparent_where_the_picture_is(
     assert not list(tmp_path.glob("other.webm")) and not list(tmp_path.glob("square.webm"))
 
 
-def test_an_opaque_portrait_has_one_film(astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path) -> None:
+def test_an_opaque_portrait_has_one_video(
+    astronaut: Path, model: StyleHEAT, reader: FaceReader, tmp_path: Path
+) -> None:
     portrait = read_portrait(astronaut, model, reader, largest=256)
     write_video(tmp_path / "video.mp4", model, portrait, motion(portrait), "pasted", transparent=True)
     assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]

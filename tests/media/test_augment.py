@@ -43,8 +43,8 @@ def test_syllables_stay_in_their_place(bursts: np.ndarray) -> None:
         "telephone": augment.telephone(bursts, rng),
         "overload": augment.overloaded(bursts, 3.0),
     }
-    for name, heard in steps.items():
-        scores = [np.corrcoef(true[10:-10], np.roll(envelope(heard), -shift)[10:-10])[0, 1] for shift in range(-5, 6)]
+    for name, samples in steps.items():
+        scores = [np.corrcoef(true[10:-10], np.roll(envelope(samples), -shift)[10:-10])[0, 1] for shift in range(-5, 6)]
         assert abs(int(np.argmax(scores)) - 5) <= 1 and max(scores) > 0.7, name
 
 

@@ -1,4 +1,4 @@
-"""Files that players play, though a part of them is damaged or odd: what can be decoded is used, in its time."""
+"""Damaged and unusual files that video players accept: what can be decoded is used at its own time."""
 
 import itertools
 from collections.abc import Callable
@@ -19,8 +19,8 @@ SECONDS, FPS = 4, 25
 
 
 @pytest.fixture(autouse=True)
-def told_anew() -> None:
-    """Lines that are told once are told to each test."""
+def messages_reset() -> None:
+    """Messages that are printed once are printed in each test."""
     module.warn_once.cache_clear()
 
 
@@ -32,7 +32,7 @@ def samples() -> np.ndarray:
     return (0.2 * loud * np.random.default_rng(0).standard_normal(len(moment))).astype(np.float32)
 
 
-def picture(number: int) -> np.ndarray:
+def sample_image(number: int) -> np.ndarray:
     """A frame as grey as its number says, brighter on the left."""
     grey = np.full((96, 128, 3), 40 + 2 * (number % 80), np.uint8)
     grey[:, :64] += 40
@@ -48,11 +48,11 @@ def talking(tmp_path_factory: pytest.TempPathFactory, samples: np.ndarray) -> Pa
     path = tmp_path_factory.mktemp("talking") / "talking.mp4"
     with VideoWriter(path, (128, 96), FPS, samples) as writer:
         for number in range(SECONDS * FPS):
-            writer.write(picture(number))
+            writer.write(sample_image(number))
     return path
 
 
-def copy(source: Path, path: Path, kind: str, spoiled: set[int], change: Callable[[av.Packet], None] | None = None):
+def copy(source: Path, path: Path, kind: str, damaged: set[int], change: Callable[[av.Packet], None] | None = None):
     """Copy packets; those of `kind` with these numbers become noise."""
     rng = np.random.default_rng(0)
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
@@ -63,7 +63,7 @@ def copy(source: Path, path: Path, kind: str, spoiled: set[int], change: Callabl
                 continue
             index, number = packet.stream.index, counts[packet.stream.index]
             counts[index] += 1
-            if packet.stream.type == kind and number in spoiled:
+            if packet.stream.type == kind and number in damaged:
                 noise = av.Packet(rng.bytes(packet.size))
                 for name in ("pts", "dts", "duration", "time_base", "is_keyframe"):
                     setattr(noise, name, getattr(packet, name))
@@ -75,21 +75,21 @@ def copy(source: Path, path: Path, kind: str, spoiled: set[int], change: Callabl
     return path
 
 
-def late(heard: np.ndarray, true: np.ndarray, begin: float, end: float) -> float:
-    """Seconds by which what is heard from `begin` to `end` comes late."""
+def late(decoded: np.ndarray, true: np.ndarray, begin: float, end: float) -> float:
+    """Delay in seconds of the decoded audio between `begin` and `end`."""
     first, last = round(begin * SAMPLE_RATE), round(end * SAMPLE_RATE)
     shifts = range(-3200, 3201, 16)
-    scores = [float(np.dot(heard[first + shift : last + shift], true[first:last])) for shift in shifts]
+    scores = [float(np.dot(decoded[first + shift : last + shift], true[first:last])) for shift in shifts]
     return shifts[int(np.argmax(scores))] / SAMPLE_RATE
 
 
 def test_damaged_sound_is_silent_where_it_is_damaged(
     talking: Path, samples: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = copy(talking, tmp_path / "spoiled.mp4", "audio", {30, 31, 32, 33})
-    heard = read_audio(path)
-    assert len(heard) == pytest.approx(SECONDS * SAMPLE_RATE, abs=2048)
-    assert abs(late(heard, samples, 0.3, 1.5)) <= 0.01 and abs(late(heard, samples, 2.5, 3.7)) <= 0.01
+    path = copy(talking, tmp_path / "damaged.mp4", "audio", {30, 31, 32, 33})
+    decoded = read_audio(path)
+    assert len(decoded) == pytest.approx(SECONDS * SAMPLE_RATE, abs=2048)
+    assert abs(late(decoded, samples, 0.3, 1.5)) <= 0.01 and abs(late(decoded, samples, 2.5, 3.7)) <= 0.01
     frames = list(read_frames(path, fps=None))
     assert len(frames) == SECONDS * FPS
     assert capsys.readouterr().err.count(f"{path}: its audio is damaged; silence replaces") == 1
@@ -98,7 +98,7 @@ def test_damaged_sound_is_silent_where_it_is_damaged(
 def test_a_damaged_frame_is_the_one_before_it_once_more(
     talking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = copy(talking, tmp_path / "spoiled.mp4", "video", {40, 41})
+    path = copy(talking, tmp_path / "damaged.mp4", "video", {40, 41})
     for fps in (None, FPS):
         numbers = [number_of(frame) for frame in read_frames(path, fps=fps)]
         assert len(numbers) == SECONDS * FPS
@@ -123,13 +123,13 @@ def test_joined_and_overwritten_mp3(tmp_path: Path, samples: np.ndarray) -> None
             container.mux(stream.encode(part))
     whole = (tmp_path / "a.mp3").read_bytes()
     (tmp_path / "joined.mp3").write_bytes(whole + whole)
-    heard = read_audio(tmp_path / "joined.mp3")
-    assert len(heard) / SAMPLE_RATE == pytest.approx(2 * SECONDS, abs=0.3)
+    decoded = read_audio(tmp_path / "joined.mp3")
+    assert len(decoded) / SAMPLE_RATE == pytest.approx(2 * SECONDS, abs=0.3)
     half = len(whole) // 2
     (tmp_path / "hole.mp3").write_bytes(whole[:half] + bytes(range(200)) + whole[half + 200 :])
-    heard = read_audio(tmp_path / "hole.mp3")
-    assert len(heard) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.2)
-    assert abs(late(heard, samples, 0.3, 1.5)) <= 0.1 and abs(late(heard, samples, 2.9, 3.7)) <= 0.1
+    decoded = read_audio(tmp_path / "hole.mp3")
+    assert len(decoded) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.2)
+    assert abs(late(decoded, samples, 0.3, 1.5)) <= 0.1 and abs(late(decoded, samples, 2.9, 3.7)) <= 0.1
 
 
 def test_channels_and_rate_that_change_on_the_way(tmp_path: Path, samples: np.ndarray) -> None:
@@ -144,9 +144,9 @@ def test_channels_and_rate_that_change_on_the_way(tmp_path: Path, samples: np.nd
                 container.mux(stream.encode(part))
         parts.append((tmp_path / f"{number}.aac").read_bytes())
     (tmp_path / "joined.aac").write_bytes(b"".join(parts))
-    heard = read_audio(tmp_path / "joined.aac")
-    assert len(heard) / SAMPLE_RATE == pytest.approx(3 * SECONDS, abs=0.5)
-    power = [float(np.square(part).mean()) for part in np.array_split(heard, 3)]
+    decoded = read_audio(tmp_path / "joined.aac")
+    assert len(decoded) / SAMPLE_RATE == pytest.approx(3 * SECONDS, abs=0.5)
+    power = [float(np.square(part).mean()) for part in np.array_split(decoded, 3)]
     assert min(power) > 0.3 * max(power)
 
 
@@ -177,14 +177,14 @@ def test_sound_that_cannot_be_decoded_is_none(
 def test_a_sound_track_without_sound_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "empty.mkv"
     with av.open(str(path), "w") as container:
-        picture = container.add_stream("libx264", rate=FPS)
-        picture.width = picture.height = 64
-        picture.pix_fmt = "yuv420p"
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
         container.add_stream("aac", rate=44_100, layout="mono")
         for number in range(10):
             frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 20 * number, np.uint8), "rgb24")
-            container.mux(picture.encode(frame))
-        container.mux(picture.encode(None))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     info = probe(path)
     assert (info.frames, info.has_audio) == (10, False)
     assert "its audio track is empty" in capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_a_recording_without_a_rate(tmp_path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
         for number, moment in enumerate(moments):
-            frame = av.VideoFrame.from_ndarray(picture(number), "rgb24")
+            frame = av.VideoFrame.from_ndarray(sample_image(number), "rgb24")
             frame.pts, frame.time_base = moment, Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -218,12 +218,12 @@ def test_frames_that_change_their_size(tmp_path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("vp8", rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-        packets = [stream.encode(av.VideoFrame.from_ndarray(picture(number), "rgb24")) for number in range(20)]
+        packets = [stream.encode(av.VideoFrame.from_ndarray(sample_image(number), "rgb24")) for number in range(20)]
         packets.append(stream.encode(None))
         small = av.CodecContext.create("libvpx", "w")
         small.width, small.height, small.pix_fmt, small.time_base = 64, 48, "yuv420p", Fraction(1, 25)
         for number in range(20, 40):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture(number)[::2, ::2]), "rgb24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(sample_image(number)[::2, ::2]), "rgb24")
             frame.pts, frame.time_base = number, Fraction(1, 25)
             packets.append(small.encode(frame))
         packets.append(small.encode(None))

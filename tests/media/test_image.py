@@ -10,39 +10,39 @@ from styleheat.media.image import UPRIGHT, is_animation, is_still_image, read_an
 from styleheat.media.video import is_steady, probe, read_frames
 
 
-def picture() -> np.ndarray:
+def sample_image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
 def test_png_round_trip(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.png", picture())
-    assert np.array_equal(read_image(tmp_path / "a.png"), picture())
+    write_image(tmp_path / "a.png", sample_image())
+    assert np.array_equal(read_image(tmp_path / "a.png"), sample_image())
 
 
 def test_upright_by_exif(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show the picture rotated clockwise
-    Image.fromarray(picture()).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(read_image(tmp_path / "a.png"), np.rot90(picture(), -1))
+    exif[0x0112] = 6  # the camera was turned: show the image rotated clockwise
+    Image.fromarray(sample_image()).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "a.png"), np.rot90(sample_image(), -1))
 
 
 def test_grey_palette_and_transparency(tmp_path: Path) -> None:
-    grey = picture()[..., 0]
+    grey = sample_image()[..., 0]
     Image.fromarray(grey).save(tmp_path / "grey.png")
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "grey16.png")
     for name in ("grey.png", "grey16.png"):
         assert np.array_equal(read_image(tmp_path / name), grey[..., None].repeat(3, 2)), name
-    clear = np.dstack([picture(), np.zeros((20, 30), np.uint8)])
+    clear = np.dstack([sample_image(), np.zeros((20, 30), np.uint8)])
     clear[:10, :, 3] = 255
     Image.fromarray(clear).save(tmp_path / "clear.png")
     image = read_image(tmp_path / "clear.png")
-    assert np.array_equal(image[:10], picture()[:10]) and (image[10:] == 255).all()
-    Image.fromarray(picture()).quantize(256).save(tmp_path / "palette.png")
+    assert np.array_equal(image[:10], sample_image()[:10]) and (image[10:] == 255).all()
+    Image.fromarray(sample_image()).quantize(256).save(tmp_path / "palette.png")
     assert read_image(tmp_path / "palette.png").shape == (20, 30, 3)
 
 
 def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
-    write_image(tmp_path / "whole.png", picture())
+    write_image(tmp_path / "whole.png", sample_image())
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:300])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("hello")
@@ -71,7 +71,7 @@ def test_tags_of_odd_types_are_no_matter(tmp_path: Path) -> None:
     entries = [(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (0x011A, 2, 4, b"abc\0"), (0x0132, 5, 1, b"\0\0\0\0")]
     block = b"II*\0" + struct.pack("<IH", 8, len(entries))
     block += b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries) + bytes(4)
-    Image.fromarray(picture()).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block, quality=95)
+    Image.fromarray(sample_image()).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block, quality=95)
     assert read_image(tmp_path / "a.jpg").shape == (30, 20, 3)
 
 
@@ -103,16 +103,16 @@ def test_a_jpeg_without_its_end(tmp_path: Path, progressive: bool, capsys: pytes
 def test_a_png_with_much_text(tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("comment", "a" * 2_000_000, zip=True)
-    Image.fromarray(picture()).save(tmp_path / "a.png", pnginfo=text)
-    assert np.array_equal(read_image(tmp_path / "a.png"), picture()) and is_still_image(tmp_path / "a.png")
+    Image.fromarray(sample_image()).save(tmp_path / "a.png", pnginfo=text)
+    assert np.array_equal(read_image(tmp_path / "a.png"), sample_image()) and is_still_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
 def test_animations_are_played(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
-    pictures = [Image.fromarray(np.full((32, 48, 3), 40 * number, np.uint8)) for number in range(5)]
+    frames = [Image.fromarray(np.full((32, 48, 3), 40 * number, np.uint8)) for number in range(5)]
     shown = [100, 100, 200, 100, 100]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=shown, lossless=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=shown, lossless=True)
     assert is_animation(path) and not is_still_image(path)
     read = list(read_animation(path))
     assert [round(seconds, 2) for _, seconds in read] == [number / 1000 for number in shown]
@@ -125,8 +125,8 @@ def test_animations_are_played(tmp_path: Path, suffix: str) -> None:
     assert len(list(read_frames(path, fps=None, part=(0, 0, 16, 16), size=(8, 8)))) == 5
 
 
-def test_stills_that_hold_several_pictures_are_no_animations(tmp_path: Path) -> None:
-    pages = [Image.fromarray(picture()) for _ in range(3)]
+def test_stills_that_hold_several_images_are_no_animations(tmp_path: Path) -> None:
+    pages = [Image.fromarray(sample_image()) for _ in range(3)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     pages[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=pages[1:])
     for name in ("a.tif", "a.jpg"):

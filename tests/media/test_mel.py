@@ -36,16 +36,16 @@ def test_a_tone_lights_its_band() -> None:
 
 
 def test_windows_follow_the_sound() -> None:
-    """A click is heard first by the frame that ends before it, and at the same column of what the frame hears."""
+    """A click first enters the window of the frame that ends before it, and moves through the windows' columns."""
     mel = np.full((80, 160), -4, np.float32)
     mel[:, 100] = 4
     windows = mel_windows(mel, 2 * FPS)
     assert windows.shape == (50, 1, 80, 16)
-    heard = {
+    columns = {
         frame: int(np.flatnonzero(windows[frame, 0, 0] == 4)[0]) for frame in range(50) if windows[frame].max() > 0
     }
-    assert all(column == 100 - int(80 * (frame - 2) / FPS) for frame, column in heard.items())
-    assert sorted(heard) == list(range(29, 34))
+    assert all(column == 100 - int(80 * (frame - 2) / FPS) for frame, column in columns.items())
+    assert sorted(columns) == list(range(29, 34))
 
 
 @pytest.mark.parametrize("columns", [1, 5, 200])

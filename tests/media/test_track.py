@@ -1,4 +1,4 @@
-"""How the channels of sound are written into a video."""
+"""How audio channels are written into a video."""
 
 from pathlib import Path
 

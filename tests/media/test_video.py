@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def number_frame(number: int, width: int = 128, height: int = 96) -> np.ndarray:
-    """A picture from which `number_of` reads the number back after lossy coding: eight black or white bars."""
+    """An image from which `number_of` reads the number back after lossy coding: eight black or white bars."""
     bits = np.array([255 * (number >> bit & 1) for bit in range(8)], np.uint8)
     return np.repeat(np.repeat(bits, width // 8)[None, :, None], height, 0).repeat(3, 2)
 
@@ -67,7 +67,7 @@ def test_colours_survive(tmp_path: Path) -> None:
 
 
 def test_png_loses_nothing(tmp_path: Path) -> None:
-    """Noise, so that no pixel can be guessed from others; whole, resampled, a part, and with the sound beside it."""
+    """Noise, so that no pixel can be guessed from others; entire frames, resampled, a part, and with audio."""
     rng = np.random.default_rng(0)
     frames = list(rng.integers(0, 256, (5, 48, 64, 3), np.uint8))
     samples = np.float32(0.5) * np.sin(np.arange(RATE // 5) * 0.2, dtype=np.float32)
@@ -92,7 +92,7 @@ def test_equal_input_gives_equal_bytes(threads: int, tmp_path: Path) -> None:
     assert b" mbtree=0 " in first.read_bytes()  # with it other bytes came out now and then: of small videos one in 300
 
 
-def test_the_index_comes_before_the_pictures(tmp_path: Path) -> None:
+def test_the_index_comes_before_the_frames(tmp_path: Path) -> None:
     content = write_numbers(tmp_path / "a.mp4", 10).read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
@@ -142,7 +142,7 @@ def test_rotation_is_applied(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv420p10le"])
 @pytest.mark.parametrize("rotation", [0, 90])
 def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotation: int) -> None:
-    """To the bit, so that it makes no difference how much of a picture is converted."""
+    """To the bit, so that it makes no difference how much of an image is converted."""
     rng = np.random.default_rng(0)
     with av.open(str(tmp_path / "noise.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25, width=130, height=98, pix_fmt=form)
@@ -285,7 +285,7 @@ def beeps(seconds: float, rate: int = RATE) -> np.ndarray:
     return samples
 
 
-def test_sound_stays_in_sync_and_ends_with_the_picture(tmp_path: Path) -> None:
+def test_audio_stays_in_sync_and_ends_with_the_video(tmp_path: Path) -> None:
     path = write_numbers(tmp_path / "clip.mp4", 75, samples=beeps(10))
     samples = read_audio(path)
     assert probe(path).has_audio and len(list(read_frames(path))) == 75

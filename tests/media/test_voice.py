@@ -1,4 +1,4 @@
-"""What networks hear of a voice, however it was recorded."""
+"""Audio that the networks take, whatever the recording's loudness, channels and rate."""
 
 from pathlib import Path
 
@@ -31,11 +31,11 @@ def record(path: Path, channels: np.ndarray, layout: str) -> Path:
 
 
 @pytest.mark.parametrize("decibels", [-40, -30, -20, -12, 0])
-def test_a_voice_of_any_loudness_is_heard_alike(tmp_path: Path, said: np.ndarray, decibels: int) -> None:
+def test_a_voice_of_any_loudness_gives_the_same_audio(tmp_path: Path, said: np.ndarray, decibels: int) -> None:
     path = record(tmp_path / "quiet.flac", said[None] * 10 ** (decibels / 20), "mono")
-    heard = read_voice(path)
-    assert loudness(heard) == pytest.approx(LOUDNESS, abs=0.1)
-    np.testing.assert_allclose(heard, read_voice(SPEECH), atol=4e-3)  # 16 bits at -40 dB
+    loaded = read_voice(path)
+    assert loudness(loaded) == pytest.approx(LOUDNESS, abs=0.1)
+    np.testing.assert_allclose(loaded, read_voice(SPEECH), atol=4e-3)  # 16 bits at -40 dB
 
 
 SILENT = 0.0
@@ -54,20 +54,20 @@ SILENT = 0.0
         ("7.1", [1, 1, 1, 1, 1, 1, 1, 1]),
     ],
 )
-def test_a_voice_is_heard_in_any_channel(tmp_path: Path, said: np.ndarray, layout: str, shares: list[float]) -> None:
+def test_a_voice_is_found_in_any_channel(tmp_path: Path, said: np.ndarray, layout: str, shares: list[float]) -> None:
     path = record(tmp_path / "voice.flac", np.outer(shares, said * 0.5), layout)
     assert len(channel_names(path)) == len(shares)
-    heard, wanted = read_voice(path), read_voice(SPEECH)
-    sign = np.sign(heard @ wanted)
-    np.testing.assert_allclose(heard * sign, wanted, atol=1e-3)
+    loaded, wanted = read_voice(path), read_voice(SPEECH)
+    sign = np.sign(loaded @ wanted)
+    np.testing.assert_allclose(loaded * sign, wanted, atol=1e-3)
 
 
 def test_the_centre_counts_more_than_what_is_around(tmp_path: Path, said: np.ndarray) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal((5, len(said)))
     left, right, low, back_left, back_right = noise
     path = record(tmp_path / "video.flac", np.stack([left, right, said * 0.5, 8 * low, back_left, back_right]), "5.1")
-    heard = read_voice(path)
-    assert np.corrcoef(heard, said)[0, 1] > np.corrcoef(read_audio(path), said)[0, 1] + 0.2
+    loaded = read_voice(path)
+    assert np.corrcoef(loaded, said)[0, 1] > np.corrcoef(read_audio(path), said)[0, 1] + 0.2
 
 
 def test_times_are_those_of_the_sound(said: np.ndarray) -> None:

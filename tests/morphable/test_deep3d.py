@@ -52,15 +52,15 @@ def face_points(size: int) -> np.ndarray:
 
 def test_a_photograph(weights: Path) -> None:
     """Each part of the vector in its place, and no face between two gives what lies between them."""
-    picture = skimage.data.astronaut()[:256, 96:352]
+    face = skimage.data.astronaut()[:256, 96:352]
     points = np.stack([face_points(256), np.full((68, 2), -1), face_points(256) + np.array([20, 0])])
     model = open_deep3d(weights)
-    found, params = regress(model, [picture] * 3, points, 256)
+    found, params = regress(model, [face] * 3, points, 256)
     assert found.shape == (3, 257) and params.shape == (3, 5) and found.dtype == params.dtype == np.float32
     assert np.isfinite(found).all() and np.abs(found[0] - found[2]).max() > 1e-3
     np.testing.assert_allclose(found[1], (found[0] + found[2]) / 2, atol=1e-5)
     np.testing.assert_allclose(params[2] - params[0], [0, 0, 0, 20, 0], atol=1e-3)
-    crop = align(picture, points[0], model.standard.numpy())
+    crop = align(face, points[0], model.standard.numpy())
     assert crop.image.shape == (224, 224, 3) and crop.image.dtype == np.uint8
     np.testing.assert_allclose(crop.landmarks.mean(0), 112, atol=30)
     image = torch.from_numpy(np.array(crop.image)).permute(2, 0, 1)[None] / 255
@@ -69,7 +69,7 @@ def test_a_photograph(weights: Path) -> None:
 
 
 def test_the_crop_follows_the_face(weights: Path) -> None:
-    """The same face, moved and scaled in a larger picture, is cropped to the same picture but for resampling."""
+    """The same face, moved and scaled in a larger image, is cropped to the same image but for resampling."""
     standard = standard_points(MEAN)
     y, x = np.mgrid[:256, :256] / 256
     paint = lambda x, y: np.stack([np.sin(9 * x + k) * np.cos(7 * y) for k in range(3)], -1)  # noqa: E731

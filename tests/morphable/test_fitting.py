@@ -103,7 +103,7 @@ def test_without_any_face_there_is_a_reason() -> None:
             function()
 
 
-def test_one_picture_is_enough() -> None:
+def test_one_image_is_enough() -> None:
     coefficients, _, error = fit(seen(talking(1)), SIZE)
     assert coefficients.shape == (1, 257) and error[0] < 0.02
 

@@ -37,7 +37,7 @@ def test_jaw_and_pose_of_a_made_person_are_recovered(tmp_path: Path, set_name: s
     opening = correlation(mouth_opening(model.landmarks(lips)), mouth_opening(truth["landmarks"]))
     jaw = correlation(model.named(coefficients[:, layout.EXPRESSION], "jaw_open"), motion["jaw"])
     turned = np.stack([-motion["pitch"], motion["yaw"], motion["roll"]], axis=1)
-    # What "straight ahead" is, one shape doesn't tell: constant differences don't count.
+    # One shape doesn't define "straight ahead": constant differences don't count.
     off = np.degrees(np.std(coefficients[:, layout.ANGLE] - turned, axis=0))
     print(
         f"{set_name} {k}: error {np.nanmean(error):.4f} of interocular; correlation of opening {opening:.3f}, "

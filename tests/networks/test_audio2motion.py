@@ -30,7 +30,7 @@ def test_as_many_frames_as_windows(model: Audio2Motion, frames: int) -> None:
     assert torch.equal(made[:, 0, 64:], reference[:, 64:])
 
 
-def test_a_frame_hears_its_window_alone_or_those_around_it() -> None:
+def test_a_frame_depends_on_its_window_alone_or_on_those_around_it() -> None:
     """A changed window reaches its own frame through Wav2Lip's encoder; through the one with context, `REACH` frames
     for each block to either side."""
     torch.manual_seed(0)

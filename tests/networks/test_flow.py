@@ -22,7 +22,7 @@ def test_whole_pixels_of_flow_move_whole_pixels(height: int, width: int, right: 
 def test_a_flow_moves_an_image_of_another_size_alike() -> None:
     ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
     flow = torch.zeros(1, 2, 16, 16)
-    flow[:, 0] = 15 / 8  # an eighth of the picture's width, on the flow's own grid
+    flow[:, 0] = 15 / 8  # an eighth of the image's width, on the flow's own grid
     moved = warp(ramp, deformation(flow))
     assert moved.shape == ramp.shape
     torch.testing.assert_close(moved[..., :48], ramp[..., :48] + 0.25, rtol=0, atol=1e-4)

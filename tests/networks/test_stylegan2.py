@@ -1,4 +1,5 @@
-"""The generator's fast operations equal their definitions; its halves equal the whole; the critic groups as it says."""
+"""The generator's fast operations equal their definitions; its halves equal the complete generator; the discriminator's
+groups are as documented."""
 
 import dataclasses
 
@@ -114,12 +115,12 @@ class TestGenerator:
 class TestDiscriminator:
     def test_groups_interleave(self) -> None:
         """An image's logit depends on the others of its group, which are every second one of eight."""
-        critic = Discriminator(CONFIG).eval()
+        discriminator = Discriminator(CONFIG).eval()
         images = torch.rand(8, 3, 128, 128) * 2 - 1
-        before = critic(images)
+        before = discriminator(images)
         changed = images.clone()
         changed[0] = -changed[0]
-        moved = (critic(changed) - before).abs()[:, 0] > 1e-7
+        moved = (discriminator(changed) - before).abs()[:, 0] > 1e-7
         assert moved.tolist() == [True, False] * 4
 
     def test_batches_without_whole_groups_are_refused(self) -> None:
@@ -127,13 +128,13 @@ class TestDiscriminator:
             Discriminator(CONFIG)(torch.zeros(6, 3, 128, 128))
 
 
-def test_small_critics_train_in_the_fast_layout() -> None:
+def test_small_discriminators_train_in_the_fast_layout() -> None:
     """With torch 2.14, a strided 1x1 convolution of few channels corrupts memory here: none may be left."""
-    config = dataclasses.replace(CONFIG, critic_channels=(8, 8, 8, 8, 8, 8))
-    critic = Discriminator(config)
-    channels_last(critic)
+    config = dataclasses.replace(CONFIG, discriminator_channels=(8, 8, 8, 8, 8, 8))
+    discriminator = Discriminator(config)
+    channels_last(discriminator)
     image = torch.rand(4, 3, 128, 128).contiguous(memory_format=torch.channels_last)
     for _ in range(3):
-        critic(image).sum().backward()
-    strided = [m for m in critic.modules() if isinstance(m, EqualConv2d) and m.stride == 2]
+        discriminator(image).sum().backward()
+    strided = [m for m in discriminator.modules() if isinstance(m, EqualConv2d) and m.stride == 2]
     assert strided and all(m.weight.shape[2:] == (3, 3) for m in strided)

@@ -96,7 +96,7 @@ def test_align(fixture: Golden, standard: np.ndarray, case: str) -> None:
         fixture.close("align.POS_t_s", np.array([*centre, 102 / ratio]))
 
 
-def test_descriptors_of_turning_pictures(fixture: Golden, model: Deep3D) -> None:
+def test_descriptors_of_rotated_images(fixture: Golden, model: Deep3D) -> None:
     image = Image.fromarray(fixture["image"]).resize((256, 256), Image.Resampling.BICUBIC)
     points = fixture["sem73.landmarks_in"]
     frames = (np.asarray(image.rotate(3 * i - 30)) for i in range(len(points)))

@@ -138,22 +138,22 @@ def test_calibrator(golden) -> None:
 
 def test_discriminator(golden) -> None:
     fixture = golden("discriminator")
-    critic = built(Discriminator, fixture.weights("stylegan2_d_256.pth", ""), FULL)
+    discriminator = built(Discriminator, fixture.weights("stylegan2_d_256.pth", ""), FULL)
     images = fixture.image("disc.image", 4, 3, 256, 256)
-    maps = critic.convs(images)
+    maps = discriminator.convs(images)
     fixture.close("convs", maps[:, ::16])
-    fixture.close("logits", critic.judge(maps), 5e-4)
-    fixture.close("logits_b2", critic.judge(maps[:2]), 5e-4)
+    fixture.close("logits", discriminator.judge(maps), 5e-4)
+    fixture.close("logits_b2", discriminator.judge(maps[:2]), 5e-4)
 
 
 @pytest.mark.slow
 def test_discriminator_of_other_batches(golden) -> None:
     fixture = golden("discriminator")
-    critic = built(Discriminator, fixture.weights("stylegan2_d_256.pth", ""), FULL)
-    fixture.close("logits_b8", critic(fixture.image("disc.image8", 8, 3, 256, 256)), 5e-4)
-    logits = critic(resize(fixture.image("disc.image512", 4, 3, 512, 512), 256))
+    discriminator = built(Discriminator, fixture.weights("stylegan2_d_256.pth", ""), FULL)
+    fixture.close("logits_b8", discriminator(fixture.image("disc.image8", 8, 3, 256, 256)), 5e-4)
+    logits = discriminator(resize(fixture.image("disc.image512", 4, 3, 512, 512), 256))
     fixture.close("logits512", logits, 5e-4)
-    # The reference's generator loss, whose sign rewards what the critic takes for fake. Ours is softplus(-logits).
+    # The reference's generator loss has the sign that rewards images classified as fake. Ours is softplus(-logits).
     loss = 0.1 * F.softplus(logits).mean().item()
     assert loss == pytest.approx(float(fixture["gan_loss"]), rel=1e-4)
 
@@ -180,8 +180,8 @@ def test_perceptual_loss(golden) -> None:
         loss.backward()
     assert loss.item() == pytest.approx(float(fixture["loss_style250"]), rel=1e-4)
     # The derivative of an L1 distance jumps where two features cross, that of ReLU and max pooling where two inputs do.
-    # Nine such choices among millions (3 signs, 2 ReLUs, 4 poolings) are all that float32 and float64 disagree in; told
-    # to take the same ones they agree to 1.2e-7. But each reaches as far as its feature sees: which entries are off by
+    # Nine such choices among millions (3 signs, 2 ReLUs, 4 poolings) are all that float32 and float64 disagree in; with
+    # the same choices they agree to 1.2e-7. But each reaches as far as its feature sees: which entries are off by
     # a thousandth, and how many, changes with the number of threads. So most entries must agree to the last digits, and
     # all together to a thousandth or two: one scale too few is off by a quarter, a style weight of 240 by 0.018.
     gradient, wanted = pool(1e4 * image.grad, 8).numpy(), fixture["grad_style250"]

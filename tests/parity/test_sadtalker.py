@@ -1,4 +1,4 @@
-"""SadTalker's sound front end and networks give the reference's numbers."""
+"""SadTalker's audio front end and networks give the reference's numbers."""
 
 import numpy as np
 import pytest
@@ -34,14 +34,14 @@ def samples(fixture: Golden) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def heard(fixture: Golden, samples: np.ndarray) -> torch.Tensor:
+def mels(fixture: Golden, samples: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(mel_windows(mel_spectrogram(samples), int(fixture["num_frames"])))[None]
 
 
 @pytest.fixture(scope="module")
-def coefficients(fixture: Golden, model: Audio2Motion, heard: torch.Tensor) -> torch.Tensor:
+def coefficients(fixture: Golden, model: Audio2Motion, mels: torch.Tensor) -> torch.Tensor:
     blinks = torch.from_numpy(fixture["blink_ratio_used"]).float()[..., None]
-    return model(heard, reference(fixture), blinks, style(fixture), latents(fixture, 3))
+    return model(mels, reference(fixture), blinks, style(fixture), latents(fixture, 3))
 
 
 def reference(fixture: Golden) -> torch.Tensor:
@@ -56,10 +56,10 @@ def latents(fixture: Golden, chunks: int) -> torch.Tensor:
     return torch.stack([fixture.normal(f"st.z{chunk}", 1, 64) for chunk in range(chunks)])
 
 
-def test_mel(fixture: Golden, samples: np.ndarray, heard: torch.Tensor) -> None:
+def test_mel(fixture: Golden, samples: np.ndarray, mels: torch.Tensor) -> None:
     fixture.close("mel_basis", mel_filters()[:, ::5])
     fixture.close("mel", mel_spectrogram(samples))
-    fixture.close("indiv_mels", heard[:, ::6])
+    fixture.close("indiv_mels", mels[:, ::6])
 
 
 def test_coefficients(fixture: Golden, model: Audio2Motion, coefficients: torch.Tensor) -> None:
@@ -78,9 +78,7 @@ def test_coefficients(fixture: Golden, model: Audio2Motion, coefficients: torch.
 
 
 @pytest.mark.parametrize("frames", [20, 10])
-def test_less_than_a_chunk(fixture: Golden, model: Audio2Motion, heard: torch.Tensor, frames: int) -> None:
-    poses = model.audio2pose.generate(
-        heard[:, :frames], reference(fixture)[:, 64:], style(fixture), latents(fixture, 1)
-    )
+def test_less_than_a_chunk(fixture: Golden, model: Audio2Motion, mels: torch.Tensor, frames: int) -> None:
+    poses = model.audio2pose.generate(mels[:, :frames], reference(fixture)[:, 64:], style(fixture), latents(fixture, 1))
     fixture.close(f"short{frames}.pose_raw", poses)
     fixture.close(f"short{frames}.pose_savgol", smooth_poses(poses[0].numpy())[None])

@@ -244,9 +244,9 @@ class TestStyleHEAT:
         with torch.no_grad():
             outputs = phase(batch, {}).outputs
         near(fixture, "d.generator_nonsaturating", generator_loss(discriminator, 256, outputs["fake"]), LOGIT)
-        player = DiscriminatorPhase(discriminator, 256, r1=10.0)
-        player.step = 0
-        computed = player(batch, outputs)
+        phase = DiscriminatorPhase(discriminator, 256, r1=10.0)
+        phase.step = 0
+        computed = phase(batch, outputs)
         near(fixture, "d.discriminator_logistic", computed.losses["discriminator"], LOGIT)
         near(fixture, "d.r1_square", computed.losses["r1"] / (10 / 2 * 16), 1e-3)
         names = [str(name) for name in fixture["d.grad_names"]]

@@ -11,14 +11,14 @@ SIZE = 64
 NO_GAIN = np.ones(3)
 
 
-def picture(seed: int = 0) -> np.ndarray:
+def sample_image(seed: int = 0) -> np.ndarray:
     """Soft blobs of all colours, uint8."""
     rng = np.random.default_rng(seed)
     return np.kron(rng.integers(40, 215, (SIZE // 8, SIZE // 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_backgrounds_repeat_and_are_the_same_picture_at_every_size(kind: str) -> None:
+def test_backgrounds_repeat_and_are_the_same_image_at_every_size(kind: str) -> None:
     tint = np.array([0.5, 0.4, 0.6])
     small, again, large = (background(kind, 7, tint, 0.8, size) for size in (48, 48, 96))
     assert np.array_equal(small, again) and small.dtype == np.float32 and np.isfinite(small).all()
@@ -42,16 +42,16 @@ def test_lights_come_from_everywhere_and_expose_the_face_alike() -> None:
 
 
 def test_a_camera_without_faults_changes_nothing() -> None:
-    image = picture()
+    image = sample_image()
     assert np.array_equal(ImageProcessor(Camera(NO_GAIN), SIZE).develop(image, 3), image)
 
 
 def test_noise_is_new_in_each_frame_and_repeats_with_its_seed() -> None:
     processor = ImageProcessor(Camera(NO_GAIN, noise=6.0, seed=4), SIZE)
-    first, second = processor.develop(picture(), 0), processor.develop(picture(), 1)
-    assert np.array_equal(first, ImageProcessor(Camera(NO_GAIN, noise=6.0, seed=4), SIZE).develop(picture(), 0))
+    first, second = processor.develop(sample_image(), 0), processor.develop(sample_image(), 1)
+    assert np.array_equal(first, ImageProcessor(Camera(NO_GAIN, noise=6.0, seed=4), SIZE).develop(sample_image(), 0))
     assert 7 < (first.astype(float) - second).std() < 10  # of two independent noises of 6
-    assert abs(first.astype(float).mean() - picture().mean()) < 1
+    assert abs(first.astype(float).mean() - sample_image().mean()) < 1
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_noise_is_new_in_each_frame_and_repeats_with_its_seed() -> None:
     ],
 )
 def test_each_fault_does_what_its_name_says(camera: Camera, darker_corners: bool, softer: bool, greyer: bool) -> None:
-    before = picture().astype(float)
-    after = ImageProcessor(camera, SIZE).develop(picture(), 0).astype(float)
+    before = sample_image().astype(float)
+    after = ImageProcessor(camera, SIZE).develop(sample_image(), 0).astype(float)
     assert not np.array_equal(before, after)
     corner, edges, colour = (slice(0, 8), slice(0, 8)), np.abs(np.diff(before, axis=1)).max(), np.ptp(before, axis=2)
     assert (after[corner].mean() < 0.8 * before[corner].mean()) == darker_corners

@@ -49,7 +49,7 @@ def hat_of(kind: str) -> Hat:
 
 
 def changed(a: Frame, b: Frame) -> np.ndarray:
-    """Where two pictures differ, (SIZE, SIZE) bool."""
+    """Where two images differ, (SIZE, SIZE) bool."""
     return np.abs(a.image.astype(int) - b.image).max(2) > 12
 
 

@@ -17,7 +17,7 @@ from styleheat.params import Youtube
 
 
 def write_video(path: Path, seconds: float = 1.0, size: tuple[int, int] = (64, 48), shade: int = 0) -> Path:
-    """A video with sound of a square that moves; `shade` makes it another video."""
+    """A video with audio of a square that moves; `shade` makes it another video."""
     sound = 0.1 * np.sin(np.arange(int(16000 * seconds)) * 0.1)
     with VideoWriter(path, size, samples=sound) as writer:
         for k in range(int(25 * seconds)):
@@ -44,12 +44,12 @@ MANIFEST = """<?xml version="1.0"?>
 <Representation id="sound" codecs="mp4a.40.2" audioSamplingRate="16000" bandwidth="500">
 <BaseURL>watch?v=sound------</BaseURL></Representation>
 </AdaptationSet></Period></MPD>"""
-"""Picture and sound apart, as YouTube hands them out."""
+"""Separate video and audio, as YouTube delivers them."""
 
 
 @dataclass
 class Server:
-    """Answers `/watch?v=<id>` by the behaviour named for the id: "ok" unless told otherwise."""
+    """Answers `/watch?v=<id>` by the behaviour named for the id: "ok" by default."""
 
     content: bytes
     behaviour: dict[str, str] = field(default_factory=dict)

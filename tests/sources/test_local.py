@@ -146,7 +146,7 @@ def test_mp4_is_copied_byte_for_byte(video, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "suffix, picture, sound, lossless",
+    "suffix, codec, sound, lossless",
     [
         (".mkv", "libx264", "aac", True),
         (".webm", "libvpx-vp9", "libopus", True),
@@ -155,8 +155,8 @@ def test_mp4_is_copied_byte_for_byte(video, tmp_path):
         (".mkv", "libx264", None, True),
     ],
 )
-def test_other_containers_become_mp4(suffix, picture, sound, lossless, tmp_path):
-    original = write_other(tmp_path / "in" / f"anna{suffix}", picture, sound)
+def test_other_containers_become_mp4(suffix, codec, sound, lossless, tmp_path):
+    original = write_other(tmp_path / "in" / f"anna{suffix}", codec, sound)
     path = tmp_path / "out" / "anna.mp4"
     local._fetch(original, path)
     info = probe(path)
@@ -172,12 +172,12 @@ def test_other_containers_become_mp4(suffix, picture, sound, lossless, tmp_path)
     assert [entry.name for entry in path.parent.iterdir()] == ["anna.mp4"]
 
 
-def write_other(path: Path, picture: str, sound: str | None) -> Path:
+def write_other(path: Path, codec: str, sound: str | None) -> Path:
     """One second, 30 frames, by any encoder of FFmpeg's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as output:
-        video = output.add_stream(picture, rate=30)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p" if picture == "mjpeg" else "yuv420p"
+        video = output.add_stream(codec, rate=30)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         audio = output.add_stream(sound, rate=48000) if sound else None
         for k in range(30):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8))

@@ -98,16 +98,16 @@ def test_nothing_to_be_had_is_one_clear_line(run, server):
         run(server.access(retries=0), kind="voxceleb", path="lists", people=None, test_people=None, size=720)
 
 
-def test_a_smaller_picture_than_the_list_has_stays_until_a_better_one_comes(run, server, tmp_path, capsys):
+def test_a_smaller_image_than_the_list_has_stays_until_a_better_one_comes(run, server, tmp_path, capsys):
     Path("lists").mkdir()
     header = "video_id,start,end,bbox,fps,width,height,partition,person_id\n"
     Path("lists/vox-metadata.csv").write_text(f"{header}less-------,0,20,0-0-40-40,25,320,240,train,idx\n")
-    told = {"kind": "voxceleb", "path": "lists", "people": None, "test_people": None, "size": 720}
-    assert run(server.access(retries=0), **told)["ok"] == 1
+    options = {"kind": "voxceleb", "path": "lists", "people": None, "test_people": None, "size": 720}
+    assert run(server.access(retries=0), **options)["ok"] == 1
     kept = Path("data/vox/videos/train/less-------.mp4")
     small, entry = kept.read_bytes(), index.read("data/vox/videos")["less-------"]
     assert entry.transient and entry.facts["lines"] == 48
-    assert "1 videos came in smaller pictures" in capsys.readouterr().out
+    assert "1 videos came in smaller images" in capsys.readouterr().out
 
     server.behaviour["less-------"] = "404"
     assert run()["ok"] == 1

@@ -56,7 +56,7 @@ def test_failures_have_reasons(behaviour, reason, transient, requests, server, t
     assert all(name.startswith("parts/") for name in files(tmp_path))
 
 
-def test_joins_picture_and_sound_within_the_lines_asked_for(server, tmp_path):
+def test_joins_video_and_audio_within_the_lines_asked_for(server, tmp_path):
     server.behaviour[ID] = "manifest"
     youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
     assert set(server.requests) == {ID, "small------", "sound------"}
@@ -128,7 +128,7 @@ def test_cookies_are_sent_and_left_as_they_are(server, tmp_path):
     assert cookies.read_text() == text
 
 
-def test_missing_cookies_are_told_before_any_work(server):
+def test_missing_cookies_are_reported_before_any_work(server):
     with pytest.raises(InputError, match=r"youtube\.cookies: nowhere\.txt: no such file"):
         youtube.check_access(server.access(cookies="nowhere.txt"))
 
@@ -143,7 +143,7 @@ def test_missing_cookies_are_told_before_any_work(server):
         (b"# Netscape HTTP Cookie File\n.youtube.com TRUE / FALSE 0 a b\n", "line 2 has 1 fields"),
     ],
 )
-def test_cookies_in_another_form_are_told_before_any_work(content, line, server, tmp_path):
+def test_cookies_in_another_form_are_reported_before_any_work(content, line, server, tmp_path):
     (tmp_path / "cookies.txt").write_bytes(content)
     with pytest.raises(InputError, match=rf"youtube\.cookies: .*cookies\.txt: {line}.*Netscape's format"):
         youtube.check_access(server.access(cookies=str(tmp_path / "cookies.txt")))
@@ -209,7 +209,7 @@ def test_only_video_ids_are_asked_for(text):
         ("Something nobody has ever said", "other"),
     ],
 )
-def test_messages_are_told_apart(message, reason):
+def test_messages_are_distinguished(message, reason):
     assert youtube.classify(message, []).name == reason
 
 

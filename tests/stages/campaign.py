@@ -54,11 +54,11 @@ def params(workers: int = 1, backend: str = "loky") -> Params:
 
 
 def face(shift: int, size: int = 160) -> np.ndarray:
-    """A picture of a face, shifted by some pixels."""
+    """An image of a face, shifted by some pixels."""
     import skimage.data
 
-    picture = skimage.data.astronaut()[:300, 75:375]
-    return np.roll(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), shift, axis=1)
+    face = skimage.data.astronaut()[:300, 75:375]
+    return np.roll(cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA), shift, axis=1)
 
 
 def write_video(path: Path, frames: list[np.ndarray], **options: Any) -> Path:
@@ -302,5 +302,5 @@ def _mount(folder: Path, options: str) -> None:
 
 
 if __name__ == "__main__":
-    told = [Path(word) for word in sys.argv[1:4]]
-    print(json.dumps(fill_up(*told, sys.argv[4:])))
+    folders = [Path(word) for word in sys.argv[1:4]]
+    print(json.dumps(fill_up(*folders, sys.argv[4:])))

@@ -50,7 +50,7 @@ def empty(path: Path) -> None:
 
 
 def truncated(path: Path, percent: int = 75) -> None:
-    """Its first picture takes half of the file."""
+    """Its first image takes half of the file."""
     whole = write_video(path.with_name("whole.tmp.mp4"), people()).read_bytes()
     path.with_name("whole.tmp.mp4").unlink()
     path.write_bytes(whole[: len(whole) * percent // 100])
@@ -94,7 +94,7 @@ def two_people(path: Path) -> None:
 
 
 def corrupt_middle(path: Path) -> None:
-    """Ten pictures are noise."""
+    """Ten images are noise."""
     content = bytearray(write_video(path, people() * 3).read_bytes())
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]

@@ -59,9 +59,9 @@ TWIN = dataclasses.replace(
     pose_latent=4,
     pose_hidden=8,
     pose_widths=(4, 4, 8, 8),
-    pose_critic=(8, 8, 8),
-    critic_size=64,
-    critic_channels=(8, 8, 8, 8, 8),
+    pose_discriminator=(8, 8, 8),
+    discriminator_size=64,
+    discriminator_channels=(8, 8, 8, 8, 8),
 )
 THIN_VGG19 = tuple(channels // 16 for channels in perceptual.VGG19)
 SMALL: dict[str, dict[str, Any]] = {

@@ -182,7 +182,7 @@ def test_files_are_held_to_their_first_use(released: Path, address: str) -> None
     assert weights.RECORD.read_text() == record
 
 
-def test_what_is_wrong_is_told_and_nothing_is_left(released: Path, address: str) -> None:
+def test_errors_are_reported_and_nothing_is_left(released: Path, address: str) -> None:
     whole = (released / "hfgi.pth").read_bytes()
     (released / "hfgi.pth").write_bytes(whole[: len(whole) // 2])
     said = refused(released)
@@ -205,7 +205,7 @@ def test_what_is_wrong_is_told_and_nothing_is_left(released: Path, address: str)
     assert config_of("styleheat") == TINY
 
 
-def test_a_full_disk_is_told_before_anything_is_converted(released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_converted(released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     assert "model styleheat takes" in refused(released)
     assert not weights.FOLDER.exists()

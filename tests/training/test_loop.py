@@ -224,8 +224,8 @@ def test_a_loss_that_is_not_finite_names_step_term_and_clips(tmp_path: Path) -> 
             sample = super().__getitem__(index)
             return sample | {"y": sample["y"] / 0} if index == 8 * 12 + 3 else sample
 
-    told = r"not finite at step 13: fit is (inf|nan) on the clips clip 96, .*clip 103; try a smaller toy\.lr"
-    with pytest.raises(InputError, match=told):
+    message = r"not finite at step 13: fit is (inf|nan) on the clips clip 96, .*clip 103; try a smaller toy\.lr"
+    with pytest.raises(InputError, match=message):
         run(tmp_path, Toy(), dataset=Broken())
     assert [path.name for path in (tmp_path / "scratch").glob("step-*")] == ["step-000000010.pt"]
 

@@ -57,7 +57,7 @@ def test_margins_scale_with_the_image():
         assert (full[name] / 4 - quarter[name]).abs().max() <= 1
 
 
-def test_landmark_loss_is_the_share_of_the_picture_that_the_flow_is_off():
+def test_landmark_loss_is_the_share_of_the_image_that_the_flow_is_off():
     source = 20 + 80 * torch.rand(2, 68, 2)
     flow = torch.zeros(2, 2, 64, 64)
     flow[:, 0] = 1.5  # pixels of the map: it shows at each place what was three pixels of 128 to the right

@@ -42,19 +42,19 @@ def test_kept_weights_are_those_of_init_and_all_results_are_there(capsys: pytest
     first = Audio2Motion(config)
     checkpoints.save_model("init", first, config, {})
     context, out = Context(), Path("models/audio")
-    run.keep_init(context, settings(Path("init")), Audio2Motion(config), "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
+    run.keep_init(context, settings(Path("init")), Audio2Motion(config), "audio2motion", "no clip has audio", out=out)  # type: ignore[arg-type]
 
     kept = checkpoints.open_model(out, Audio2Motion)
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), kept.state_dict().values(), strict=True))
     assert context.metrics == {"steps": 0}
     assert Path("metrics/train_audio/curves.csv").read_text() == "step\n"
     assert Path("metrics/train_audio/samples.jpg").exists()
-    assert "no clip has sound: the weights of init are kept" in capsys.readouterr().out
+    assert "no clip has audio: the weights of init are kept" in capsys.readouterr().out
 
 
 def test_nothing_to_keep_is_one_clear_line() -> None:
     Path("scratch").mkdir()
     model, out = Audio2Motion(NETWORKS["embedded"]), Path("models/audio")
-    with pytest.raises(InputError, match=r"no clip has sound, and train_audio\.init .*no weights to keep: scratch"):
-        run.keep_init(Context(), settings(Path("scratch")), model, "audio2motion", "no clip has sound", out=out)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"no clip has audio, and train_audio\.init .*no weights to keep: scratch"):
+        run.keep_init(Context(), settings(Path("scratch")), model, "audio2motion", "no clip has audio", out=out)  # type: ignore[arg-type]
     assert not out.exists()

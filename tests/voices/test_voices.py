@@ -1,4 +1,4 @@
-"""Text becomes sound, and the times of its phonemes are those at which they are heard."""
+"""Voices speak text, and the reported times of phonemes match the audio."""
 
 import numpy as np
 import pytest
@@ -25,19 +25,19 @@ def lag(said: Speech, letters: set[str], band: tuple[float, float], against: tup
     def level(low: float, high: float) -> np.ndarray:
         return np.log(power[:, (frequency >= low) & (frequency < high)].sum(1) + 1e-3)
 
-    heard = level(*band) - (level(*against) if against else 0)
-    spoken = np.zeros(len(heard))
+    level_difference = level(*band) - (level(*against) if against else 0)
+    spoken = np.zeros(len(level_difference))
     for phoneme in said.phonemes:
         if set(phoneme.name) & letters:
             spoken[round(phoneme.start * 200) : round(phoneme.end * 200)] = 1
     shifts = range(-24, 25)
-    scores = [np.corrcoef(spoken[30:-30], np.roll(heard, -shift)[30:-30])[0, 1] for shift in shifts]
+    scores = [np.corrcoef(spoken[30:-30], np.roll(level_difference, -shift)[30:-30])[0, 1] for shift in shifts]
     assert max(scores) > 0.3, max(scores)
     return shifts[int(np.argmax(scores))] / 200
 
 
 @pytest.mark.parametrize("voice", VOICES)
-def test_phonemes_are_heard_when_they_are_said_to_be(voice: str) -> None:
+def test_phonemes_sound_at_their_stated_times(voice: str) -> None:
     said = speak(SENTENCE, voice)
     assert said.samples.dtype == np.float32 and 0.1 < np.abs(said.samples).max() <= 1
     assert abs(lag(said, FRICATIVES, (4000, 8000), (200, 3000))) <= 0.03

@@ -44,7 +44,7 @@ def test_person_depends_on_set_split_and_number_alone() -> None:
     assert all(first.identity != other.identity for other in others)
 
 
-def test_pictures_repeat_exactly_and_people_differ() -> None:
+def test_images_repeat_exactly_and_people_differ() -> None:
     motion = np.stack([still(jaw=0.5), still(yaw=0.3, blink=1.0)])
     first = [frame.image for frame in someone().frames(motion)]
     again = list(frames(person("vox", "test", 0), motion, SIZE))
@@ -54,7 +54,7 @@ def test_pictures_repeat_exactly_and_people_differ() -> None:
     assert np.abs(first[0].astype(int) - other).mean() > 10
 
 
-def test_landmarks_without_pictures_are_those_of_the_pictures() -> None:
+def test_landmarks_without_images_are_those_of_the_images() -> None:
     motion = np.stack([still(jaw=0.7, yaw=0.3, x=0.1), still(blink=1.0, pitch=-0.2, roll=0.1, close=1.0)])
     drawn = np.stack([frame.landmarks for frame in someone().frames(motion)])
     computed = landmark_track(someone().figure.head.identity, motion, SIZE)
@@ -89,7 +89,7 @@ def test_clip_has_its_frames_its_sound_and_its_truth(tmp_path) -> None:
     assert (landmarks > 0).all() and (landmarks < SIZE).all()
     height = np.ptp(landmarks[..., 1], axis=1)
     assert (height > 0.25 * SIZE).all() and (height < 0.55 * SIZE).all()
-    # the truth belongs to these very pictures
+    # the truth belongs to these very images
     again = renderer(person("hdtf", "test", 0), 5, SIZE).draw(motion[10], 10)
     written = list(read_frames(path))[10]
     assert np.abs(again.image.astype(int) - written).mean() < 6
