@@ -100,7 +100,7 @@ class ContextEncoder(nn.Module):
         self.norm = nn.LayerNorm(outputs)
 
     def forward(self, mels: Tensor) -> Tensor:
-        """(B,T,1,80,16) -> (B,T,E). Beyond the ends there is nothing, as in the stretches of a training."""
+        """(B,T,1,80,16) -> (B,T,E). Beyond the ends the first and last frames repeat: silence stays still."""
         windows = mels.flatten(0, 2)
         parts = (windows,) if self.training else windows.split(WINDOWS_AT_ONCE)
         encoded = torch.cat([self.window(part) for part in parts]).unflatten(0, mels.shape[:2])
@@ -125,7 +125,9 @@ class ContextBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.frames = nn.Conv1d(channels, channels, 2 * REACH + 1, padding=REACH, groups=channels)
+        self.frames = nn.Conv1d(
+            channels, channels, 2 * REACH + 1, padding=REACH, groups=channels, padding_mode="replicate"
+        )
         self.norm = nn.LayerNorm(channels)
         self.widen = nn.Linear(channels, 2 * channels)
         self.narrow = nn.Linear(2 * channels, channels)
