@@ -14,6 +14,7 @@ import torch
 from benchmarks import inference, photographs, reference, speech, training
 from benchmarks.data.__main__ import PARTS
 from benchmarks.data.common import table
+from styleheat.inference.operations import fast_precision
 from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
@@ -44,7 +45,8 @@ def test_one_run_prints_all_paths() -> None:
     assert list(results) == list(inference.PATHS) and report["peak_gflops"] > 0
     assert all(number >= 0 for result in results.values() for number in result.values())
     assert results["reference"]["ratio"] == 1 and results["reference"]["difference"] == 0
-    assert max(result["difference"] for result in results.values()) <= 1e-3
+    half = fast_precision(torch.device("cpu")) != torch.float32
+    assert results["plain"]["difference"] <= 1e-3 and results["engine"]["difference"] <= (5e-2 if half else 1e-3)
     assert results["engine"]["gflop_computed"] < results["plain"]["gflop_computed"]
     assert results["plain"]["gflop_computed"] < results["reference"]["gflop_computed"]
     lines = inference.table(report).splitlines()
