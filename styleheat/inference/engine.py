@@ -283,8 +283,8 @@ def _to_rgb(layer: ToRGB, style: Tensor, size: int, precision: torch.dtype) -> C
 
 
 def _upsampled(x: Tensor) -> Tensor:
-    """`Upsample`, whose filter is that of bilinear interpolation, but sees zeros beyond the border. The transposed
-    convolution that defines it takes three times as long on CPUs."""
+    """`Upsample` by bilinear interpolation, whose weights are those of its filter; beyond the border are zeros. On CPUs
+    the transposed convolution that defines it is slower."""
     return _doubled(F.pad(x, (1, 1, 1, 1)))[:, :, 2:-2, 2:-2]
 
 

@@ -44,7 +44,7 @@ def keep_memory() -> None:
 @functools.cache
 def fast_precision(device: torch.device) -> torch.dtype:
     """What a device computes convolutions in fastest, precise enough for pixels: float16 on GPUs; bfloat16 on CPUs with
-    matrix units for it (Intel's AMX), 3 to 14 times as fast as float32 there; float32 elsewhere."""
+    matrix units for it (Intel's AMX), 2 to 14 times as fast as float32 there; float32 elsewhere."""
     if device.type == "cuda":
         return torch.float16
     return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
