@@ -43,7 +43,7 @@ repro: checkout setup  ## run the whole pipeline, or what of it is out of date
 	@dvc repro
 	@echo
 	@echo "The talking video: $(CURDIR)/data/infer/audio.mp4"
-	@echo "Beside it: video.mp4 (moved by a video), image.mp4 (by a picture). Scores: dvc metrics show. Curves and samples: make ui"
+	@echo "Beside it: video.mp4 (moved by a video), image.mp4 (by an image). Scores: dvc metrics show. Curves and samples: make ui"
 
 checkout:
 	@said=$$(LC_ALL=C git rev-parse --is-inside-work-tree 2>&1) || { \
