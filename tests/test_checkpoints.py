@@ -1,6 +1,8 @@
 """Model folders survive a round trip; released files of every layout load, and wrong ones are refused in one line."""
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from styleheat.networks.stylegan2 import Discriminator
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.networks.warper import VideoWarper
 from styleheat.releases import inversion
+
+ROOT = Path(__file__).parent.parent
 
 TINY = dataclasses.replace(
     NETWORKS["embedded"],
@@ -74,6 +78,19 @@ class TestModelFolders:
         warper = checkpoints.open_model(tmp_path, VideoWarper)
         warper(torch.rand(1, 3, 128, 128), torch.rand(1, 73, 27)).flow.sum().backward()
         assert all(parameter.requires_grad for parameter in warper.parameters())
+
+    def test_opening_does_not_import_the_compiler(self) -> None:
+        """torch imports it to compute with weights that are on no device, which takes as long as three seconds."""
+        code = """
+import sys
+from styleheat.checkpoints import open_model
+from styleheat.networks.audio2motion import Audio2Motion
+from styleheat.networks.styleheat import StyleHEAT
+open_model("models/embedded/styleheat", StyleHEAT)
+open_model("models/embedded/audio", Audio2Motion)
+assert "torch._dynamo" not in sys.modules
+"""
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
     def test_unusable_checkpoints_are_reported(self, tmp_path: Path) -> None:
         warper = VideoWarper(TINY)

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from styleheat.checkpoints import open_model
+from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.align import rescaled
 from styleheat.face.landmarks import Landmarker
@@ -40,6 +41,9 @@ BATCH_PIXELS = BATCH * 256 * 256
 
 ENCODING = 4
 """Threads that encode a video: one takes 45 ms for a frame of 1024 pixels, three times as long as a GPU to paint it."""
+
+PRESET, CRF = "superfast", 19
+"""Of x264: half the time of "veryfast" at 18, as good a video, and a tenth more bytes."""
 
 
 def load_styleheat(folder: str | Path, device: str) -> StyleHEAT:
@@ -250,18 +254,17 @@ def write_video(
 def _writer(
     path: str | Path, size: tuple[int, int], fps: float, sound: MixedTrack | None, codec: Codec = "h264"
 ) -> VideoWriter:
-    if sound is None:
-        return VideoWriter(path, size, fps, codec=codec, preset="veryfast", threads=ENCODING)
     return VideoWriter(
         path,
         size,
         fps,
-        sound.pieces(),
-        sound.rate,
+        None if sound is None else sound.pieces(),
+        SAMPLE_RATE if sound is None else sound.rate,
+        crf=CRF,
         codec=codec,
-        channels=sound.channels,
-        preset="veryfast",
+        preset=PRESET,
         threads=ENCODING,
+        channels=1 if sound is None else sound.channels,
     )
 
 

@@ -12,9 +12,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from styleheat.inference.operations import FAST, Convolution, DoublingConvolution, fast_precision, keep_memory
+from styleheat.inference.operations import (
+    FAST,
+    Convolution,
+    DoublingConvolution,
+    WideConvolution,
+    fast_precision,
+    keep_memory,
+)
 from styleheat.networks import flow as flows
 from styleheat.networks.calibrator import Calibrator, Injection, UpBlock
 from styleheat.networks.inversion import Inversion
@@ -31,6 +38,9 @@ INJECTION_SLOPE = 0.01
 
 EPSILON_OF_NORMS = 1e-5
 """Of `group_norm`, added to the variance."""
+
+Condition = tuple[Tensor, Tensor]
+"""Scales and shifts of an `AdaIN`'s maps, (B,C) each, float32."""
 
 
 class Engine:
@@ -52,7 +62,7 @@ class Engine:
             base = stylegan.below(codes)[1] if inversion.base is None else inversion.base
             self.feature = inversion.feature.contiguous(memory_format=FAST)
             self.reference_flow, self.precision = model.config.reference_flow, precision
-            self.move = _Warper(model.video_warper, inversion.image)
+            self.move = _Warper(model.video_warper, inversion.image, precision)
             self.detail = model.config.detail
             self.repair = _Calibrator(model.calibrator, model.config.feature_size, precision)
             self.draw = _Generator(stylegan, codes, base, precision)
@@ -90,36 +100,46 @@ def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
 
 
 class _Warper:
-    """The warper of one image: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`."""
+    """The warper of one image: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`. The
+    hourglass computes in `precision`, the flow at its end in float32."""
 
-    def __init__(self, warper: VideoWarper, image: Tensor) -> None:
-        self.describe, net = warper.mapping_net, warper.warping_net
+    def __init__(self, warper: VideoWarper, image: Tensor, precision: torch.dtype) -> None:
+        self.describe, net, self.precision = warper.mapping_net, warper.warping_net, precision
         encoder, decoder = net.hourglass.encoder, net.hourglass.decoder
-        self.halve: list[Any] = [encoder.get_submodule(f"encoder{layer}") for layer in range(encoder.layers)]
-        self.double: list[Any] = [(level, decoder.get_submodule(f"decoder{level}")) for level in decoder.levels]
-        self.flow_out = net.flow_out
-        self.image, self.geometry, self.first = image, warper.geometry, encoder.input_layer
+        halvings: list[Any] = [encoder.get_submodule(f"encoder{layer}") for layer in range(encoder.layers)]
+        doublings: list[Any] = [decoder.get_submodule(f"decoder{level}") for level in decoder.levels]
+        self.levels = decoder.levels
+        self.halve = [_cast([block.conv_0, block.conv_1], precision) for block in halvings]
+        self.double = [_cast([block.conv_s, block.conv_0, block.conv_1], precision) for block in doublings]
+        norms = [norm for block in halvings for norm in (block.norm_0, block.norm_1)]
+        norms += [norm for block in doublings for norm in (block.norm_s, block.norm_0, block.norm_1)]
+        self.conditions = _Conditions(norms)
+        last: Any = net.flow_out[-1]
+        self.finish, self.flow_out = net.flow_out[:-1], WideConvolution(last.weight, last.bias)
+        self.image, self.geometry = image, warper.geometry
+        (self.first,) = _cast([encoder.input_layer], precision)
         if not self.geometry:
-            self.full_size = self.first(image.contiguous(memory_format=FAST))
+            self.full_size = self.first(image.to(precision, memory_format=FAST))
 
     def __call__(self, windows: Tensor, geometry: Tensor | None = None) -> Warp:
         descriptor = self.describe(windows)
+        conditions = iter(self.conditions(descriptor))
         if self.geometry:
             assert geometry is not None
             image = self.image.expand(len(windows), -1, -1, -1)
-            maps = [self.first(geometry_input(image, geometry).contiguous(memory_format=FAST))]
+            maps = [self.first(geometry_input(image, geometry).to(self.precision, memory_format=FAST))]
         else:
             maps = [self.full_size.expand(len(windows), -1, -1, -1)]
-        for block in self.halve:
-            x = block.conv_0(_activated(maps[-1], block.norm_0, descriptor))
-            maps.append(block.conv_1(_activated(x, block.norm_1, descriptor)))
+        for conv_0, conv_1 in self.halve:
+            x = conv_0(_activated(maps[-1], *next(conditions)))
+            maps.append(conv_1(_activated(x, *next(conditions))))
         x = maps[-1]
-        for level, block in self.double:
-            shortcut = block.conv_s(_activated(x, block.norm_s, descriptor))
-            x = block.conv_0(_activated(x, block.norm_0, descriptor))
-            x = block.conv_1(_activated(x, block.norm_1, descriptor)).add_(shortcut)
+        for level, (conv_s, conv_0, conv_1) in zip(self.levels, self.double, strict=True):
+            shortcut = conv_s(_activated(x, *next(conditions)))
+            x = conv_0(_activated(x, *next(conditions)))
+            x = conv_1(_activated(x, *next(conditions))).add_(shortcut)
             x = torch.cat([x, maps[level]], dim=1)
-        flow = self.flow_out(x)
+        flow = self.flow_out(self.finish(x.float()))
         if self.geometry:
             assert geometry is not None
             return joined(flow, geometry, descriptor)
@@ -141,6 +161,7 @@ class _Calibrator:
             (_Doubling(block, at, precision), _Injecting(injection, at, precision))
             for at, (block, injection) in zip(reversed(sizes), doublings, strict=True)
         ]
+        self.conditions = _Conditions([norm for _, block in doublings for norm in (block.norm1, block.norm2)])
         # The heads of scale and shift see the same map: their first convolutions are one.
         scale: Any = net.condition_scale[-1]
         shift: Any = net.condition_shift[-1]
@@ -162,9 +183,9 @@ class _Calibrator:
         for halve in self.down:
             x = halve(x)
             skips.append(x)
-        x, descriptor = self.lowest(x), self.describe(descriptor)
+        x, conditions = self.lowest(x), iter(self.conditions(self.describe(descriptor)))
         for double, inject in self.up:
-            x = inject(double(x.add_(skips.pop())), descriptor)
+            x = inject(double(x.add_(skips.pop())), next(conditions), next(conditions))
         scale, shift = self.heads(x).chunk(2, dim=1)
         return torch.addcmul(self.shift(shift), self.scale(scale), warped)
 
@@ -207,12 +228,11 @@ class _Injecting:
 
     def __init__(self, block: Injection, size: int, precision: torch.dtype) -> None:
         self.convolutions = [_convolution(conv.weight, None, size, precision) for conv in (block.conv1, block.conv2)]
-        self.norms = block.norm1, block.norm2
 
-    def __call__(self, x: Tensor, descriptor: Tensor) -> Tensor:
-        (first, second), (norm1, norm2) = self.convolutions, self.norms
-        x = F.leaky_relu_(_normed(first(x), norm1, descriptor), INJECTION_SLOPE)
-        return _normed(second(x), norm2, descriptor).add_(x)
+    def __call__(self, x: Tensor, condition: Condition, condition2: Condition) -> Tensor:
+        first, second = self.convolutions
+        x = F.leaky_relu_(_normed(first(x), *condition), INJECTION_SLOPE)
+        return _normed(second(x), *condition2).add_(x)
 
 
 class _Generator:
@@ -292,17 +312,44 @@ def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def _activated(x: Tensor, norm: AdaIN, descriptor: Tensor) -> Tensor:
+class _Conditions:
+    """Descriptors (B,D) -> the `Condition` of each of some `AdaIN`, in fewer and larger operations than these."""
+
+    def __init__(self, norms: list[AdaIN]) -> None:
+        shared: list[Any] = [norm.mlp_shared[0] for norm in norms]
+        self.shared = torch.cat([layer.weight for layer in shared]), torch.cat([layer.bias for layer in shared])
+        self.layers = [
+            (
+                torch.cat([norm.mlp_gamma.weight, norm.mlp_beta.weight]),
+                torch.cat([norm.mlp_gamma.bias + 1, norm.mlp_beta.bias]),
+            )
+            for norm in norms
+        ]
+
+    def __call__(self, descriptor: Tensor) -> list[Condition]:
+        hidden = F.relu_(F.linear(descriptor, *self.shared)).chunk(len(self.layers), dim=1)
+        outputs = (F.linear(x, *layer).chunk(2, dim=1) for x, layer in zip(hidden, self.layers, strict=True))
+        return [(scale, shift) for scale, shift in outputs]
+
+
+def _cast(layers: list[nn.Module], precision: torch.dtype) -> list[nn.Module]:
+    """Copies of layers that compute in a precision."""
+    return [copy.deepcopy(layer).to(precision) for layer in layers]
+
+
+def _activated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """`warper.activation` of an `AdaIN`."""
-    return F.leaky_relu_(_normed(x, norm, descriptor), WARPER_SLOPE)
+    return F.leaky_relu_(_normed(x, scale, shift), WARPER_SLOPE)
 
 
-def _normed(x: Tensor, norm: AdaIN, descriptor: Tensor) -> Tensor:
-    """`AdaIN.forward`, in fewer passes; on CPUs its group norm takes up to ten times as long as the sums it needs."""
-    hidden = norm.mlp_shared(descriptor)
-    scale, shift = (1 + norm.mlp_gamma(hidden)).to(x), norm.mlp_beta(hidden).to(x)
+def _normed(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """`AdaIN.forward` for a `Condition`, in fewer passes; on CPUs its group norm takes up to ten times as long as the
+    sums it needs."""
     if x.device.type != "cpu":
-        return torch.addcmul(shift[..., None, None], F.group_norm(x, x.shape[1]), scale[..., None, None])
+        return torch.addcmul(shift[..., None, None].to(x), F.group_norm(x, x.shape[1]), scale[..., None, None].to(x))
+    if x.dtype != torch.float32:  # sums in half precision are slow; those of a batch norm are float32
+        items = zip(x.split(1), scale, shift, strict=True)
+        return torch.cat([F.batch_norm(item, None, None, a, b, training=True) for item, a, b in items])
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B,H·W,C)
     mean = pixels.mean(dim=1)
     variance = (pixels - mean[:, None]).square_().mean(dim=1)

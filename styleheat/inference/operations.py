@@ -111,6 +111,29 @@ class DoublingConvolution:
         return F.leaky_relu_(x, self.slope)
 
 
+class WideConvolution:
+    """A convolution to few channels, many at once: (B,I,H,W) -> (B,O,H,W), H and W multiples of SQUARE.
+
+    weight (O,I,k,k), bias (O,). CPUs compute sixteen channels of a pixel as fast as one; so the channels of SQUARE²
+    pixels are made those of one, by a kernel that is larger by SQUARE - 1 and mostly has room for it.
+    """
+
+    SQUARE = 4
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        outputs, inputs, kernel, _ = weight.shape
+        side, square = kernel + self.SQUARE - 1, self.SQUARE
+        spread = weight.new_zeros(outputs, square, square, inputs, side, side)
+        for y in range(square):
+            for x in range(square):
+                spread[:, y, x, :, y : y + kernel, x : x + kernel] = weight
+        self.weight = spread.flatten(0, 2).contiguous(memory_format=FAST)
+        self.bias, self.padding = bias.repeat_interleave(square**2), kernel // 2
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(F.conv2d(x, self.weight, self.bias, self.SQUARE, self.padding), self.SQUARE)
+
+
 # --- Winograd's minimal filtering, F(4×4, 3×3): 36 products where the definition takes 144 (arXiv 1509.09308)
 
 TILE = 4

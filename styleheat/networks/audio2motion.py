@@ -162,7 +162,8 @@ class DiscriminatorLayer(nn.Module):
         super().__init__()
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm1d(outputs)
-        nn.init.kaiming_normal_(self.conv.weight)
+        if not self.conv.weight.is_meta:  # see `layers.init_normal`
+            nn.init.kaiming_normal_(self.conv.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.conv(x)))

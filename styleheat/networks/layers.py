@@ -64,7 +64,8 @@ class EqualLinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bias: float = 0.0, rate: float = 1.0, activate: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        weight = torch.randn(outputs, inputs)
+        self.weight = nn.Parameter(weight if weight.is_meta else weight / rate)  # see `init_normal`
         self.bias = nn.Parameter(torch.full((outputs,), bias))
         self.scale, self.rate, self.activate = rate / math.sqrt(inputs), rate, activate
 
@@ -106,9 +107,8 @@ class Upsample(nn.Module):
 
 def fir_kernel(gain: float) -> Tensor:
     """(4,4) outer product of `FIR` with itself, summing to `gain`."""
-    taps = torch.tensor(FIR)
-    kernel = torch.outer(taps, taps)
-    return kernel / kernel.sum() * gain
+    share = gain / sum(FIR) ** 2
+    return torch.tensor([[share * a * b for a in FIR] for b in FIR])
 
 
 def _depthwise(kernel: Tensor, x: Tensor) -> Tensor:
@@ -192,10 +192,11 @@ def resize(image: Tensor, size: int) -> Tensor:
 def init_normal(module: nn.Module) -> None:
     """Plain convolutions and linear layers to normal weights of deviation 0.02 and zero biases (PIRenderer, StyleHEAT).
 
-    Equalised layers keep their unit variance: 0.02 on top of their scaling would silence them.
+    Equalised layers keep their unit variance: 0.02 on top of their scaling would silence them. Weights on the device
+    meta are left alone: torch takes seconds to import what would draw them.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and not layer.weight.is_meta:
             nn.init.normal_(layer.weight, 0.0, 0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

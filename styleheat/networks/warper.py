@@ -232,6 +232,8 @@ class VideoWarper(nn.Module):
         shifts; residual branches count half, and the norms begin as a modest function of the descriptor.
         """
         norms = [module for module in self.modules() if isinstance(module, AdaIN)]
+        if norms[0].mlp_gamma.weight.is_meta:  # as `init_normal`
+            return
         for layer in (layer for part in (self.mapping_net, *norms) for layer in part.modules()):
             if isinstance(layer, nn.Conv1d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, SLOPE if isinstance(layer, nn.Conv1d) else 0.0)

@@ -68,10 +68,10 @@ def speak(text: str, voice: str, speed: float = 1.0, pitch: float = 1.0) -> Spee
 
 
 def _played_faster(samples: np.ndarray, factor: float) -> np.ndarray:
-    from scipy.signal import resample_poly
-
     ratio = Fraction(factor).limit_denominator(100)
     if ratio != 1:
+        from scipy.signal import resample_poly  # takes a second to import
+
         samples = resample_poly(samples.astype(np.float64), ratio.denominator, ratio.numerator)
     return np.clip(samples, -1, 1).astype(np.float32)
 

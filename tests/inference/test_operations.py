@@ -4,7 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from styleheat.inference.operations import Convolution, DoublingConvolution, keep_memory, winograd, winograd_weight
+from styleheat.inference.operations import (
+    Convolution,
+    DoublingConvolution,
+    WideConvolution,
+    keep_memory,
+    winograd,
+    winograd_weight,
+)
 from styleheat.networks.layers import Blur
 
 
@@ -48,6 +55,13 @@ def test_doubling_is_a_transposed_convolution_and_a_filter() -> None:
     filtered = Blur(padding=1, gain=4.0)(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
     wanted = F.leaky_relu(filtered + bias[:, None, None], 0.2)
     torch.testing.assert_close(DoublingConvolution(weight, bias, 0.2)(x), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_many_pixels_at_once_are_a_convolution(kernel: int) -> None:
+    weight, bias, x = torch.randn(2, 5, kernel, kernel), torch.randn(2), torch.randn(3, 5, 8, 12)
+    wanted = F.conv2d(x, weight, bias, padding=kernel // 2)
+    torch.testing.assert_close(WideConvolution(weight, bias)(x), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_keeping_memory_changes_no_number() -> None:

@@ -194,7 +194,7 @@ class TestStyleHEAT:
         model = model_of(state)
         model.generator.requires_grad_(False)
         discriminator = built(Discriminator, fixture.weights("stylegan2_d_256.pth", ""), FULL)
-        phase = StyleHEATPhase(model, discriminator, TRAIN, FULL)
+        phase = StyleHEATPhase(model, discriminator, None, TRAIN, FULL)
         vgg = vgg19(fixture)
         phase._losses = PerceptualLoss(vgg), PerceptualLoss(vgg, TRAIN.losses.style)
         yield phase
