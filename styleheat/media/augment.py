@@ -82,7 +82,7 @@ def coloured(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Apply a microphone's uneven response: some decibels more or less, smooth over the octaves."""
     spectrum = np.fft.rfft(samples)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE), 60) / 60)
-    decibels = np.interp(octaves, np.arange(8), rng.normal(size=8) * 4)
+    decibels = np.interp(octaves, np.arange(8), rng.normal(size=8) * rng.uniform(2, 8))
     return np.fft.irfft(spectrum * 10 ** (decibels / 20), len(samples))
 
 

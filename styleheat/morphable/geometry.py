@@ -55,6 +55,18 @@ OPEN, HOLE = 7, 3
 """Minimum width in cells of an open mouth with visible teeth, and of a region that the portrait does not show. Where
 lips touch, landmarks leave gaps between them."""
 
+INNER_LIPS = np.array([[61, 62, 63], [67, 66, 65]])
+UPPER_LIP, LOWER_LIP = [49, 50, 51, 52, 53], [59, 58, 57, 56, 55]
+"""Landmarks, those of the upper lip above those of the lower one."""
+
+CLOSING, STEEPER = 2.0, 0.35
+"""How much of the gap between lips is closed, in gaps of lips that touch, and at most as a share of what the portrait's
+gap is more than that: the gap changes by so much faster than it is given."""
+
+SEAM = 2.5 / GRID
+"""Difference of displacement down from a cell to the next, from which they are of different things, such as lips that
+were apart in the portrait: between the cells is what was between these."""
+
 _AROUND = np.ones((3, 3), np.uint8)
 
 SPLINE_GRID = 32
@@ -146,9 +158,11 @@ class Geometry:
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
         self._residual = np.zeros((len(surface.mean), 2))
         self._opening = len(surface.mouth) + 1  # vertices, the last ones
+        self._touching, self._gap = _lip_gap(self._neutral), math.inf
         self._head = self._view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
+        self._gap = _lip_gap(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
         self._source = self._view(own)
         self._raster = _rasterised(self._source, np.zeros((len(self._source.depth), 0)))
         _mark_mouth(self._raster.label)
@@ -180,9 +194,31 @@ class Geometry:
         points, teeth = points[: -len(self._teeth)], points[-len(self._teeth) :]
         residual = self._residual_of(points[: len(skin)])
         points[: len(skin)] += residual
-        opening = residual[surface.mouth]
+        closing = surface.spread @ self._closing(points[surface.landmarks], _lip_gap(skin))
+        points[: len(skin)] += closing
+        opening = (residual + closing)[surface.mouth]
         points[-len(mouth) :] += np.concatenate([opening, opening.mean(0, keepdims=True)])
         return View(points, -placed[: len(points), 2], _facing(placed[: len(skin)]), teeth + opening.mean(0))
+
+    def _closing(self, landmarks: np.ndarray, gap: float) -> np.ndarray:
+        """Displacements of landmarks (68,2) whose lips are `gap` apart, that make lips meet.
+
+        Where lips touch, the inner landmarks are still apart, as those of the model's neutral face are, and estimates of
+        motion close lips less than people do. Teeth that the portrait shows would be seen through what remains. So the
+        gap is closed the more, the less of the portrait's own is left.
+        """
+        apart = self._gap - self._touching
+        if not 0 < apart < math.inf:
+            return np.zeros_like(landmarks)
+        left = min(max((gap - self._touching) / apart, 0.0), 1.0)
+        closed = min(CLOSING * self._touching, STEEPER * apart) * (1 - left)
+        upper, lower = INNER_LIPS
+        half = (landmarks[lower] - landmarks[upper]) * (min(closed / gap, 1.0) / 2)
+        sides = np.stack([half[0] / 2, *half, half[2] / 2])
+        field = np.zeros_like(landmarks)
+        field[upper], field[lower] = half, -half
+        field[UPPER_LIP], field[LOWER_LIP] = sides, -sides
+        return field
 
     def _residual_of(self, points: np.ndarray) -> np.ndarray:
         """The residual of the portrait's landmarks, spread and turned and scaled with the head (V,2)."""
@@ -208,6 +244,12 @@ class Geometry:
         return thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
             2, SPLINE_GRID, SPLINE_GRID
         )
+
+
+def _lip_gap(skin: np.ndarray) -> float:
+    """The distance of the inner lips of a surface (V,3)."""
+    upper, lower = face_surface().landmarks[INNER_LIPS]
+    return float(np.linalg.norm(skin[upper] - skin[lower], axis=1).mean())
 
 
 def _eye_discs(neutral: np.ndarray) -> np.ndarray:
@@ -285,6 +327,7 @@ def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray)
         field[k] = cv2.resize(spline[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
     _blend(target.label, target.attributes, inside, weight, certain, field)
     certain[_slivers(certain < 0.5, HOLE)] = 1
+    certain[1:][np.abs(np.diff(field[1], axis=0)) > SEAM] = 0
     field[2] = np.minimum(_soft(certain), cv2.blur(cv2.erode(certain, _AROUND), (3, 3)))
     return field
 

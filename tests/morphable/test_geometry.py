@@ -125,6 +125,26 @@ def test_a_mouth_that_opens_shows_what_the_portrait_has_not() -> None:
     assert came == pytest.approx((points[66] - points[62])[1], rel=0.15)
 
 
+def test_lips_that_close_hide_the_teeth_of_a_smile() -> None:
+    smiling = packed(np.random.default_rng(6))
+    smiling[layout.EXPRESSION] = 0
+    closed = smiling.copy()
+    smiling[layout.EXPRESSION.start + face_model().expression_names.index("jaw_open")] = 1.5
+    lips = landmarks(closed)[[61, 62, 63, 67, 66, 65]]
+    teeth = landmarks(smiling)[[61, 62, 63, 67, 66, 65]]
+    upper, lower = teeth[:3], teeth[3:]
+    assert (lower - upper)[:, 1].min() > 6
+    field = driven(smiling, closed)
+    middle = (lips[:3] + lips[3:]) / 2
+    rows = np.linspace(-5, 5, 41)
+    for x, y, top, bottom in zip(*middle.T, upper[:, 1], lower[:, 1], strict=True):
+        down = np.column_stack([np.full_like(rows, x), y + rows])
+        from_where = down[:, 1] + at(field, down)[:, 1]
+        mask = cv2.remap(field[2], *(np.float32((down[:, k] + 0.5) * GRID / SIZE - 0.5)[None] for k in (0, 1)), 1)[0]
+        seen = (from_where > top + 1.5) & (from_where < bottom - 1.5) & (mask > 0.5)
+        assert not seen.any()
+
+
 def test_lids_close_over_eyes_that_stay() -> None:
     source = packed(np.random.default_rng(7))
     source[layout.EXPRESSION] = 0

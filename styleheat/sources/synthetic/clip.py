@@ -24,7 +24,10 @@ from styleheat.voices import Speech, neural, speak
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
 _MEN = {"train": ("m1", "m2", "m3", "m7"), "test": ("m4", "m5")}
 _WOMEN = {"train": ("f1", "f4", "Andrea", "linda"), "test": ("belinda", "steph")}
-"""Variants of eSpeak's voices, without the breathy ones (f2, f3, f5), which are not deterministic."""
+"""Variants of eSpeak's voices, without those with breath or echo (f2, f3, f5, Alicia, victor), which are not deterministic."""
+_MORE_MEN = ("Alex", "Andy", "Denis", "Lee", "Mario", "Michael", "edward", "grandpa", "rob")
+_MORE_WOMEN = ("Annie", "anika", "aunty", "grandma", "shelby")
+"""Further variants, of people of SPOKEN."""
 _NEURAL = {"train": (neural.HEART, "jf_alpha", "jf_gongitsune", "jm_kumo"), "test": ("jf_nezumi", "jf_tebukuro")}
 """Neural voices; test people have other ones than people to train on."""
 _MALE = ("jm_kumo",)
@@ -78,22 +81,24 @@ def person(set_name: str, split: Literal["train", "test"], k: int) -> Person:
         lids=float(np.clip(0.04 + 0.14 * rng.normal(), -0.25, 0.35)),
         gestures=float(rng.uniform(0.5, 1.6)),
     )
-    voice = _voice(rng, split, man, SLOW if set_name == SPOKEN else None)
+    voice = _voice(rng, split, man, set_name == SPOKEN)
     if set_name in TALKERS and rng.random() < TALKERS[set_name]:
         style = replace(style, gestures=float(rng.uniform(0, 0.2)))
+    if set_name == SPOKEN:  # people who talk turn less than people who are to be seen from all sides
+        style = replace(style, head=float(rng.uniform(0.25, 0.55)))
     return Person(name, seed, identity, look, style, *voice)
 
 
 def _voice(
-    rng: np.random.Generator, split: Literal["train", "test"], man: bool, slow: float | None
+    rng: np.random.Generator, split: Literal["train", "test"], man: bool, spoken: bool
 ) -> tuple[str, str, float, float]:
-    """A random voice, language, speed and pitch. Half of all people have neural voices. slow: the share of slow voices
-    among these; None draws from all voices alike."""
+    """A random voice, language, speed and pitch. Half of all people have neural voices. spoken: for SPOKEN, which has
+    fewer slow neural voices, and more of eSpeak's."""
     speed = float(rng.uniform(0.88, 1.15))
     if rng.random() < 0.5:
         voices = _NEURAL[split]
-        if slow is not None:
-            chosen = rng.random() < slow
+        if spoken:
+            chosen = rng.random() < SLOW
             voices = tuple(voice for voice in voices if (voice in neural.KOKORO) == chosen)
         voice = str(rng.choice(voices))
         if man and voice not in _MALE:
@@ -105,7 +110,10 @@ def _voice(
         return voice, "en", speed, float(pitch)
     language = str(rng.choice(LANGUAGES)) if rng.random() < 0.4 else "en"
     accent = str(rng.choice(_ACCENTS)) if language == "en" else language
-    voice = f"{accent}+{rng.choice((_MEN if man else _WOMEN)[split])}"
+    variants = (_MEN if man else _WOMEN)[split]
+    if spoken and split == "train":
+        variants += _MORE_MEN if man else _MORE_WOMEN
+    voice = f"{accent}+{rng.choice(variants)}"
     return voice, language, speed, float(rng.uniform(0.88, 1.1))
 
 
