@@ -158,6 +158,6 @@ def _clips(protocol: str, found: Mapping[str, Result], videos: Mapping[tuple[str
         for clip in clips:
             value = found[clip].scores[score]
             said = "no face found" if value is None else f"{score} {value:.3f}"
-            yield f'<figure><video src="{videos[protocol, clip]}" controls loop preload="metadata"></video>'
+            yield f'<figure><video src="{videos[protocol, clip]}#t=0.001" controls loop preload="metadata"></video>'
             yield f"<figcaption>{html.escape(found[clip].name)}: {said}</figcaption></figure>"
         yield "</div>"
