@@ -203,9 +203,9 @@ class Geometry:
     def _closing(self, landmarks: np.ndarray, gap: float) -> np.ndarray:
         """Displacements of landmarks (68,2) whose lips are `gap` apart, that make lips meet.
 
-        Where lips touch, the inner landmarks are still apart, as those of the model's neutral face are, and estimates of
-        motion close lips less than people do. Teeth that the portrait shows would be seen through what remains. So the
-        gap is closed the more, the less of the portrait's own is left.
+        Where lips touch, the inner landmarks are still apart, as those of the model's neutral face are, and estimates
+        of motion close lips less than people do. Teeth that the portrait shows would be seen through what remains. So
+        the gap is closed the more, the less of the portrait's own is left.
         """
         apart = self._gap - self._touching
         if not 0 < apart < math.inf:

@@ -24,7 +24,8 @@ from styleheat.voices import Speech, neural, speak
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
 _MEN = {"train": ("m1", "m2", "m3", "m7"), "test": ("m4", "m5")}
 _WOMEN = {"train": ("f1", "f4", "Andrea", "linda"), "test": ("belinda", "steph")}
-"""Variants of eSpeak's voices, without those with breath or echo (f2, f3, f5, Alicia, victor), which are not deterministic."""
+"""Variants of eSpeak's voices, without those that have breath or echo (f2, f3, f5, Alicia, victor), which are not
+deterministic."""
 _MORE_MEN = ("Alex", "Andy", "Denis", "Lee", "Mario", "Michael", "edward", "grandpa", "rob")
 _MORE_WOMEN = ("Annie", "anika", "aunty", "grandma", "shelby")
 """Further variants, of people of SPOKEN."""
