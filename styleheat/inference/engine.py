@@ -49,8 +49,8 @@ class Engine:
     def __init__(self, model: StyleHEAT, inversion: Inversion, precision: torch.dtype | None = None) -> None:
         """Bind a model, whose weights are not changed, to a portrait.
 
-        inversion: of batch 1, as in `Portrait.inversion`. precision: that calibrator and generator compute in; None:
-        the device's `fast_precision`. In half precision pixels are off by about 1e-2 on [-1,1].
+        inversion: of batch 1, as in `Portrait.inversion`. precision: that calibrator and generator compute in, and on
+        CPUs the warper too; None: the device's `fast_precision`. In half precision pixels are off by about 1e-2 on [-1,1].
         """
         device = inversion.feature.device
         if device.type == "cpu":
@@ -100,10 +100,15 @@ def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
 
 
 class _Warper:
-    """The warper of one image: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`. The
-    hourglass computes in `precision`, the flow at its end in float32."""
+    """The warper of one image: windows (B,73,27), and geometry (B,3,g,g) if it starts from that -> `Warp`.
+
+    If it starts from that, what it adds is small, and all but its last layer compute in `precision` on CPUs; else in
+    float32, as an error of 1 % of a large motion is seen.
+    """
 
     def __init__(self, warper: VideoWarper, image: Tensor, precision: torch.dtype) -> None:
+        if not warper.geometry or image.device.type != "cpu":
+            precision = torch.float32
         self.describe, net, self.precision = warper.mapping_net, warper.warping_net, precision
         encoder, decoder = net.hourglass.encoder, net.hourglass.decoder
         halvings: list[Any] = [encoder.get_submodule(f"encoder{layer}") for layer in range(encoder.layers)]
