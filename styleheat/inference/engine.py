@@ -50,7 +50,8 @@ class Engine:
         """Bind a model, whose weights are not changed, to a portrait.
 
         inversion: of batch 1, as in `Portrait.inversion`. precision: that calibrator and generator compute in, and on
-        CPUs the warper too; None: the device's `fast_precision`. In half precision pixels are off by about 1e-2 on [-1,1].
+        CPUs the warper too; None: the device's `fast_precision`. In half precision pixels are off by about 1e-2 on
+        [-1,1].
         """
         device = inversion.feature.device
         if device.type == "cpu":
