@@ -21,6 +21,9 @@ from styleheat.morphable.coefficients import DESCRIPTOR_CROP
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
 from styleheat.networks.audio_encoder import WINDOWS_AT_ONCE
 
+RAREST = 1.5
+"""Limit of the head motion's latents, in standard deviations: the rarest motions roll the head too far."""
+
 
 @dataclass(frozen=True)
 class SpeechOptions:
@@ -104,6 +107,7 @@ def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, 
     if options.blinks is not None:
         blinks = options.blinks[forth_and_back(len(options.blinks), frames)].astype(np.float32)
     z = rng.standard_normal((model.audio2pose.chunks(frames), 1, model.audio2pose.latent), dtype=np.float32)
+    z = np.clip(z, -RAREST, RAREST)
     spoken = model(
         torch.from_numpy(mel_windows(mel, frames))[None].to(device),
         torch.from_numpy(start[None, : DESCRIPTOR_CROP.start]).to(device),
