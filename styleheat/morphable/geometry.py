@@ -63,7 +63,7 @@ CLOSING, STEEPER = 2.0, 0.35
 """How much of the gap between lips is closed, in gaps of lips that touch, and at most as a share of what the portrait's
 gap is more than that: the gap changes by so much faster than it is given."""
 
-SEAM = 2.5 / GRID
+SEAM = 4.0 / GRID
 """Difference of displacement down from a cell to the next, from which they are of different things, such as lips that
 were apart in the portrait: between the cells is what was between these."""
 

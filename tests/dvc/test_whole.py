@@ -35,6 +35,7 @@ TINY = {
     r"(?<=test_people: )\d+": "1",
     r"(?<= clips: )\d+": "1",
     r"(?<= seconds: )[\d.]+": str(SECONDS),
+    r"(?<=people: 0\n  seconds: )[\d.]+": "2.0",  # of `speech`, which has no people
 }
 
 

@@ -224,7 +224,7 @@ def test_the_report_shows_each_protocol(
     report.write_page(tmp_path / "out", folder, results, summary(results), "models <a>")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "models &lt;a&gt;" in page and "95 % confidence" in page
-    shown = sorted(re.findall(r'src="([^"]+)"', page))
+    shown = sorted(re.findall(r'src="([^"#]+)#t=', page))
     assert shown == sorted(path.name for path in (tmp_path / "out").glob("*.mp4")) and len(shown) == 5
     first, second = (probe(tmp_path / "out" / f"same_identity_{number}.mp4") for number in (0, 1))
     assert (first.width, first.height, first.frames) == (384, 128, FRAMES)
