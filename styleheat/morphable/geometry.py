@@ -60,12 +60,12 @@ UPPER_LIP, LOWER_LIP = [49, 50, 51, 52, 53], [59, 58, 57, 56, 55]
 """Landmarks, those of the upper lip above those of the lower one."""
 
 CLOSING, STEEPER = 2.0, 0.35
-"""How much of the gap between lips is closed, in gaps of lips that touch, and at most as a share of what the portrait's
-gap is more than that: the gap changes by so much faster than it is given."""
+"""How far lips are moved together: a multiple of the gap of lips that touch, but at most this share of what the
+portrait's gap exceeds that by, as the gap then changes faster by the same share."""
 
 SEAM = 4.0 / GRID
-"""Difference of displacement down from a cell to the next, from which they are of different things, such as lips that
-were apart in the portrait: between the cells is what was between these."""
+"""Difference of the displacement down between a cell and the next one, above which they belong to two surfaces, such as
+lips that were apart in the portrait. Interpolated in between, a frame would show what the portrait has between them."""
 
 _AROUND = np.ones((3, 3), np.uint8)
 
@@ -158,11 +158,11 @@ class Geometry:
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
         self._residual = np.zeros((len(surface.mean), 2))
         self._opening = len(surface.mouth) + 1  # vertices, the last ones
-        self._touching, self._gap = _lip_gap(self._neutral), math.inf
+        self._touching = _lip_gap(self._neutral)
+        self._gap = _lip_gap(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
         self._head = self._view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
-        self._gap = _lip_gap(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
         self._source = self._view(own)
         self._raster = _rasterised(self._source, np.zeros((len(self._source.depth), 0)))
         _mark_mouth(self._raster.label)
@@ -208,12 +208,12 @@ class Geometry:
         the gap is closed the more, the less of the portrait's own is left.
         """
         apart = self._gap - self._touching
-        if not 0 < apart < math.inf:
+        if apart <= 0:
             return np.zeros_like(landmarks)
         left = min(max((gap - self._touching) / apart, 0.0), 1.0)
         closed = min(CLOSING * self._touching, STEEPER * apart) * (1 - left)
         upper, lower = INNER_LIPS
-        half = (landmarks[lower] - landmarks[upper]) * (min(closed / gap, 1.0) / 2)
+        half = (landmarks[lower] - landmarks[upper]) * (closed / max(gap, closed) / 2)
         sides = np.stack([half[0] / 2, *half, half[2] / 2])
         field = np.zeros_like(landmarks)
         field[upper], field[lower] = half, -half
