@@ -5,6 +5,7 @@ import numpy as np
 
 from styleheat.evaluation import metrics
 from styleheat.evaluation.frames import Frames
+from styleheat.face.boxes import eye_boxes, face_boxes, mouth_boxes
 
 AT_ONCE = 8
 """Frames that are compared together."""
@@ -30,9 +31,7 @@ def image_scores(generated: Frames, target: Frames, landmarks: np.ndarray) -> di
 
 def _scores(generated: np.ndarray, target: np.ndarray, landmarks: np.ndarray) -> dict[str, np.ndarray]:
     size = target.shape[1]
-    mouths, faces, eyes = (
-        boxes(landmarks, size) for boxes in (metrics.mouth_boxes, metrics.face_boxes, metrics.eye_boxes)
-    )
+    mouths, faces, eyes = (boxes(landmarks, size) for boxes in (mouth_boxes, face_boxes, eye_boxes))
     similarity = metrics.similarity_maps(generated, target)
     return {
         "psnr": metrics.psnr(generated, target),

@@ -1,7 +1,7 @@
 """Scores by third-party networks: LPIPS, FID and KID, and SyncNet's LSE-D and LSE-C.
 
 The networks are released files, converted by the stage `weights` (`weights.models: [scores]`). The code around them is
-that of the packages lpips and torch-fidelity; of SyncNet it is ours, by the protocol of joonson/syncnet_python.
+that of the packages lpips and torch-fidelity, and of SyncNet `styleheat.face.sync`.
 """
 
 import importlib.util
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import safetensors
 import safetensors.torch
@@ -21,14 +20,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from styleheat import checkpoints, clock
-from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.evaluation.frames import Frames, LazyFrames
 from styleheat.evaluation.measure import Measurements
-from styleheat.evaluation.metrics import face_boxes
-from styleheat.face.landmarks import has_face
-from styleheat.media.cepstra import cepstra
-from styleheat.networks import syncnet
+from styleheat.face import sync
 
 if TYPE_CHECKING:
     import lpips
@@ -37,23 +32,13 @@ PACKAGES = ("lpips", "torch_fidelity")
 MISSING = "lpips, torch-fidelity: not installed; pip install 'styleheat[scores]'"
 
 AT_ONCE = 8
-"""Frames, or SyncNet's windows, that go through a network together."""
+"""Frames that go through a network together."""
 
 INCEPTION_SIDE, FEATURES = 299, 2048
 """Pixels of Inception's square frames, and its pooled features."""
 
 KID_SUBSETS, KID_SUBSET = 100, 1000
 """Subsets that KID is the mean of, and the images in each, where there are as many."""
-
-SHIFT = 15
-"""Frames by which SyncNet's protocol shifts the audio, either way."""
-
-STEPS_PER_FRAME = 4
-"""Steps of cepstra in a frame: 100 Hz at 25 fps."""
-
-CROP_MARGIN = 0.4
-"""Margin that SyncNet's protocol leaves around a face: to the left, to the right and below, of half the face's side."""
-
 
 NO_SYNC = {"lse_d": float("nan"), "lse_c": float("nan")}
 
@@ -66,7 +51,7 @@ class Learned:
 
     perceptual: "lpips.LPIPS"
     inception: nn.Module
-    lips: syncnet.SyncNet
+    lips: sync.LipSync
     device: str
 
     @torch.inference_mode()
@@ -92,29 +77,11 @@ class Learned:
             found.append(features.float().cpu().numpy())
         return np.concatenate(found)
 
-    @torch.inference_mode()
     def lip_sync(self, frames: Frames, landmarks: np.ndarray, sound: np.ndarray | None) -> dict[str, float]:
-        """SyncNet's distance `lse_d` (lower is better) and confidence `lse_c` (higher is better) of a video.
-
-        frames: T of (S,S,3) uint8 at 25 per second. landmarks: (T,68,2) in their pixels, rows of −1 without a face.
-        sound: (N,) float32 at 16 kHz, or None. NaN without it, where no face is found, or for less than a window. In
-        place of S3FD's face boxes stand boxes around the landmarks; the rest is as in joonson/syncnet_python.
-        """
-        if sound is None:
-            return NO_SYNC
-        steps = cepstra(np.round(np.clip(sound, -1, 1) * 32767))
-        windows = min(len(frames), len(sound) * FPS // SAMPLE_RATE) - syncnet.FRAMES
-        squares = _squares(landmarks, frames[0].shape[0]) if len(frames) else None
-        if windows < 1 or squares is None:
-            return NO_SYNC
-        lips, audio = [], []
-        for numbers in _parts(windows):
-            crops = [_crop(frames[k], squares[k]) for k in range(numbers[0], numbers[-1] + syncnet.FRAMES)]
-            clips = np.stack([np.stack(crops[k : k + syncnet.FRAMES]) for k in range(len(numbers))])
-            lips.append(self.lips.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
-            pieces = [steps[k * STEPS_PER_FRAME :][: syncnet.STEPS].T for k in numbers]
-            audio.append(self.lips.audio(torch.from_numpy(np.stack(pieces))[:, None].to(self.device)).cpu())
-        return sync_scores(torch.cat(lips), torch.cat(audio))
+        """SyncNet's distance `lse_d` (lower is better) and confidence `lse_c` (higher is better) of a video; arguments
+        as for `sync.LipSync.distances`. NaN where these are None."""
+        found = self.lips.distances(frames, frames[0].shape[0], landmarks, sound) if len(frames) else None
+        return NO_SYNC if found is None else sync.scores(found)
 
     def _images(self, frames: np.ndarray) -> Tensor:
         return torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
@@ -147,12 +114,11 @@ def opened(folder: str | Path, device: str) -> Learned | None:
     try:
         # Their names have the slice of the network before those of torchvision.
         perceptual.net.load_state_dict({name: alexnet[name.partition(".")[2]] for name in convolutions})
-        lip_sync = syncnet.SyncNet()
-        lip_sync.load_state_dict(_under(state, "syncnet."))
+        lips = sync.LipSync.of(_under(state, sync.PREFIX), device)
         inception = _inception(_under(state, "inception."))
     except (KeyError, RuntimeError):
         raise InputError(fault) from None
-    return Learned(perceptual.to(device).eval(), inception.to(device).eval(), lip_sync.to(device).eval(), device)
+    return Learned(perceptual.to(device).eval(), inception.to(device).eval(), lips, device)
 
 
 def frechet(generated: np.ndarray, real: np.ndarray) -> float:
@@ -171,20 +137,6 @@ def kernel(generated: np.ndarray, real: np.ndarray) -> float:
     both = [torch.from_numpy(part.astype(np.float64)) for part in (generated, real)]
     found = kid_features_to_metric(*both, kid_subsets=KID_SUBSETS, kid_subset_size=size, rng_seed=0, verbose=False)
     return float(found[KEY_METRIC_KID_MEAN])
-
-
-def sync_scores(lips: Tensor, audio: Tensor) -> dict[str, float]:
-    """SyncNet's scores from the embeddings (N,1024) of frame windows and audio windows.
-
-    `lse_d` is the least mean distance over shifts of the audio by up to SHIFT frames; `lse_c` is the median over the
-    shifts, less `lse_d`.
-    """
-    padded = nn.functional.pad(audio, (0, 0, SHIFT, SHIFT))
-    distances = torch.stack(
-        [nn.functional.pairwise_distance(lips, padded[shift : shift + len(lips)]) for shift in range(2 * SHIFT + 1)]
-    ).mean(1)
-    least = distances.min()
-    return {"lse_d": float(least), "lse_c": float(distances.median() - least)}
 
 
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -219,28 +171,6 @@ def _resized(frame: np.ndarray) -> np.ndarray:
         for k in range(3)
     ]
     return np.clip(np.round(np.stack(planes, axis=2)), 0, 255).astype(np.uint8)
-
-
-def _squares(landmarks: np.ndarray, size: int) -> np.ndarray | None:
-    """Centre and half the side (T,3) of the faces' boxes; where none is found, those of the frame before or after."""
-    known = np.flatnonzero(has_face(landmarks))
-    if not len(known):
-        return None
-    x0, y0, x1, y1 = face_boxes(landmarks[known], size).T.astype(float)
-    found = np.stack([(x0 + x1) / 2, (y0 + y1) / 2, np.maximum(x1 - x0, y1 - y0) / 2], axis=1)
-    nearest = np.clip(np.searchsorted(known, np.arange(len(landmarks)), "right") - 1, 0, None)
-    return found[nearest]
-
-
-def _crop(frame: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """Crop a face as SyncNet's input: (SIDE,SIDE,3) uint8, BGR."""
-    x, y, half = square
-    side, scale = 2 * half * (1 + CROP_MARGIN), syncnet.SIDE / (2 * half * (1 + CROP_MARGIN))
-    left, top = x - side / 2, y - half
-    place = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
-    grey = (110, 110, 110)
-    cut = cv2.warpAffine(frame, place, (syncnet.SIDE, syncnet.SIDE), borderMode=cv2.BORDER_CONSTANT, borderValue=grey)
-    return cut[..., ::-1]
 
 
 def after_first(frames: Frames) -> LazyFrames:

@@ -16,7 +16,8 @@ from styleheat.errors import InputError
 from styleheat.evaluation import learned
 from styleheat.evaluation.learned import Learned
 from styleheat.evaluation.measure import Measurements
-from styleheat.evaluation.summary import distances
+from styleheat.evaluation.summary import distances as set_distances
+from styleheat.face import sync
 from styleheat.media.cepstra import cepstra
 from styleheat.morphable.model import face_model
 from tests.evaluation.networks import scores_folder
@@ -74,7 +75,7 @@ def test_fid_and_kid_by_their_formulas() -> None:
 
     kid = mean(a, a, True) + mean(b, b, True) - 2 * mean(a, b, False)
     assert learned.kernel(ours, real) == pytest.approx(kid, rel=1e-6)  # each subset is all
-    assert distances(ours, real) == {"fid": round(fid, 4), "kid": round(kid, 4), "images": 90, "real_images": 90}
+    assert set_distances(ours, real) == {"fid": round(fid, 4), "kid": round(kid, 4), "images": 90, "real_images": 90}
 
 
 def test_features_are_of_frames_resized_cleanly(networks: Learned, frames: np.ndarray) -> None:
@@ -92,8 +93,9 @@ def test_distances_of_lips_and_sound() -> None:
     audio = np.roll(seen, 3, axis=0) + 0.1 * rng.normal(size=seen.shape).astype(np.float32)
     padded = np.concatenate([np.zeros((15, 1024)), audio, np.zeros((15, 1024))])
     reference = np.array([np.diag(cdist(seen, padded[shift : shift + 60])).mean() for shift in range(31)])
-    found = learned.sync_scores(torch.from_numpy(seen), torch.from_numpy(audio))
-    assert reference.argmin() == 18
+    distances = sync.shifted_distances(torch.from_numpy(seen), torch.from_numpy(audio))
+    found = sync.scores(distances)
+    assert reference.argmin() == 18 and sync.offset(distances) == 3
     assert found["lse_d"] == pytest.approx(reference.min(), rel=1e-4)
     assert found["lse_c"] == pytest.approx(np.median(reference) - reference.min(), rel=1e-4) and found["lse_c"] > 10
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.evaluation import metrics
+from styleheat.face.boxes import eye_boxes, face_boxes, mouth_boxes
 
 
 def _clip(seed: int = 0, frames: int = 3, size: int = 32) -> np.ndarray:
@@ -48,7 +49,7 @@ def test_each_frame_has_its_own_decibels() -> None:
 
 
 def test_boxes_see_only_what_is_inside() -> None:
-    clip, boxes = _clip(size=64), metrics.mouth_boxes(_face(3), 64)
+    clip, boxes = _clip(size=64), mouth_boxes(_face(3), 64)
     damaged = clip.copy()
     damaged[:, :20] = 255
     assert metrics.psnr(damaged, clip).max() < 15
@@ -69,24 +70,24 @@ def test_ssim_falls_with_noise_as_scikit_image_says() -> None:
 
 
 def test_mouth_boxes_are_square_and_clipped() -> None:
-    assert metrics.mouth_boxes(_face(1), 64).tolist() == [[15, 31, 49, 64]]
-    assert metrics.mouth_boxes(_face(1), 128).tolist() == [[15, 31, 49, 65]]
-    assert metrics.mouth_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
+    assert mouth_boxes(_face(1), 64).tolist() == [[15, 31, 49, 64]]
+    assert mouth_boxes(_face(1), 128).tolist() == [[15, 31, 49, 65]]
+    assert mouth_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
 
 
 def test_face_boxes_hold_every_point_and_the_forehead() -> None:
     points = _face(1)
-    x0, y0, x1, y1 = metrics.face_boxes(points, 256)[0]
+    x0, y0, x1, y1 = face_boxes(points, 256)[0]
     assert (x0, x1, y1) == (np.floor(points[..., 0].min()), points[..., 0].max(), points[..., 1].max())
     height = points[..., 1].max() - points[..., 1].min()
     assert y0 == max(0, np.floor(points[..., 1].min() - 0.35 * height))
-    assert metrics.face_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
+    assert face_boxes(np.full((1, 68, 2), -1.0), 64).tolist() == [[0, 0, 0, 0]]
 
 
 def test_eye_boxes_hold_both_eyes() -> None:
     points = _face(2)
     points[0, 36:48, 1], points[1] = np.linspace(22, 26, 12), -1
-    assert metrics.eye_boxes(points, 64).tolist() == [[6, 16, 58, 32], [0, 0, 0, 0]]
+    assert eye_boxes(points, 64).tolist() == [[6, 16, 58, 32], [0, 0, 0, 0]]
 
 
 def test_landmark_distance_is_a_share_of_the_interocular_distance() -> None:

@@ -12,7 +12,7 @@ from styleheat.face.quality import fault, has_other, sharpness
 from styleheat.media.video import VideoWriter, read_frames
 from styleheat.params import Landmarks, Quality
 
-ANY = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None)
+ANY = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None, sound_offset=None)
 
 
 def wanted(**limits: float) -> Quality:
@@ -73,5 +73,5 @@ def test_such_a_clip_is_lost_for_that_reason(tmp_path: Path, astronaut: np.ndarr
         for _ in range(3):
             writer.write(cv2.GaussianBlur(astronaut, (0, 0), 3))
     for limit, reason in ((1.0, None), (500.0, "blurred")):
-        settings = Landmarks(backend="mediapipe", smooth=1.0, quality=wanted(sharpness=limit))
+        settings = Landmarks(backend="mediapipe", smooth=1.0, quality=wanted(sharpness=limit), scores="models/none")
         assert track("clip", tmp_path / "clip.mp4", tmp_path / "out", settings, "cpu").reason == reason
