@@ -39,7 +39,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "$(CURDIR)" >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/styleheat.pth"
 	@(cd .venv && pwd -P) >$@
 
-repro: checkout setup  ## run the whole pipeline, or what of it is out of date
+repro: checkout setup  ## run the complete pipeline, or what of it is out of date
 	@dvc repro
 	@echo
 	@echo "The talking video: $(CURDIR)/data/infer/audio.mp4"

@@ -50,7 +50,7 @@ def measure(kind: str, seconds: int) -> dict[str, dict[str, float]]:
     for name, length in (("short", min(10, seconds)), ("long", seconds)):
         with tempfile.TemporaryDirectory() as folder:
             driver = Path(folder, "driver.mp4" if kind == "video" else "driver.wav")
-            (repeat_video if kind == "video" else repeat_sound)(driver, length)
+            (repeat_video if kind == "video" else repeat_audio)(driver, length)
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.memory", "--driver", driver],
                 cwd=ROOT,
@@ -77,18 +77,18 @@ def repeat_video(path: Path, seconds: int) -> None:
     """The example clip with its audio, again and again, for so long."""
     example = EXAMPLES / "driver.mp4"
     info = probe(example)
-    sound = itertools.cycle([read_audio(example, SAMPLE_RATE)])
+    audio = itertools.cycle([read_audio(example, SAMPLE_RATE)])
 
     def frames() -> Iterator[np.ndarray]:
         while True:
             yield from read_frames(example, fps=None)
 
-    with VideoWriter(path, (info.width, info.height), info.fps, sound, SAMPLE_RATE) as writer:
+    with VideoWriter(path, (info.width, info.height), info.fps, audio, SAMPLE_RATE) as writer:
         for frame in itertools.islice(frames(), round(seconds * info.fps)):
             writer.write(frame)
 
 
-def repeat_sound(path: Path, seconds: int) -> None:
+def repeat_audio(path: Path, seconds: int) -> None:
     write_wav(path, np.resize(read_audio(EXAMPLES / "speech.wav"), seconds * SAMPLE_RATE))
 
 

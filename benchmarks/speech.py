@@ -1,7 +1,7 @@
 """How well lips follow voices: `python -m benchmarks.speech`, with the audio model of params.yaml.
 
 Each voice speaks a paragraph, with the phonemes and times that its synthesiser gives; the model makes a motion of the
-sound alone, said by the mean face. Of it, the opening of the lips is measured in the face model's landmarks, in
+audio alone, said by the mean face. Of it, the opening of the lips is measured in the face model's landmarks, in
 interocular distances, against what the phonemes' mouth shapes ask for.
 
 Columns. opening: correlation with the phonemes' shapes at lag 0. best, lag: the highest correlation and its lag in
@@ -116,8 +116,8 @@ def recordings(model: Audio2Motion, voice: str, folder: Path) -> Iterator[tuple[
     kinds |= {"left only": np.stack([samples, silent]), "right only": np.stack([silent, samples])}
     kinds |= {"inverted": np.stack([samples, -samples]), "telephone": telephone, "noise, 10 dB": samples + noise}
     kinds["centre of 5.1"] = np.stack([silent, silent, samples, silent, silent, silent])
-    for kind, sound in kinds.items():
-        opening = lips(said(model, sound, folder))[0]
+    for kind, audio in kinds.items():
+        opening = lips(said(model, audio, folder))[0]
         yield kind, {"spread": float(opening.std() / plain.std()), "alike": correlation(opening, plain)}
 
 
@@ -133,14 +133,14 @@ def spoken(voice: str) -> tuple[np.ndarray, tuple[Phoneme, ...]]:
         start = sum(map(len, samples)) / SAMPLE_RATE
         phonemes += [Phoneme(p.name, p.start + start, p.end + start, p.stressed) for p in part.phonemes]
         samples += [part.samples, np.zeros(round(SILENCE * SAMPLE_RATE), np.float32)]
-    sound = np.concatenate(samples)
-    return (0.9 * sound / np.abs(sound).max()).astype(np.float32), tuple(phonemes)
+    audio = np.concatenate(samples)
+    return (0.9 * audio / np.abs(audio).max()).astype(np.float32), tuple(phonemes)
 
 
-def said(model: Audio2Motion, sound: np.ndarray, folder: Path) -> np.ndarray:
+def said(model: Audio2Motion, audio: np.ndarray, folder: Path) -> np.ndarray:
     """What the model makes of audio (N,), or (2,N): descriptors (T,73) of the mean face."""
-    path = folder / "sound.wav"
-    wavfile.write(path, SAMPLE_RATE, sound.T.astype(np.float32))
+    path = folder / "audio.wav"
+    wavfile.write(path, SAMPLE_RATE, audio.T.astype(np.float32))
     start = np.zeros(73, np.float32)
     start[layout.DESCRIPTOR_CROP] = 1, layout.FRAME_SIZE / 2, layout.FRAME_SIZE / 2
     return speech.from_audio(path, model, speech.SpeechOptions(0, SEED)).motion(start).descriptors

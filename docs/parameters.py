@@ -27,7 +27,7 @@ experiment; `python -m stages.profile NAME` applies the values of a profile.
 
 
 def page() -> str:
-    """The whole page, Markdown."""
+    """The complete page, Markdown."""
     values = read_yaml(ROOT / "params.yaml")
     parts = [HEAD, "## General\n", table(dict.fromkeys(("seed", "network"), Params), values)]
     for name, field in Params.model_fields.items():

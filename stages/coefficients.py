@@ -16,8 +16,8 @@ from styleheat.clips.workers import Outcome, Task, gpu_of_worker
 from styleheat.code import code_of
 from styleheat.files import digest, fingerprint
 from styleheat.media.video import probe, read_frames
-from styleheat.morphable.coefficients import ANGLE, read_landmarks, write_mat
-from styleheat.morphable.fitting import fit, has_face
+from styleheat.morphable.coefficients import ANGLE, has_face, read_landmarks, write_mat
+from styleheat.morphable.fitting import fit
 from styleheat.pipeline import Stage, main
 
 

@@ -70,7 +70,7 @@ def body(stage: Stage) -> None:
     done = {
         "files": sum(len(entry.files) for entry in found),
         "frames": sum(frames for entry in found for frames, _ in entry.facts["clips"].values()),
-        "videos_with_sound": sum(entry.facts["sound"] for entry in found),
+        "videos_with_audio": sum(entry.facts["audio"] for entry in found),
     }
     stage.write_metrics({**account.metrics(), **done})
 

@@ -13,13 +13,13 @@ import numpy as np
 from styleheat.clips import index
 from styleheat.clips.workers import Outcome, Task, gpu_of_worker
 from styleheat.code import code_of
-from styleheat.face.landmarks import has_face, landmarker, smooth, stack
+from styleheat.face.landmarks import landmarker, smooth, stack
 from styleheat.face.quality import fault
 from styleheat.files import digest, fingerprint
 from styleheat.media.audio import read_audio
 from styleheat.media.container import has_audio
 from styleheat.media.video import probe, read_frames
-from styleheat.morphable.coefficients import write_landmarks
+from styleheat.morphable.coefficients import has_face, write_landmarks
 from styleheat.params import Landmarks
 from styleheat.pipeline import Stage, main
 
@@ -32,7 +32,7 @@ def body(stage: Stage) -> None:
     runtime = stage.params.runtime
     folder = Path("data") / stage.set / "landmarks"
     settings = getattr(stage.params.sets, stage.set).landmarks
-    scored = settings.quality.sound_offset is not None
+    scored = settings.quality.audio_offset is not None
     if scored:
         lip_sync(settings.scores, "cpu")  # what is wrong with it stops the stage here, not each clip
     device = stage.worker_device() if settings.backend == "face_alignment" or scored else "cpu"
@@ -65,7 +65,7 @@ def track(clip: str, video: Path, folder: Path, settings: Landmarks, device: str
     if facts["faces"] == 0:
         return Outcome(reason="no face", facts=facts)
     reason = fault(read_frames(video), points, finder, settings.quality)
-    limit = settings.quality.sound_offset
+    limit = settings.quality.audio_offset
     if reason is None and limit is not None and out_of_step(video, points, lip_sync(settings.scores, device), limit):
         reason = "audio out of step"
     if reason is not None:

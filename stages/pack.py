@@ -86,7 +86,7 @@ def pack_clip(
     info = probe(video)
     landmarks = fill_in(read_landmarks(points))
     packed = pack_coefficients(*read_mat(coefficients))
-    sound = read_voice(video) if info.has_audio else None
+    audio = read_voice(video) if info.has_audio else None
     path = folder / f"{clip}.zip"
     with files.atomic(path) as temporary, writer.ClipWriter(temporary, clip) as packing:
         length = 0
@@ -100,8 +100,8 @@ def pack_clip(
                 f"{video}: its frames, landmarks and coefficients differ in number; "
                 f"{length}, {len(landmarks)} and {len(packed)} should be equal"
             )
-        packing.finish(packed, store.scale_landmarks(landmarks, info.width), sound, person, source)
-    return Outcome(files=[path], facts={"frames": length, "sound": sound is not None})
+        packing.finish(packed, store.scale_landmarks(landmarks, info.width), audio, person, source)
+    return Outcome(files=[path], facts={"frames": length, "audio": audio is not None})
 
 
 # --- people who are trained on and tested on

@@ -136,7 +136,7 @@ def test_every_part_of_the_data_benchmark_runs() -> None:
     report = of_data("--frames", "30", "--clips", "4", "--seconds", "20", "--indexed", "50")
     assert list(report) == list(PARTS)
     assert report["crop"]["ratio to imageio"] > 1 and report["pack"]["ratio to Pillow"] > 1
-    assert report["memory"]["whole"]["frames"] == 480 and report["memory"]["a tenth"]["frames"] == 48
+    assert report["memory"]["complete"]["frames"] == 480 and report["memory"]["a tenth"]["frames"] == 48
     assert set(report["one"]) == {"download", "crop", "landmarks", "coefficients", "pack", "account"}
     assert all(table(name, rows) for name, rows in report.items())
 

@@ -124,9 +124,9 @@ def write_released(folder: Path, model: StyleHEAT, visual: tuple[str, ...]) -> N
     # The oldest of the released files are in torch's format before 1.6, which can't be memory-mapped.
     torch.save(prior.stylegan.state_dict(), folder / "StyleGAN_e4e.pth", _use_new_zipfile_serialization=False)
     kept = ("video_warper.", "calibrator.", *(f"generator.{part}" for part in visual))
-    whole = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(kept)}
-    whole["generator.iteration_loss.perceptual.model.network.0.weight"] = torch.zeros(64, 3, 3, 3)
-    torch.save({"net_G_ema": whole}, folder / "StyleHEAT_visual.pt")
+    complete = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(kept)}
+    complete["generator.iteration_loss.perceptual.model.network.0.weight"] = torch.zeros(64, 3, 3, 3)
+    torch.save({"net_G_ema": complete}, folder / "StyleHEAT_visual.pt")
 
 
 class TestReleasedFiles:
@@ -140,7 +140,7 @@ class TestReleasedFiles:
         releases.convert_released("prior", tmp_path, tmp_path / "prior", {})
         assert same(model.generator, checkpoints.open_model(tmp_path / "prior", Inverter))
 
-    def test_what_the_whole_models_file_repeats_wins(self, tmp_path: Path, tiny: NetworkConfig) -> None:
+    def test_what_the_complete_models_file_repeats_wins(self, tmp_path: Path, tiny: NetworkConfig) -> None:
         model, other = StyleHEAT(tiny), StyleHEAT(tiny)
         write_released(tmp_path, other, ())
         (tmp_path / "visual").mkdir()
@@ -211,8 +211,8 @@ class TestReleasedFiles:
             return said
 
         write_released(tmp_path, StyleHEAT(tiny), ())
-        whole = path.read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
+        complete = path.read_bytes()
+        path.write_bytes(complete[: len(complete) // 2])
         assert "cut short" in refusal() and "HFGI's aligner" in refusal() and "https://github.com" in refusal()
         path.write_bytes(b"")
         assert "empty" in refusal()

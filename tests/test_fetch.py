@@ -93,7 +93,7 @@ def refused(call, *arguments) -> str:
 
 
 class TestDownload:
-    def test_a_whole_file(self, server: Server, tmp_path: Path) -> None:
+    def test_a_complete_file(self, server: Server, tmp_path: Path) -> None:
         fetch.download(server.address, tmp_path / "new" / "model.pth")
         assert (tmp_path / "new" / "model.pth").read_bytes() == CONTENT
         assert [p.name for p in (tmp_path / "new").iterdir()] == ["model.pth"]
@@ -130,7 +130,7 @@ class TestDownload:
         fetch.download(server.address, tmp_path / "model.pth")
         assert (tmp_path / "model.pth").read_bytes() == changed
 
-    def test_a_part_that_is_whole_needs_nothing_more(self, server: Server, tmp_path: Path) -> None:
+    def test_a_part_that_is_complete_needs_nothing_more(self, server: Server, tmp_path: Path) -> None:
         server.script = [("cut", 3_000_000), *[500] * fetch.ATTEMPTS]
         refused(fetch.download, server.address, tmp_path / "model.pth")
         (tmp_path / "model.pth.part").write_bytes(CONTENT)

@@ -138,7 +138,7 @@ def test_training(name: str, tmp_path: Path) -> None:
     assert 0 < log.metrics[0][1]["memory_gb"] < 8
     _, resumed, _ = train("cuda:0", tmp_path / "gpu", settings, steps=3)
     assert resumed.resumed_at == 1
-    _, uninterrupted, _ = train("cuda:0", tmp_path / "whole", settings, steps=3)
+    _, uninterrupted, _ = train("cuda:0", tmp_path / "complete", settings, steps=3)
     assert resumed.scores == pytest.approx(uninterrupted.scores, rel=0.02, abs=0.05)
 
 

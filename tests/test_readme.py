@@ -116,7 +116,7 @@ def test_parameters_shown_are_parameters(reproduced: Repository, tmp_path: Path,
     assert "keys set" in project.run("python", "-m", "stages.profile", "shown")
 
 
-def test_the_table_of_stages_is_whole():
+def test_the_table_of_stages_is_complete():
     text = "".join(page.read_text() for page in PAGES)
     table = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
     named = {name.strip("`").partition("@")[0] for cell in table for name in cell.split()}

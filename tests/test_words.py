@@ -7,6 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 WORDS = {
+    "sound": "audio",
+    "sounds": "audio",
+    "whole": "complete or full",
     "film": "video",
     "films": "videos",
     "picture": "image or frame",

@@ -8,9 +8,9 @@
     loader  samples a second by no worker and by two: pairs as train_warper and train read them, the latter with both
             aligned frames, against a data set that decodes source, target and one aligned frame of every pair with
             Pillow, to float32; and stretches of speech, against a data set that cuts them from the mel windows of
-            whole clips of 1024 frames
+            complete clips of 1024 frames
     one     what one more clip takes where a thousand are done, for each stage, against that clip alone
-    memory  the peak of a process that crops a long 1080p video, at a tenth of the length and at the whole
+    memory  the peak of a process that crops a long 1080p video, at a tenth of the length and at the full length
     index   seconds to plan, list and resume each stage of a set of 150,000 clips
 
 The videos show scikit-image's astronaut. `--only NAME` runs one part. On a busy machine ratios hold, rates don't.

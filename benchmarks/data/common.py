@@ -70,8 +70,8 @@ def example_frames(width: int, height: int, frames: int, person: int = 0) -> Ite
 
 
 def write_example(path: Path, width: int, height: int, frames: int, person: int = 0) -> Path:
-    sound = 0.1 * np.sin(np.arange(frames * 640) * 0.1)
-    with VideoWriter(path, (width, height), samples=sound) as writer:
+    audio = 0.1 * np.sin(np.arange(frames * 640) * 0.1)
+    with VideoWriter(path, (width, height), samples=audio) as writer:
         for frame in example_frames(width, height, frames, person):
             writer.write(frame)
     return path

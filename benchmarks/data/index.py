@@ -113,7 +113,7 @@ def made_up(name: str, suffix: str, split: str, **facts: Any) -> Entry:
     file = f"{split}/{name}{suffix}" if suffix == ".mp4" else f"{name}{suffix}"
     pose = {axis: {"0": 90, "10": 10} for axis in ("pitch", "yaw", "roll")}
     known = {
-        "split": split, "clips": {name: [100, 256]}, "sound": True, "frames": 100, "faces": 100,
+        "split": split, "clips": {name: [100, 256]}, "audio": True, "frames": 100, "faces": 100,
         "backend": "fit", "filled_in": 0, "error": 0.01, "pose": pose,
     }  # fmt: skip
     return Entry("f", {file: name.ljust(32)}, facts=known | facts)

@@ -87,14 +87,14 @@ def speech_clips(frames: int) -> store.ClipStore:
             for _ in range(frames):
                 shard.add_frame(image, image)
             points = some_landmarks(SIZE) + rng.normal(size=(frames, LANDMARKS, 2))
-            sound = 0.1 * rng.normal(size=frames * SAMPLE_RATE // FPS)
-            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, sound, name, source="made up")
+            audio = 0.1 * rng.normal(size=frames * SAMPLE_RATE // FPS)
+            shard.finish(rng.normal(size=(frames, PACKED_COEFFICIENTS)), points, audio, name, source="made up")
     writer.write_lmdb("speech", side, dict.fromkeys(names, "train"), {name: Path(f"{name}.zip") for name in names})
     return store.ClipStore("speech", side)
 
 
 class WholeClips:
-    """The same samples as `SpeechClips`, cut from what is computed of the whole clip."""
+    """The same samples as `SpeechClips`, cut from what is computed of the complete clip."""
 
     def __init__(self, clips: store.ClipStore, split: str, frames: int, *, seed: int) -> None:
         self.clips, self.frames, self.seed = clips, frames, seed
@@ -111,7 +111,7 @@ class WholeClips:
         clip = list(self.names)[rng.integers(len(self.names))]
         start = int(rng.integers(self.names[clip] - self.frames + 1))
         stretch = slice(start, start + self.frames)
-        mel = mel_spectrogram(self.clips.sound(clip))
+        mel = mel_spectrogram(self.clips.audio(clip))
         return {
             "mel": torch.from_numpy(mel_windows(mel, self.names[clip])[stretch]),
             "descriptors": torch.from_numpy(descriptor(self.clips.coefficients(clip))[stretch]),

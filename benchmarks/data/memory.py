@@ -13,7 +13,7 @@ from styleheat.constants import FPS
 
 def measure_memory(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     report = {}
-    for name, seconds in (("a tenth", args.seconds / 10), ("whole", args.seconds)):
+    for name, seconds in (("a tenth", args.seconds / 10), ("complete", args.seconds)):
         path = Path(name.replace(" ", "_") + ".mp4")
         repeat(path, seconds)
         command = [sys.executable, "-m", "benchmarks.data", "--cropped", str(path.resolve())]

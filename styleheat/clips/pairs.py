@@ -148,8 +148,7 @@ class SpeechClips(Dataset):
     """
 
     def __init__(self, store: ClipStore, split: str, frames: int, *, seed: int, augment: bool = False) -> None:
-        """frames: F. augment: vary how the voice sounds, how fast it speaks, and what other audio is mixed in
-        (`media.augment`).
+        """frames: F. augment: vary the voice's timbre and speed, and the audio mixed in (`media.augment`).
 
         Raises InputError when the split has no clip with audio of so many frames.
         """
@@ -199,21 +198,21 @@ class SpeechClips(Dataset):
 
     def _mel_windows(self, clip: str, start: int, speed: float, rng: np.random.Generator) -> np.ndarray:
         """The mel windows of a stretch, (F, 1, 80, 16)."""
-        sound = self.store.sound(clip)
+        audio = self.store.audio(clip)
         if not self.augment:
-            return speech_windows(sound, self.frames, start)
-        stretch = self._cut(sound, start, speed)
+            return speech_windows(audio, self.frames, start)
+        stretch = self._cut(audio, start, speed)
         others = None
         if rng.random() < 0.3:
-            other = self.store.sound(self._draw(rng))
+            other = self.store.audio(self._draw(rng))
             others = np.resize(np.roll(other, int(rng.integers(len(other)))), len(stretch))
         windows = speech_windows(augment(stretch, rng, others), self.frames, MARGIN)
         return stretched(windows, float(rng.uniform(*FORMANTS))) if rng.random() < 0.5 else windows
 
-    def _cut(self, sound: np.ndarray, start: int, speed: float) -> np.ndarray:
+    def _cut(self, audio: np.ndarray, start: int, speed: float) -> np.ndarray:
         """Samples of a stretch and of MARGIN frames before and after it."""
         frame = SAMPLE_RATE / FPS
-        return played(sound, (start - speed * MARGIN) * frame, speed, round((self.frames + 2 * MARGIN) * frame))
+        return played(audio, (start - speed * MARGIN) * frame, speed, round((self.frames + 2 * MARGIN) * frame))
 
 
 MARGIN = 5

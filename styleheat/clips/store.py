@@ -9,7 +9,7 @@ Keys and values are those of PIRenderer's and StyleHEAT's data sets, which read 
 | `<clip>-coeff_3dmm` | float32 (T, 260), packed coefficients |
 | `<clip>-keypoint` | float32 (T, 68, 2), landmarks in pixels of the frame scaled to 256 |
 | `<clip>-length` | T, seven ASCII digits |
-| `<clip>-sound` | float32 (N,) at 16 kHz, the voice in the clip's audio (`media.voice`); absent without audio (ours) |
+| `<clip>-audio` | float32 (N,) at 16 kHz, the voice in the clip's audio (`media.voice`); absent without audio (ours) |
 | `<clip>-person` | who is seen, UTF-8 (ours) |
 | `<clip>-source` | fingerprint of what the clip was packed from (ours) |
 | `length` | number of the file's clips, seven ASCII digits |
@@ -181,13 +181,13 @@ class ClipStore:
         values = np.frombuffer(self._value(clip, "keypoint"), np.float32)
         return values.reshape(-1, LANDMARKS, 2)[frames].copy()
 
-    def sound(self, clip: str) -> np.ndarray:
+    def audio(self, clip: str) -> np.ndarray:
         """The voice of a clip with audio, float32 (N,) at 16 kHz. Raises InputError for a clip without."""
-        return np.frombuffer(self._value(clip, "sound"), np.float32).copy()
+        return np.frombuffer(self._value(clip, "audio"), np.float32).copy()
 
     def has_audio(self, clip: str) -> bool:
         """Whether a clip has audio."""
-        return self._transaction(clip).get(f"{clip}-sound".encode()) is not None
+        return self._transaction(clip).get(f"{clip}-audio".encode()) is not None
 
     def _transaction(self, clip: str) -> lmdb.Transaction:
         return transaction(self._paths[shard_of(clip, len(self._paths))])

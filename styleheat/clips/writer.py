@@ -50,7 +50,7 @@ class ClipWriter:
         self._frames += 1
 
     def finish(
-        self, coefficients: np.ndarray, landmarks: np.ndarray, sound: np.ndarray | None, person: str, source: str
+        self, coefficients: np.ndarray, landmarks: np.ndarray, audio: np.ndarray | None, person: str, source: str
     ) -> None:
         """coefficients (T, 260); landmarks (T, 68, 2) in 256-pixel coordinates; audio (N,) or None; who is seen; the
         fingerprint of what all that was made from."""
@@ -63,9 +63,9 @@ class ClipWriter:
         self._put(f"{self._clip}-length", f"{length:07d}".encode())
         self._put(f"{self._clip}-person", person.encode())
         self._put(f"{self._clip}-source", source.encode())
-        if sound is not None:
-            assert sound.ndim == 1, sound.shape
-            self._put(f"{self._clip}-sound", np.ascontiguousarray(sound, np.float32).tobytes())
+        if audio is not None:
+            assert audio.ndim == 1, audio.shape
+            self._put(f"{self._clip}-audio", np.ascontiguousarray(audio, np.float32).tobytes())
 
     def _put(self, key: str, value: bytes) -> None:
         self._zip.writestr(zipfile.ZipInfo(key), value)
@@ -254,7 +254,7 @@ def _clip_items(opened: lmdb.Transaction, clip: str) -> Iterator[tuple[bytes, by
     frames = [] if opened.get(frame_key(clip, 0).encode()) is None else _frame_keys(clip, length)
     for key in [*frames, *(f"{clip}-{what}" for what in ("coeff_3dmm", "keypoint", "length", "source"))]:
         yield key.encode(), bytes(get(opened, key))
-    for key in (f"{clip}-sound", f"{clip}-person"):
+    for key in (f"{clip}-audio", f"{clip}-person"):
         value = opened.get(key.encode())
         if value is not None:
             yield key.encode(), bytes(value)

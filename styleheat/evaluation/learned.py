@@ -77,10 +77,10 @@ class Learned:
             found.append(features.float().cpu().numpy())
         return np.concatenate(found)
 
-    def lip_sync(self, frames: Frames, landmarks: np.ndarray, sound: np.ndarray | None) -> dict[str, float]:
+    def lip_sync(self, frames: Frames, landmarks: np.ndarray, audio: np.ndarray | None) -> dict[str, float]:
         """SyncNet's distance `lse_d` (lower is better) and confidence `lse_c` (higher is better) of a video; arguments
         as for `sync.LipSync.distances`. NaN where these are None."""
-        found = self.lips.distances(frames, frames[0].shape[0], landmarks, sound) if len(frames) else None
+        found = self.lips.distances(frames, frames[0].shape[0], landmarks, audio) if len(frames) else None
         return NO_SYNC if found is None else sync.scores(found)
 
     def _images(self, frames: np.ndarray) -> Tensor:
@@ -178,7 +178,7 @@ def after_first(frames: Frames) -> LazyFrames:
 
 
 def extended(
-    score: Callable[..., dict[str, float]], learned: Learned | None, pixels: bool, sound: np.ndarray | None
+    score: Callable[..., dict[str, float]], learned: Learned | None, pixels: bool, audio: np.ndarray | None
 ) -> Callable[..., dict[str, float]]:
     """A `protocols.Score` that also has the scores of networks, if there are any: LPIPS against target frames with
     `pixels`, and SyncNet's with the audio (N,) of the frames from the second on, NaN without."""
@@ -191,6 +191,6 @@ def extended(
         scores = score(generated, target, person, frames, target_frames)
         if pixels:
             scores["lpips"] = learned.lpips(frames, target_frames)
-        return scores | learned.lip_sync(after_first(frames), generated.landmarks, sound)
+        return scores | learned.lip_sync(after_first(frames), generated.landmarks, audio)
 
     return total

@@ -13,8 +13,9 @@ from styleheat import clock
 from styleheat.constants import DESCRIPTOR
 from styleheat.evaluation.frames import Frames
 from styleheat.face import identity
-from styleheat.face.landmarks import has_face, stack
+from styleheat.face.landmarks import stack
 from styleheat.inference.reader import FaceReader
+from styleheat.morphable.coefficients import has_face
 from styleheat.morphable.measures import eye_opening, mouth_opening, mouth_width
 
 EMBED_EVERY = 12

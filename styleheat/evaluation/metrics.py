@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from styleheat.face.identity import similarity
-from styleheat.face.landmarks import has_face
+from styleheat.morphable.coefficients import has_face
 
 OUTER_EYE_CORNERS = (36, 45)
 """iBUG 300-W indices (0-based) of the two corners whose distance is the unit of length."""

@@ -25,14 +25,13 @@ from styleheat.evaluation import learned, metrics, panels, speech
 from styleheat.evaluation.frames import FrameFile, Frames, LazyFrames
 from styleheat.evaluation.images import image_scores
 from styleheat.evaluation.measure import Measurements, measure
-from styleheat.face.landmarks import has_face
 from styleheat.inference.animate import animate
 from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
 from styleheat.inference.reader import FaceReader
 from styleheat.inference.speech import SpeechOptions, speak
 from styleheat.media.mel import mel_spectrogram
-from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor
+from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_EXPRESSION, descriptor, has_face
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.styleheat import StyleHEAT
 
@@ -57,7 +56,7 @@ class Clip:
     """A held-out clip, with the data that training reads.
 
     frames: T of (S,S,3) uint8 at 25 fps. coefficients: (T,260), packed, of the data set. landmarks: (68,2) of the first
-    frame, in its pixels when it is scaled to 256. sound: (N,) at 16 kHz, or None. aligned: (A,A,3) uint8, the first
+    frame, in its pixels when it is scaled to 256. audio: (N,) at 16 kHz, or None. aligned: (A,A,3) uint8, the first
     frame in FFHQ's alignment, for models that invert that; None: they invert the frame itself. voice: of the speech,
     where a synthesiser's is known.
     """
@@ -67,7 +66,7 @@ class Clip:
     frames: Frames
     coefficients: np.ndarray
     landmarks: np.ndarray
-    sound: np.ndarray | None
+    audio: np.ndarray | None
     aligned: np.ndarray | None = None
     voice: str | None = None
 
@@ -121,18 +120,18 @@ def drivers(people: Mapping[str, str], seed: int) -> dict[str, str | None]:
 def read_clip(store: ClipStore, name: str, seconds: float, aligned: bool = False, voice: str | None = None) -> Clip:
     """The first `seconds` of a clip. aligned: with its first frame in FFHQ's alignment."""
     length = min(round(seconds * FPS), store.length(name))
-    sound = None
+    audio = None
     if store.has_audio(name):
         samples = round(length / FPS * SAMPLE_RATE)
-        stored = store.sound(name)[:samples]
-        sound = np.pad(stored, (0, samples - len(stored)))
+        stored = store.audio(name)[:samples]
+        audio = np.pad(stored, (0, samples - len(stored)))
     return Clip(
         name,
         store.person(name),
         LazyFrames(length, partial(store.frame, name)),
         store.coefficients(name)[:length],
         store.landmarks(name, slice(1))[0],
-        sound,
+        audio,
         store.aligned(name, 0) if aligned else None,
         voice,
     )
@@ -162,15 +161,15 @@ class Evaluator:
         results = {"same_identity": self._same_identity(clip, own, folder)}
         if driver is not None:
             results["cross_identity"] = self._cross_identity(clip, own, driver, folder)
-        if clip.sound is not None:
-            results["speech"] = self._speech(clip, clip.sound, own, folder)
+        if clip.audio is not None:
+            results["speech"] = self._speech(clip, clip.audio, own, folder)
         return results
 
     def _same_identity(self, clip: Clip, own: Measurements, folder: Path) -> Result:
-        sound = None if clip.sound is None else clip.sound[FRAME_SAMPLES:]
-        score = learned.extended(against_target, self.networks, pixels=True, sound=sound)
+        audio = None if clip.audio is None else clip.audio[FRAME_SAMPLES:]
+        score = learned.extended(against_target, self.networks, pixels=True, audio=audio)
         result = self._scored("same_identity", folder, clip, own, clip, own, clip.descriptors, score)
-        return self._with_real_lips(result, clip, own, sound)
+        return self._with_real_lips(result, clip, own, audio)
 
     def _cross_identity(self, clip: Clip, own: Measurements, driver: Clip, folder: Path) -> Result:
         """The driver is brought to the source's scale."""
@@ -179,24 +178,24 @@ class Evaluator:
         result = self._scored("cross_identity", folder, clip, own, driver, target, motion, of_motion)
         return replace(result, name=f"{clip.name} by {driver.name}")
 
-    def _speech(self, clip: Clip, sound: np.ndarray, own: Measurements, folder: Path) -> Result:
+    def _speech(self, clip: Clip, audio: np.ndarray, own: Measurements, folder: Path) -> Result:
         options = SpeechOptions(pose_style=0, seed=self.seed)
-        motion = speak(mel_spectrogram(sound), len(clip.frames), self.audio_model, clip.descriptors[0], options)
-        after_first = sound[FRAME_SAMPLES:]
+        motion = speak(mel_spectrogram(audio), len(clip.frames), self.audio_model, clip.descriptors[0], options)
+        after_first = audio[FRAME_SAMPLES:]
 
         def score(generated: Measurements, target: Measurements, person: np.ndarray, *frames: Frames) -> Scores:
             return _of_face(generated, target, person) | _of_speech(generated, target, after_first)
 
-        total = learned.extended(score, self.networks, pixels=False, sound=after_first)
+        total = learned.extended(score, self.networks, pixels=False, audio=after_first)
         result = self._scored("speech", folder, clip, own, clip, own, motion, total)
         return replace(self._with_real_lips(result, clip, own, after_first), voice=clip.voice)
 
-    def _with_real_lips(self, result: Result, clip: Clip, own: Measurements, sound: np.ndarray | None) -> Result:
+    def _with_real_lips(self, result: Result, clip: Clip, own: Measurements, audio: np.ndarray | None) -> Result:
         """With the scores of the clip's own lips as the ceiling."""
         if self.networks is None:
             return result
         frames = learned.after_first(clip.frames)
-        real = self.networks.lip_sync(frames, own.after_first().landmarks, sound)
+        real = self.networks.lip_sync(frames, own.after_first().landmarks, audio)
         return replace(result, ceiling=result.ceiling | _finite(real))
 
     def _scored(
@@ -217,7 +216,7 @@ class Evaluator:
                 clock.progress()
                 generated.append(frame)
             first = source.frames[0]
-            panels.write_video(folder / f"{protocol}.mp4", first, target.frames, generated, target.sound)
+            panels.write_video(folder / f"{protocol}.mp4", first, target.frames, generated, target.audio)
             panels.write_rows(folder / f"{protocol}.png", first, target.frames, generated)
             if self.networks is not None:
                 np.save(folder / f"{protocol}.npy", self.networks.features(generated))
@@ -291,13 +290,13 @@ def _of_face(generated: Measurements, target: Measurements, person: np.ndarray) 
     }
 
 
-def _of_speech(generated: Measurements, target: Measurements, sound: np.ndarray) -> Scores:
+def _of_speech(generated: Measurements, target: Measurements, audio: np.ndarray) -> Scores:
     return {
         "width_correlation": metrics.correlation(generated.width, target.width),
         "opening_range": speech.opening_range(generated.mouth),
         "closures_met": speech.closures_met(generated.mouth, target.mouth),
-        "silent_opening": speech.silent_opening(generated.mouth, sound),
-        "beat_alignment": speech.beat_alignment(generated.descriptors[:, DESCRIPTOR_ANGLE], sound),
+        "silent_opening": speech.silent_opening(generated.mouth, audio),
+        "beat_alignment": speech.beat_alignment(generated.descriptors[:, DESCRIPTOR_ANGLE], audio),
     }
 
 

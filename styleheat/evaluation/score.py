@@ -17,11 +17,12 @@ from styleheat.evaluation.measure import measure
 from styleheat.evaluation.protocols import FRAME_SAMPLES, Result, against_target, compare
 from styleheat.face.align import ffhq_box
 from styleheat.face.crop import cut_out, median_square
-from styleheat.face.landmarks import has_face, stack
+from styleheat.face.landmarks import stack
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio
 from styleheat.media.container import has_audio
 from styleheat.media.video import read_frames
+from styleheat.morphable.coefficients import has_face
 from styleheat.sources.local import AS_THEY_ARE, REPACKED
 
 SPACE = 256
@@ -68,14 +69,14 @@ def score(path: Path, against: Path, reader: FaceReader, networks: Learned | Non
             )
         ours, theirs = (LazyFrames(length, frames.__getitem__) for frames in (generated, target))
         made, wanted = measure(ours, reader), measure(theirs, reader)
-        total = extended(against_target, networks, pixels=True, sound=_sound(against, length) if networks else None)
+        total = extended(against_target, networks, pixels=True, audio=_audio(against, length) if networks else None)
         result = compare(path.stem, person, wanted, target[0], wanted, theirs, made, ours, total)
         if networks is None:
             return Scored(result, None, None)
         return Scored(result, networks.features(ours), networks.features(theirs))
 
 
-def _sound(path: Path, frames: int) -> np.ndarray | None:
+def _audio(path: Path, frames: int) -> np.ndarray | None:
     """The audio (N,) of a video's frames from the second on, at 16 kHz; None where it has none."""
     if not has_audio(path):
         return None

@@ -48,18 +48,18 @@ def closures_met(generated: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean([near[runs == run].any() for run in range(1, count + 1)]))
 
 
-def silent_opening(opening: np.ndarray, sound: np.ndarray) -> float:
+def silent_opening(opening: np.ndarray, audio: np.ndarray) -> float:
     """Mean opening in pauses, as a share of the opening's 95th percentile: 0 when lips rest closed."""
-    silent = silences(sound, len(opening)) & np.isfinite(opening)
+    silent = silences(audio, len(opening)) & np.isfinite(opening)
     if not silent.any():
         return float("nan")
     return float(opening[silent].mean() / max(np.nanpercentile(opening, 95), 1e-6))
 
 
-def silences(sound: np.ndarray, frames: int) -> np.ndarray:
+def silences(audio: np.ndarray, frames: int) -> np.ndarray:
     """The frames (frames,) within pauses of more than PAUSE seconds in samples (N,) at 16 kHz, but for SETTLE at each
     end of a pause."""
-    level = level_of(sound, frames)
+    level = level_of(audio, frames)
     quiet = level < np.percentile(level, 95) * 10 ** (SILENCE_DB / 20)
     runs, count = label(quiet)
     found = np.zeros(frames, bool)
@@ -71,7 +71,7 @@ def silences(sound: np.ndarray, frames: int) -> np.ndarray:
     return found
 
 
-def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
+def beat_alignment(angles: np.ndarray, audio: np.ndarray) -> float:
     """How near the head's turns are to the beats of speech, 0 … 1 (Beat Align Score, Li et al. 2021).
 
     angles (T,3) in radians. The head's beats are the moments at which it is slowest between movements; those of speech
@@ -83,7 +83,7 @@ def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
     smooth = gaussian_filter1d(np.where(seen[:, None], angles, np.nanmean(angles, axis=0)), 1.0, axis=0)
     speed = np.linalg.norm(np.diff(smooth, axis=0), axis=1)
     turns, _ = find_peaks(-speed)
-    level = level_of(sound, len(angles))
+    level = level_of(audio, len(angles))
     beats, _ = find_peaks(level, height=0.3 * float(np.percentile(level, 95)), distance=3)
     if not len(beats):
         return float("nan")
@@ -93,9 +93,9 @@ def beat_alignment(angles: np.ndarray, sound: np.ndarray) -> float:
     return float(np.exp(-(away**2) / (2 * BEAT_SIGMA**2)).mean())
 
 
-def level_of(sound: np.ndarray, frames: int) -> np.ndarray:
+def level_of(audio: np.ndarray, frames: int) -> np.ndarray:
     """RMS of the audio in each frame (frames,)."""
     step = SAMPLE_RATE // FPS
     padded = np.zeros(frames * step)
-    padded[: min(len(sound), len(padded))] = sound[: len(padded)]
+    padded[: min(len(audio), len(padded))] = audio[: len(padded)]
     return np.sqrt(np.square(padded.reshape(frames, step)).mean(1))

@@ -106,7 +106,7 @@ class Alignment:
         (`enable_padding = False`).
 
         released: as StyleHEAT's cropper of videos, which looks for the quad of the shrunk and cropped image in the
-        whole one, and so at another place.
+        complete one, and so at another place.
         """
         result = Image.fromarray(image)
         if not released:

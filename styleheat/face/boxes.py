@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from styleheat.face.landmarks import has_face
+from styleheat.morphable.coefficients import has_face
 
 MOUTH = slice(48, 68)
 MOUTH_MARGIN = 0.35

@@ -54,7 +54,7 @@ class Cropped:
 
     facts: `clips`, for each clip written its number of frames and the side of its square in pixels of the video;
     `lost`, for each stretch that gave no clip its reason, where a part of a segment has its frames in its name;
-    `sound`, whether the video has audio.
+    `audio`, whether the video has audio.
     """
 
     files: Sequence[Path] = ()
@@ -209,7 +209,7 @@ def _find_cuts(
         return known
     first, stop = _frames_of(info, segment)
     cuts = []
-    for run in runs(follow(seen, info, segment.face), whole=method == "ratio"):
+    for run in runs(follow(seen, info, segment.face), unsplit=method == "ratio"):
         # A look stands for the frames from it to the next one.
         begin, end = first + run[0].number * STRIDE, min(stop, first + (run[-1].number + 1) * STRIDE)
         if method == "ratio":
@@ -284,7 +284,7 @@ def finish(source: Source, plan: Plan, folder: Path, write: Callable[[Clip, Path
             lost[clip.lost_as], detail = "unreadable", str(error)
         else:
             files.append(path)
-    facts: dict[str, Any] = {"sound": source.info.has_audio, "clips": clips, "lost": lost}
+    facts: dict[str, Any] = {"audio": source.info.has_audio, "clips": clips, "lost": lost}
     facts = {name: fact for name, fact in facts.items() if fact != {}}
     if not files:
         # Of several faults the one of most stretches speaks for the video.
@@ -298,7 +298,7 @@ def write_clip(source: Source, cut: Cut, path: Path, size: int, codec: Codec) ->
     video, info = source.path, source.info
     start, end = cut.first / FPS, cut.stop / FPS
     samples = read_audio(video, start=start, end=end) if info.has_audio else None
-    x, y, side = _whole(cut.box, size)
+    x, y, side = _integer_square(cut.box, size)
     part = (max(x, 0), max(y, 0), min(x + side, info.width), min(y + side, info.height))
     inside = np.array([x, y, x + side, y + side]) - (part[0], part[1]) * 2
     # Scaled while it is converted, which takes a fifth of the time, where that shrinks it much and no edge is mirrored.
@@ -319,7 +319,7 @@ def median_square(boxes: np.ndarray) -> np.ndarray:
 def cut_out(frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
     """The square `box` of a frame as size×size pixels, mirrored at the image's edges where it leaves it."""
     height, width = frame.shape[:2]
-    x, y, side = _whole(box, size)
+    x, y, side = _integer_square(box, size)
     before = (max(-y, 0), max(-x, 0))
     after = (max(y + side - height, 0), max(x + side - width, 0))
     part = frame[max(y, 0) : y + side, max(x, 0) : x + side]
@@ -330,7 +330,7 @@ def cut_out(frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
 
 def to_cut(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
     """Points (..., 2) of a frame → where they are in what `cut_out` makes of it, in pixels."""
-    x, y, side = _whole(box, size)
+    x, y, side = _integer_square(box, size)
     return (points - (x, y) + 0.5) * (size / side) - 0.5
 
 
@@ -339,7 +339,7 @@ EVEN = 2
 are half a pixel of the result off at most."""
 
 
-def _whole(box: np.ndarray, size: int) -> tuple[int, int, int]:
-    """Left and top pixel of a square and its side, in whole pixels of the frame, of which size×size are made."""
+def _integer_square(box: np.ndarray, size: int) -> tuple[int, int, int]:
+    """Left and top pixel of a square and its side, in integer pixels of the frame, of which size×size are made."""
     step = 2 if round(box[2] - box[0]) >= EVEN * size else 1
     return step * round(box[0] / step), step * round(box[1] / step), step * round((box[2] - box[0]) / step)

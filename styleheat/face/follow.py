@@ -140,12 +140,12 @@ def follow(seen: Iterable[Seen], info: VideoInfo, begins: tuple[float, ...] | No
         yield Look(one.number, last, framing * to_video, rival)
 
 
-def runs(looks: Iterable[Look], whole: bool) -> Iterator[list[Look]]:
-    """Split where the face was away, or left the place where it was at first; not if the whole is wanted."""
+def runs(looks: Iterable[Look], unsplit: bool) -> Iterator[list[Look]]:
+    """Split where the face was away, or left the place where it was at first; not if `unsplit`."""
     run: list[Look] = []
     for one in looks:
         away = run and one.number - run[-1].number > MAX_GAP + 1
-        if run and not whole and (away or overlap(one.box, run[0].box) < SAME_PLACE):
+        if run and not unsplit and (away or overlap(one.box, run[0].box) < SAME_PLACE):
             yield run
             run = []
         run.append(one)

@@ -24,9 +24,7 @@ from styleheat.face.cuts import CutFinder
 from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
 from styleheat.face.eyes import EyeNetwork
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
-
-NO_FACE = -1.0
-"""Fills the rows of a frame without a face (PIRenderer's landmark files)."""
+from styleheat.morphable.coefficients import NO_FACE, has_face
 
 # fmt: off
 MIRRORED = (
@@ -331,11 +329,6 @@ def stack(points: Iterable[np.ndarray | None]) -> np.ndarray:
     absent = np.full((LANDMARKS, 2), NO_FACE, np.float32)
     rows = [absent if point is None else point for point in points]
     return np.stack(rows).astype(np.float32) if rows else np.zeros((0, LANDMARKS, 2), np.float32)
-
-
-def has_face(landmarks: np.ndarray) -> np.ndarray:
-    """(T,) bool: which frames of (T, 68, 2) landmarks show a face."""
-    return ~(landmarks == NO_FACE).all(axis=(1, 2))
 
 
 def smooth(landmarks: np.ndarray, sigma: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from styleheat.errors import InputError
 from styleheat.face.identity import embed
-from styleheat.face.landmarks import has_face
+from styleheat.morphable.coefficients import has_face
 
 FRAMES = 5
 """Frames of a clip that are looked at: the mean of so many differs little from that of all."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from styleheat.face.detect import overlap
 from styleheat.face.identity import embed, similarity
-from styleheat.face.landmarks import Landmarker, has_face
+from styleheat.face.landmarks import Landmarker
+from styleheat.morphable.coefficients import has_face
 from styleheat.params import Quality
 
 EVERY = 12

@@ -39,8 +39,8 @@ class Source:
     @property
     def seconds(self) -> float:
         """Length of all segments together, as far as the video lasts."""
-        whole = self.info.seconds
-        lengths = ((whole if one.end is None else min(one.end, whole)) - one.start for one in self.segments)
+        seconds = self.info.seconds
+        lengths = ((seconds if one.end is None else min(one.end, seconds)) - one.start for one in self.segments)
         return sum(max(0.0, length) for length in lengths)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from styleheat.face.cuts import CutFinder
 from styleheat.face.detect import overlap
-from styleheat.face.landmarks import has_face
+from styleheat.morphable.coefficients import has_face
 
 SAME_PLACE = 0.7
 """Overlap of the face's boxes before and after a change of the image, above which it is no cut: the light changes,

@@ -20,8 +20,8 @@ from styleheat import clock
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.boxes import face_boxes
-from styleheat.face.landmarks import has_face
 from styleheat.media.cepstra import cepstra
+from styleheat.morphable.coefficients import has_face
 from styleheat.networks import syncnet
 from styleheat.networks.syncnet import SyncNet
 
@@ -68,31 +68,31 @@ class LipSync:
 
     @torch.inference_mode()
     def distances(
-        self, frames: Iterable[np.ndarray], size: int, landmarks: np.ndarray, sound: np.ndarray | None
+        self, frames: Iterable[np.ndarray], size: int, landmarks: np.ndarray, audio: np.ndarray | None
     ) -> np.ndarray | None:
         """Mean distances (2 * SHIFT + 1,) between the embeddings of lips and of audio that is shifted by −SHIFT to
         SHIFT frames.
 
         frames: T of (size,size,3) uint8 at 25 per second. landmarks: (T,68,2) in their pixels, rows of −1 without a
-        face. sound: (N,) float32 at 16 kHz, or None. None without it, where no face is found, or for less than a
+        face. audio: (N,) float32 at 16 kHz, or None. None without it, where no face is found, or for less than a
         window.
         """
-        if sound is None:
+        if audio is None:
             return None
-        windows = min(len(landmarks), len(sound) * FPS // SAMPLE_RATE) - syncnet.FRAMES
+        windows = min(len(landmarks), len(audio) * FPS // SAMPLE_RATE) - syncnet.FRAMES
         squares = _squares(landmarks, size)
         if windows < 1 or squares is None:
             return None
-        lips, audio = [], []
-        steps = cepstra(np.round(np.clip(sound, -1, 1) * 32767))
+        lips, voice = [], []
+        steps = cepstra(np.round(np.clip(audio, -1, 1) * 32767))
         crops = (_crop(frame, square) for frame, square in zip(frames, squares, strict=False))
         for start, clips in zip(range(0, windows, AT_ONCE), _windows(crops, windows), strict=True):
             clock.progress()
             lips.append(self.network.lips(torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float().to(self.device)).cpu())
             firsts = range(STEPS_PER_FRAME * start, STEPS_PER_FRAME * (start + len(clips)), STEPS_PER_FRAME)
             pieces = np.stack([steps[first : first + syncnet.STEPS].T for first in firsts])
-            audio.append(self.network.audio(torch.from_numpy(pieces)[:, None].to(self.device)).cpu())
-        return shifted_distances(torch.cat(lips), torch.cat(audio))
+            voice.append(self.network.audio(torch.from_numpy(pieces)[:, None].to(self.device)).cpu())
+        return shifted_distances(torch.cat(lips), torch.cat(voice))
 
 
 def shifted_distances(lips: Tensor, audio: Tensor) -> np.ndarray:

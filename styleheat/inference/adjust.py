@@ -54,8 +54,8 @@ def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
         fault = f"the driver has no frame from {seconds[0]:g} to {seconds[1]:g}"
         length = len(motion.descriptors) / motion.fps
         raise InputError(f"params.yaml: infer.drive.seconds: {fault}; it lasts {length:g} s")
-    sound = None if motion.sound is None else motion.sound.part(first / motion.fps, last / motion.fps)
-    return Motion(descriptors, motion.fps, sound)
+    audio = None if motion.audio is None else motion.audio.part(first / motion.fps, last / motion.fps)
+    return Motion(descriptors, motion.fps, audio)
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:

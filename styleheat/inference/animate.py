@@ -219,13 +219,13 @@ def write_video(
     frames = animate(model, portrait, motion.descriptors, transparent=transparent)
     total = len(motion.descriptors)
     size, show = composer(result, portrait, driver, longest)
-    sound = None if motion.sound is None else motion.sound.mixed()
+    audio = None if motion.audio is None else motion.audio.mixed()
     writing: Future[None] | None = None
     interrupt: KeyboardInterrupt | None = None
     beside = Path(path).with_suffix(".webm")
     with (
-        _writer(path, size, motion.fps, sound) as writer,
-        _writer(beside, size, motion.fps, sound, "vp9") if transparent else contextlib.nullcontext() as clear,
+        _writer(path, size, motion.fps, audio) as writer,
+        _writer(beside, size, motion.fps, audio, "vp9") if transparent else contextlib.nullcontext() as clear,
         ThreadPoolExecutor(1) as encoder,
     ):
 
@@ -252,19 +252,19 @@ def write_video(
 
 
 def _writer(
-    path: str | Path, size: tuple[int, int], fps: float, sound: MixedTrack | None, codec: Codec = "h264"
+    path: str | Path, size: tuple[int, int], fps: float, audio: MixedTrack | None, codec: Codec = "h264"
 ) -> VideoWriter:
     return VideoWriter(
         path,
         size,
         fps,
-        None if sound is None else sound.pieces(),
-        SAMPLE_RATE if sound is None else sound.rate,
+        None if audio is None else audio.pieces(),
+        SAMPLE_RATE if audio is None else audio.rate,
         crf=CRF,
         codec=codec,
         preset=PRESET,
         threads=ENCODING,
-        channels=1 if sound is None else sound.channels,
+        channels=1 if audio is None else audio.channels,
     )
 
 
@@ -275,6 +275,6 @@ def inspect(path: str | Path, finder: Landmarker) -> dict[str, float | int]:
     return {
         "frames": len(faces),
         "seconds": round(len(faces) / info.fps, 3),
-        "sound": int(info.has_audio),
+        "audio": int(info.has_audio),
         "faces": round(sum(faces) / len(faces), 4),
     }

@@ -22,8 +22,8 @@ def composer(
     """How to show frames of a portrait, and the (width, height) of what is shown. result: of `params.Infer`.
 
     driver: frames (H,W,3) uint8 of any size that stand between portrait and video under `beside`, in step with it; the
-    last one stays when the video is longer. longest: pixels of the longer side of a photograph that is shown whole, at
-    most; None: as it is.
+    last one stays when the video is longer. longest: pixels of the longer side of a photograph shown in full, at most;
+    None: as it is.
     """
     side = len(portrait.image)
     if result == "pasted":

@@ -67,10 +67,10 @@ def _taps(places: np.ndarray, shares: np.ndarray, first: np.ndarray, weights: np
     for x in range(len(places)):
         # Beyond the border all taps see its last pixel.
         place = min(max(places[x], -one), size) + np.float32(MARGIN)
-        whole = np.int32(place)
-        t = place - np.float32(whole)
+        cell = np.int32(place)
+        t = place - np.float32(cell)
         u, share = one - t, shares[x]
-        first[x] = whole - 1
+        first[x] = cell - 1
         weights[0, x] = CUBIC * t * u * u * share
         weights[1, x] = (((CUBIC + two) * t - (CUBIC + three)) * t * t + one) * share
         weights[2, x] = (((CUBIC + two) * u - (CUBIC + three)) * u * u + one) * share

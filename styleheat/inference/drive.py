@@ -25,11 +25,11 @@ from styleheat.params import Drive
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one for each frame. fps: of those frames. sound: their audio track."""
+    """descriptors: (T,73) float32, one for each frame. fps: of those frames. audio: their audio track."""
 
     descriptors: np.ndarray
     fps: float
-    sound: AudioTrack | None = None
+    audio: AudioTrack | None = None
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ def from_video(path: str | Path, reader: FaceReader) -> Driver:
     info = probe(path)
     fps = None if is_steady(path) else info.fps
     found = reader.video(path, fps)
-    sound = AudioTrack(Path(path)) if info.has_audio else None
+    audio = AudioTrack(Path(path)) if info.has_audio else None
 
     def frames(wanted: Drive) -> Iterator[np.ndarray]:
         start, end = wanted.seconds or (None, None)
         return read_frames(path, wanted.fps or fps, start, end)
 
-    return Driver(lambda start: Motion(same_scale(found, start), info.fps, sound), frames)
+    return Driver(lambda start: Motion(same_scale(found, start), info.fps, audio), frames)
 
 
 def from_coefficients(path: str | Path) -> Driver:

@@ -10,11 +10,11 @@ from tqdm import tqdm
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_box
 from styleheat.face.crop import cut_out, median_square, to_cut
-from styleheat.face.landmarks import NO_FACE, Landmarker, has_face, landmarker, smooth, stack
+from styleheat.face.landmarks import Landmarker, landmarker, smooth, stack
 from styleheat.face.shots import shots, watched
 from styleheat.media import video
 from styleheat.media.image import read_image
-from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, pack_coefficients
+from styleheat.morphable.coefficients import FRAME_SIZE, NO_FACE, descriptor, has_face, pack_coefficients
 from styleheat.morphable.fitting import fit
 from styleheat.morphable.measures import blink_track
 from styleheat.params import Infer

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from styleheat.errors import InputError
-from styleheat.face.landmarks import has_face, stack
+from styleheat.face.landmarks import stack
 from styleheat.face.quality import sharpness
 from styleheat.inference.reader import FaceReader
 from styleheat.media.container import opened, video_stream
 from styleheat.media.image import is_animation, is_still_image, read_image_and_alpha
 from styleheat.media.video import probe, read_frames
-from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE
+from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, has_face
 from styleheat.morphable.measures import eye_opening, mouth_opening
 
 LOOKED_AT = 40

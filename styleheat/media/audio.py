@@ -47,13 +47,13 @@ def channel_names(path: str | Path) -> tuple[str, ...]:
     """FFmpeg's names of a file's audio channels, in order: FL and FR are left and right, FC is the centre, LFE is low
     frequencies. Raises InputError as `read_audio`."""
     with opened(path) as container:
-        return tuple(channel.name for channel in _sound(container, path).layout.channels)
+        return tuple(channel.name for channel in _audio(container, path).layout.channels)
 
 
 def own_rate(path: str | Path) -> int:
     """Samples a second of a file's audio. Raises InputError as `read_audio`."""
     with opened(path) as container:
-        return _sound(container, path).rate
+        return _audio(container, path).rate
 
 
 def stream_channels(
@@ -61,7 +61,7 @@ def stream_channels(
 ) -> Iterator[np.ndarray]:
     """`stream_audio` with all channels: chunks (C,n)."""
     with opened(path) as container:
-        stream = _sound(container, path)
+        stream = _audio(container, path)
         video = video_stream(container)
         origin = 0.0
         for track in (stream, video):
@@ -92,7 +92,7 @@ def stream_channels(
             raise InputError(f"{path}: its audio track is empty; export it again")
 
 
-def _sound(container: InputContainer, path: str | Path) -> AudioStream:
+def _audio(container: InputContainer, path: str | Path) -> AudioStream:
     stream = audio_stream(container)
     if stream is None:
         raise InputError(f"{path}: has no audio; give a file with an audio track")

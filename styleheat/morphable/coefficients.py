@@ -30,6 +30,9 @@ DESCRIPTOR_TRANSLATION = slice(67, 70)
 DESCRIPTOR_CROP = slice(70, 73)
 """Columns of a descriptor."""
 
+NO_FACE = -1.0
+"""Fills the landmarks of a frame without a face, as in PIRenderer's files."""
+
 FRAME_SIZE = 256
 """Size of the frame that `transform_params` refer to (PIRenderer resizes every frame to it first)."""
 
@@ -176,6 +179,11 @@ def read_mat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 # --- the landmark file
+
+
+def has_face(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (T, 68, 2) → which frames have a face (T,): those that are not NO_FACE throughout."""
+    return ~(landmarks == NO_FACE).all(axis=(1, 2))
 
 
 def write_landmarks(path: str | Path, landmarks: np.ndarray) -> None:

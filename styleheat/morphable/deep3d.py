@@ -25,7 +25,7 @@ from styleheat.constants import COEFFICIENTS
 from styleheat.errors import InputError
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.camera import CAMERA_DISTANCE, CENTRE, FOCAL
-from styleheat.morphable.fitting import fill, has_face
+from styleheat.morphable.fitting import fill
 
 PARTS = (80, 64, 80, 3, 27, 2, 1)
 """Coefficients of each final layer: identity, expression, texture, angle, gamma, and translation across and along."""
@@ -287,7 +287,7 @@ def regress(
 
     Raises InputError when no frame has a face, ValueError when there are not as many frames as landmarks.
     """
-    here = has_face(landmarks)
+    here = layout.has_face(landmarks)
     if not here.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to find coefficients of")
     with_face = (frame for frame, found in zip(frames, here, strict=True) if found)

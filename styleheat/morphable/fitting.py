@@ -50,7 +50,7 @@ def fit(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
     Raises InputError when no frame has a face.
     """
-    found = has_face(landmarks)
+    found = layout.has_face(landmarks)
     if not found.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to fit")
     # The matrices are small: more threads are not faster, and may sum in another order.
@@ -83,17 +83,12 @@ def _fit_found(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray
     return coefficients, params, distance / interocular_distance(target)
 
 
-def has_face(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks (T, 68, 2) → which frames have a face (T,): those that aren't −1 throughout."""
-    return ~(landmarks == -1).all(axis=(1, 2))
-
-
 def fill_in(landmarks: np.ndarray) -> np.ndarray:
     """Landmarks (T, 68, 2) → the same with frames without a face (−1) interpolated, float32.
 
     Raises InputError when no frame has a face.
     """
-    found = has_face(landmarks)
+    found = layout.has_face(landmarks)
     if not found.any():
         raise InputError(f"landmarks: no face in any of {len(landmarks)} frames; nothing to fill in from")
     flat = landmarks[found].reshape(found.sum(), -1)

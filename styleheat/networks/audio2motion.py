@@ -91,13 +91,13 @@ class PoseUnet(nn.Module):
         self.output_layer = nn.Sequential(nn.Conv2d(a, 1, 1), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        whole = self.input_layer(x) + self.input_skip(x)
-        half = self.residual_conv_1(whole)
+        full = self.input_layer(x) + self.input_skip(x)
+        half = self.residual_conv_1(full)
         quarter = self.residual_conv_2(half)
         x = self.upsample_1(self.bridge(quarter))
         x = self.upsample_2(self.up_residual_conv1(torch.cat([x, quarter], dim=1)))
         x = self.upsample_3(self.up_residual_conv2(torch.cat([x, half], dim=1)))
-        return self.output_layer(self.up_residual_conv3(torch.cat([x, whole], dim=1)))
+        return self.output_layer(self.up_residual_conv3(torch.cat([x, full], dim=1)))
 
 
 class PoseEncoder(nn.Module):
@@ -238,7 +238,7 @@ class PoseNet(nn.Module):
     def generate(self, mels: Tensor, first: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Poses for speech: mels (B,T,1,80,16), first (B,6), style (B,), z (chunks(T),B,Z) -> (B,T,6).
 
-        The first frame has the first pose, and every chunk starts from that pose. Frames left after the last complete
+        The first frame has the first pose, and every chunk starts from that pose. Frames left after the last full
         chunk are the end of a chunk that overlaps the one before; with fewer than 33 frames in all, the chunk's audio
         is padded in front with its first window. With `overlap`, chunks start every HOP frames and are cross-faded, so
         that the head does not return to the first pose at the end of a chunk.

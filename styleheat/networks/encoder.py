@@ -125,7 +125,7 @@ class PyramidEncoder(nn.Module):
 class E4eEncoder(nn.Module):
     """Image (B,3,input_size,input_size) in [-1,1] -> W+ code (B,codes,D).
 
-    `latent_avg` (codes,D) is the mean code that the encoder's output is relative to. Official state dicts of the whole
+    `latent_avg` (codes,D) is the mean code that the encoder's output is relative to. Official state dicts of the full
     model lack it: it stands beside the encoder in Encoder_e4e.pth.
     """
 
@@ -166,14 +166,14 @@ class ResidualAligner(nn.Module):
         self.dconv_layer1, self.dconv_layer2, self.dconv_layer3 = up(d + c, d, b), up(2 * b, b, a), up(2 * a, a, 3)
 
     def forward(self, residual_and_image: Tensor) -> Tensor:
-        whole = self.conv_layer1(residual_and_image)
-        half = self.conv_layer2(whole)
+        full = self.conv_layer1(residual_and_image)
+        half = self.conv_layer2(full)
         quarter = self.conv_layer3(half)
         x = self.conv_layer4(quarter)
         for layer, skip in (
             (self.dconv_layer1, quarter),
             (self.dconv_layer2, half),
-            (self.dconv_layer3, whole),
+            (self.dconv_layer3, full),
         ):
             x = layer(torch.cat([resize(x, skip.shape[-1]), skip], dim=1))
         return x

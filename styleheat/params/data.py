@@ -79,7 +79,7 @@ class Quality(Section):
     """Largest share of frames with another face that is not small."""
     likeness: Annotated[float, Field(ge=0, le=1)] | None
     """Least cosine similarity of any frame's face to the clip's median, by dlib's embedding (strangers have 0.8)."""
-    sound_offset: Annotated[int, Field(ge=0, le=14)] | None
+    audio_offset: Annotated[int, Field(ge=0, le=14)] | None
     """Most frames by which the audio is early or late, by SyncNet (`landmarks.scores`)."""
 
 
@@ -90,7 +90,7 @@ class Landmarks(Section):
     """Standard deviation, in frames, of the Gaussian that smooths the points over time; 0 for none."""
     quality: Quality
     scores: PathText
-    """Folder made by `weights.models: [scores]`, whose SyncNet `quality.sound_offset` needs (`models/none`: none)."""
+    """Folder made by `weights.models: [scores]`, whose SyncNet `quality.audio_offset` needs (`models/none`: none)."""
 
 
 class Coefficients(Section):

@@ -169,5 +169,5 @@ class AudioLosses(Section):
 
 class TrainAudio(Training):
     augment: bool
-    """Vary how the voices sound, how fast they speak, and what other audio is mixed in (`media.augment`)."""
+    """Vary the voices' timbre and speed, and the audio mixed in (`media.augment`)."""
     losses: AudioLosses

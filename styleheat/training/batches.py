@@ -60,8 +60,8 @@ def divide(name: str, batch: int, micro_batch: int | None, processes: int, unit:
     limit = min(micro_batch or share, share)
     for passes in range(1, share + 1):
         samples = share // passes
-        whole = samples % unit == 0 or passes * processes == 1
-        if share % passes == 0 and samples <= limit and whole:
+        even = samples % unit == 0 or passes * processes == 1
+        if share % passes == 0 and samples <= limit and even:
             return Division(batch, processes, passes)
     raise InputError(
         f"params.yaml: {name}.micro_batch: {limit} of a batch of {batch} on {processes} processes: a pass must hold a "

@@ -81,10 +81,10 @@ class PriorRecipe:
         codes, coarse, residual = self.model.encode(frames)
         _, feature, base = self.model.restore(codes, coarse, residual)
         positions = random_motion(torch.arange(len(frames)), feature.shape[-1]).to(feature)
-        whole, moved = (
+        still, moved = (
             self.model.stylegan.above(codes, each, base) for each in (feature, flows.warp(feature, positions))
         )
-        images = {"frames": frames, "coarse": coarse, "whole": whole, "moved": moved}
+        images = {"frames": frames, "coarse": coarse, "still": still, "moved": moved}
         return {key: resize(image, frames.shape[-1]) for key, image in images.items()}
 
 
@@ -110,20 +110,20 @@ class PriorPhase(nn.Module):
         positions = random_motion(draws, self.config.feature_size).to(frames.device)
         feature = torch.where(moves, flows.warp(feature, positions), feature)
         painted = self.prior.stylegan.above(codes, feature, base)
-        whole = torch.where(moves, flows.warp(target, positions), target)
+        expected = torch.where(moves, flows.warp(target, positions), target)
 
         weights = self.losses
         coarse_loss = weights.l1 * _l1(coarse, target) + weights.perceptual * perceptual(coarse, target)
         losses = {
-            "l1": weights.l1 * _l1(painted, whole),
-            "perceptual": weights.perceptual * perceptual(painted, whole),
+            "l1": weights.l1 * _l1(painted, expected),
+            "perceptual": weights.perceptual * perceptual(painted, expected),
             "coarse": COARSE * coarse_loss,
         }
         if weights.adversarial:
             losses["adversarial"] = weights.adversarial * generator_loss(
                 discriminator, self.config.discriminator_size, painted
             )
-        return Computed(losses, {"real": whole, "fake": painted.detach()})
+        return Computed(losses, {"real": expected, "fake": painted.detach()})
 
 
 @float32

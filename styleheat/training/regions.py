@@ -19,9 +19,9 @@ FACE = (slice(0, 68), 15, 256)
 
 
 def boxes(landmarks: Tensor, points: slice, margin: float, size: int) -> Tensor:
-    """Boxes [xmin, ymin, xmax, ymax] of whole pixels around `points` of landmarks (B, 68, 2) in an image of `size`.
+    """Boxes [xmin, ymin, xmax, ymax] of integer pixels around `points` of landmarks (B, 68, 2) in an image of `size`.
 
-    Coordinates are cut to whole pixels before the margin is added, as the reference does.
+    Coordinates are truncated to integer pixels before the margin is added, as the reference does.
     """
     margin = round(margin * size / REFERENCE_SIZE)
     part = landmarks[:, points]

@@ -126,12 +126,12 @@ def _synthesise(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, str(home).encode(), _PHONEME_EVENTS | _IN_IPA | _DONT_EXIT)
     if sample_rate <= 0:
         raise InputError(f"{home}: eSpeak NG cannot read its voices there; reinstall espeakng-loader")
-    sound: list[bytes] = []
+    audio: list[bytes] = []
     phonemes: list[tuple[int, str]] = []
 
     def receive(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
-            sound.append(ctypes.string_at(samples, count * 2))
+            audio.append(ctypes.string_at(samples, count * 2))
         k = 0
         while events[k].type != _LIST_END:
             if events[k].type == _PHONEME:
@@ -154,19 +154,19 @@ def _synthesise(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
             raise InputError(f"eSpeak NG refuses parameter {parameter} = {value}")
     if library.espeak_Synth(text, len(text) + 1, 0, 1, 0, _UTF8, None, None) != 0 or library.espeak_Synchronize() != 0:
         raise InputError("eSpeak NG could not speak the text")
-    if not sound:
+    if not audio:
         raise InputError(NO_WORD)
-    return {"sample_rate": sample_rate, "phonemes": phonemes}, b"".join(sound)
+    return {"sample_rate": sample_rate, "phonemes": phonemes}, b"".join(audio)
 
 
 def main() -> int:
     """Answer one request: a line of JSON (sample rate, phonemes with their starts in ms), then the samples."""
     try:
-        facts, sound = _synthesise(json.load(sys.stdin))
+        facts, audio = _synthesise(json.load(sys.stdin))
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
-    sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + sound)
+    sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + audio)
     return 0
 
 

@@ -37,7 +37,7 @@ SPOKEN = {
     "A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "ʤ": "dʒ", "ʧ": "tʃ", "ʦ": "ts", "ʣ": "dz",
     "ʨ": "tɕ", "ʥ": "dʑ", "T": "ɾ",
 }  # fmt: skip
-"""IPA of symbols that these voices use for more than one sound."""
+"""IPA of symbols that these voices use for more than one phone."""
 
 
 def known(voice: str) -> bool:
@@ -51,20 +51,20 @@ def speak(text: str, voice: str, speed: float = 1.0, pitch: float = 1.0) -> Spee
     The same request gives the same samples. Raises InputError when the packages are missing or the text has no word.
     """
     tempo = speed / pitch  # the audio is then played `pitch` times as fast
-    sound: list[np.ndarray] = []
+    audio: list[np.ndarray] = []
     timed: list[tuple[str, float, float]] = []
     for phrase in _reader().phonemize(text):
         symbols, counts, samples = _heart(phrase, tempo) if voice == HEART else _kokoro(phrase, voice, tempo)
-        begin = sum(map(len, sound)) / SAMPLE_RATE - LATE
+        begin = sum(map(len, audio)) / SAMPLE_RATE - LATE
         ends = begin + np.cumsum(counts) * HOP / SAMPLE_RATE
         starts = np.concatenate([[begin], ends[:-1]])
         times = np.maximum(np.stack([starts, ends], axis=1), 0).tolist()
         timed += [(symbol, start, end) for symbol, (start, end) in zip(symbols, times, strict=True)]
-        sound.append(samples)
-    if not sound:
+        audio.append(samples)
+    if not audio:
         raise InputError(NO_WORD)
     phonemes = phonemes_of((SPOKEN.get(symbol, symbol), start / pitch, end / pitch) for symbol, start, end in timed)
-    return Speech(_played_faster(np.concatenate(sound), pitch), SAMPLE_RATE, phonemes)
+    return Speech(_played_faster(np.concatenate(audio), pitch), SAMPLE_RATE, phonemes)
 
 
 def _played_faster(samples: np.ndarray, factor: float) -> np.ndarray:

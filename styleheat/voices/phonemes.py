@@ -18,7 +18,7 @@ SHORTEST_PAUSE = 0.08
 
 @dataclass(frozen=True)
 class Phoneme:
-    """One sound in IPA symbols without stress ("m", "aɪ", PAUSE) and its time in seconds.
+    """One phone in IPA symbols without stress ("m", "aɪ", PAUSE) and its time in seconds.
 
     stressed: the syllable that it begins bears the word's main stress.
     """

@@ -11,7 +11,7 @@ from tests.clips.samples import CLIPS, SIZE, make_shard
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("shards")
-    return {clip: make_shard(folder / f"{clip}.zip", clip, n, sound=clip != "ann#b") for clip, n in CLIPS.items()}
+    return {clip: make_shard(folder / f"{clip}.zip", clip, n, audio=clip != "ann#b") for clip, n in CLIPS.items()}
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ def sample_image(number: int, size: int) -> np.ndarray:
     return (np.stack(waves, -1) * 100 + 128).astype(np.uint8)
 
 
-def make_shard(path: Path, clip: str, length: int, sound: bool = True) -> Path:
+def make_shard(path: Path, clip: str, length: int, audio: bool = True) -> Path:
     """A clip whose numbers say where they come from: coefficient k of frame t is 1000 t + k."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with ClipWriter(path, clip) as shard:
@@ -24,7 +24,7 @@ def make_shard(path: Path, clip: str, length: int, sound: bool = True) -> Path:
             shard.add_frame(sample_image(frame, SIZE), sample_image(frame + 100, ALIGNED))
         coefficients = 1000.0 * np.arange(length)[:, None] + np.arange(260)
         landmarks = np.arange(length)[:, None, None] + np.arange(136.0).reshape(68, 2)
-        samples = 0.1 * np.sin(np.arange(length * 640) / 20) if sound else None
+        samples = 0.1 * np.sin(np.arange(length * 640) / 20) if audio else None
         shard.finish(coefficients, landmarks, samples, PERSONS.get(clip, clip), source=f"made of {clip}")
     return path
 

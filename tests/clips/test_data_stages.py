@@ -36,8 +36,8 @@ def landmarks_of(seed: int) -> np.ndarray:
 
 
 def write_clip(name: str, path: Path) -> Outcome:
-    sound = np.sin(np.arange(FRAMES * 640) * 0.2).astype(np.float32) if "sound" in name else None
-    with VideoWriter(path, (SIZE, SIZE), samples=sound) as video:
+    audio = np.sin(np.arange(FRAMES * 640) * 0.2).astype(np.float32) if "audio" in name else None
+    with VideoWriter(path, (SIZE, SIZE), samples=audio) as video:
         for frame in range(FRAMES):
             video.write(sample_image(frame, SIZE))
     return Outcome(files=[path])
@@ -77,7 +77,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_clips_become_an_lmdb(run: Run) -> None:
-    fitted, packed = run(["a#sound", "b#test#gap", "c#short"])
+    fitted, packed = run(["a#audio", "b#test#gap", "c#short"])
     assert (fitted["clips"], fitted["ok"], fitted["frames"]) == (3, 3, 3 * FRAMES - 2)
     assert fitted["frames_filled_in"] == 2 and fitted["fit_error"] < 0.01
     assert (packed["clips"], packed["ok"], packed["frames"]) == (3, 2, 2 * FRAMES)
@@ -85,19 +85,19 @@ def test_clips_become_an_lmdb(run: Run) -> None:
     assert list(packed["lost_by_reason"]) == ["its frames, landmarks and coefficients differ in number"]
 
     clips = ClipStore("data/vox/lmdb", 64)
-    assert (clips.clips("train"), clips.clips("test")) == (("a#sound",), ("b#test#gap",))
-    np.testing.assert_allclose(clips.landmarks("a#sound"), landmarks_of(7) * 256 / SIZE, atol=1e-3)
+    assert (clips.clips("train"), clips.clips("test")) == (("a#audio",), ("b#test#gap",))
+    np.testing.assert_allclose(clips.landmarks("a#audio"), landmarks_of(7) * 256 / SIZE, atol=1e-3)
     filled = clips.landmarks("b#test#gap")
     np.testing.assert_allclose(filled[4], (2 * filled[3] + filled[6]) / 3, atol=1e-2)
-    jaw = face_model().named(layout.descriptor(clips.coefficients("a#sound")), "jaw_open")
+    jaw = face_model().named(layout.descriptor(clips.coefficients("a#audio")), "jaw_open")
     assert np.corrcoef(jaw, np.arange(FRAMES))[0, 1] > 0.98
-    coeff, params = read_mat("data/vox/coefficients/a#sound.mat")
-    np.testing.assert_array_equal(clips.coefficients("a#sound"), layout.pack_coefficients(coeff, params))
+    coeff, params = read_mat("data/vox/coefficients/a#audio.mat")
+    np.testing.assert_array_equal(clips.coefficients("a#audio"), layout.pack_coefficients(coeff, params))
 
-    assert clips.sound("a#sound").ndim == 1 and not clips.has_audio("b#test#gap")
-    assert clips.aligned("a#sound", 0).shape == (48, 48, 3)
-    frame = next(read_frames("data/vox/clips/train/a#sound.mp4", size=(64, 64)))
-    assert np.abs(clips.frame("a#sound", 0).astype(int) - frame).mean() < 4
+    assert clips.audio("a#audio").ndim == 1 and not clips.has_audio("b#test#gap")
+    assert clips.aligned("a#audio", 0).shape == (48, 48, 3)
+    frame = next(read_frames("data/vox/clips/train/a#audio.mp4", size=(64, 64)))
+    assert np.abs(clips.frame("a#audio", 0).astype(int) - frame).mean() < 4
 
 
 def test_one_more_clip_costs_one_clip_and_the_bytes_are_those_of_a_fresh_run(

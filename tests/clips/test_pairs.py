@@ -55,8 +55,8 @@ def test_a_pair_is_two_frames_of_one_clip_with_all_that_belongs_to_them(store: C
 def test_a_sample_holds_what_is_read_and_nothing_else_is_decoded(
     store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = pairs_of(store, mirror=True)
-    samples = [whole[index] for index in range(10)]
+    complete = pairs_of(store, mirror=True)
+    samples = [complete[index] for index in range(10)]
     for method in ("frame", "aligned", "landmarks"):
         monkeypatch.delattr(ClipStore, method)
     some = pairs_of(store, reads=["target_window"], mirror=True)
@@ -147,7 +147,7 @@ def test_speech_comes_with_its_mel_windows(store: ClipStore) -> None:
     assert clips.persons == ["ann", "bob"]
     for index in range(20):
         sample = clips[index]
-        assert sample["clip"] in {"ann#a", "bob#a", "bob"}  # ann#b has no sound
+        assert sample["clip"] in {"ann#a", "bob#a", "bob"}  # ann#b has no audio
         assert sample["mel"].shape == (15, 1, 80, 16) and sample["descriptors"].shape == (15, 73)
         assert clips.persons[sample["person"]] == store.person(sample["clip"])
         frames = (sample["descriptors"][:, 0] - 80) / 1000
@@ -156,7 +156,7 @@ def test_speech_comes_with_its_mel_windows(store: ClipStore) -> None:
 
 
 def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> None:
-    """The whole clip decides how far the eyes usually open, and what is beyond the ends of a stretch is not cut off."""
+    """The full clip decides how far the eyes usually open, and what is beyond the ends of a stretch is not cut off."""
     rng, length = np.random.default_rng(0), 40
     with ClipWriter(tmp_path / "shard.zip", "ann#a") as shard:
         for frame in range(length):
@@ -165,7 +165,7 @@ def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> Non
         shard.finish(coefficients, landmarks, 0.1 * rng.normal(size=length * 640), "ann", source="made up")
     write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
     store = ClipStore(tmp_path / "lmdb", SIZE)
-    mel = mel_spectrogram(store.sound("ann#a"))
+    mel = mel_spectrogram(store.audio("ann#a"))
     descriptors = layout.descriptor(store.coefficients("ann#a"))
     blink = blink_track(store.landmarks("ann#a")).astype(np.float32)
     windows = mel_windows(mel, length)
@@ -174,14 +174,14 @@ def test_a_stretch_is_what_its_clip_gives_at_these_frames(tmp_path: Path) -> Non
         sample = clips[index]
         start = int(np.flatnonzero((descriptors == sample["descriptors"][0].numpy()).all(1))[0])
         starts.add(start)
-        for name, whole in (("mel", windows), ("descriptors", descriptors), ("blink", blink)):
-            np.testing.assert_allclose(sample[name].numpy(), whole[start : start + 15], atol=1e-5, strict=True)
+        for name, complete in (("mel", windows), ("descriptors", descriptors), ("blink", blink)):
+            np.testing.assert_allclose(sample[name].numpy(), complete[start : start + 15], atol=1e-5, strict=True)
         assert (descriptors[:, :64] == sample["reference"].numpy()).all(1).any()
     assert len(starts) > 10
 
 
 def test_a_varied_stretch_keeps_its_time(tmp_path: Path) -> None:
-    """Sound and coefficients of a stretch that is played at another speed belong together still."""
+    """Audio and coefficients of a stretch that is played at another speed belong together still."""
     length = 60
     level = np.sin(np.arange(length) / 4) ** 2  # of each frame
     with ClipWriter(tmp_path / "shard.zip", "ann#a") as shard:
@@ -189,9 +189,9 @@ def test_a_varied_stretch_keeps_its_time(tmp_path: Path) -> None:
             shard.add_frame(sample_image(frame, SIZE), sample_image(frame, ALIGNED))
         coefficients = np.repeat(level[:, None], 260, axis=1)
         loud = np.interp(np.arange(length * 640) / 640, np.arange(length) + 0.5, level)
-        sound = 0.2 * loud * np.random.default_rng(0).normal(size=len(loud))
+        audio = 0.2 * loud * np.random.default_rng(0).normal(size=len(loud))
         landmarks = np.random.default_rng(1).normal(size=(length, 68, 2))
-        shard.finish(coefficients, landmarks, sound, "ann", source="made up")
+        shard.finish(coefficients, landmarks, audio, "ann", source="made up")
     write_lmdb(tmp_path / "lmdb", SIZE, {"ann#a": "train"}, {"ann#a": tmp_path / "shard.zip"})
     clips = SpeechClips(ClipStore(tmp_path / "lmdb", SIZE), "train", frames=33, seed=0, augment=True)
     scores, speeds = [], set()
@@ -218,7 +218,7 @@ def test_too_few_frames_are_one_clear_line(store: ClipStore) -> None:
         SpeechClips(store, "train", frames=1000, seed=0)
 
 
-def test_a_set_without_sound_is_one_clear_line(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_without_audio_is_one_clear_line(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ClipStore, "has_audio", lambda store, clip: False)
     assert sounding(store, "train") == []
     with pytest.raises(InputError, match=r"no clip has audio; add videos in which people talk"):

@@ -20,16 +20,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_readers_see_no_difference(tmp_path: Path, lmdb_folder: Path, shards: dict, splits: dict) -> None:
     write_lmdb(tmp_path, SIZE, splits, shards, shards=3, workers=2)
     assert sorted(contents(tmp_path)) == [f"data-{number:03d}-of-003.mdb" for number in range(3)]
-    whole, spread = ClipStore(lmdb_folder, SIZE), ClipStore(tmp_path, SIZE)
+    complete, spread = ClipStore(lmdb_folder, SIZE), ClipStore(tmp_path, SIZE)
     for split in ("train", "test"):
-        assert whole.clips(split) == spread.clips(split)
+        assert complete.clips(split) == spread.clips(split)
     for clip, length in CLIPS.items():
-        assert spread.length(clip) == length and spread.person(clip) == whole.person(clip)
-        assert np.array_equal(whole.frame(clip, length - 1), spread.frame(clip, length - 1))
-        assert np.array_equal(whole.aligned(clip, 0), spread.aligned(clip, 0))
-        assert np.array_equal(whole.coefficients(clip), spread.coefficients(clip))
-        assert np.array_equal(whole.landmarks(clip), spread.landmarks(clip))
-        assert whole.has_audio(clip) == spread.has_audio(clip)
+        assert spread.length(clip) == length and spread.person(clip) == complete.person(clip)
+        assert np.array_equal(complete.frame(clip, length - 1), spread.frame(clip, length - 1))
+        assert np.array_equal(complete.aligned(clip, 0), spread.aligned(clip, 0))
+        assert np.array_equal(complete.coefficients(clip), spread.coefficients(clip))
+        assert np.array_equal(complete.landmarks(clip), spread.landmarks(clip))
+        assert complete.has_audio(clip) == spread.has_audio(clip)
     assert packed_sources(tmp_path, SIZE) == packed_sources(lmdb_folder, SIZE)
 
 

@@ -40,8 +40,8 @@ def test_speech_has_audio_and_lip_motion(tmp_path: Path, monkeypatch: pytest.Mon
     clips = store()
     assert clips.clips("train") == ("speech-train-00000", "speech-train-00001") and not clips.clips("test")
     for clip in clips.clips("train"):
-        assert clips.length(clip) == 50 and len(clips.sound(clip)) == 32000
-        assert loudness(clips.sound(clip)) == pytest.approx(LOUDNESS, abs=0.1)
+        assert clips.length(clip) == 50 and len(clips.audio(clip)) == 32000
+        assert loudness(clips.audio(clip)) == pytest.approx(LOUDNESS, abs=0.1)
         coefficients = np.zeros((50, 257))
         coefficients[:, EXPRESSION] = clips.coefficients(clip)[:, EXPRESSION]
         opening = mouth_opening(face_model().landmarks(coefficients))

@@ -1,4 +1,4 @@
-"""The LMDB: readable by the reference's readers, whole, and the same bytes however it came about."""
+"""The LMDB: readable by the reference's readers, complete, and the same bytes however it came about."""
 
 import os
 import pickle
@@ -43,7 +43,7 @@ def test_store_gives_back_what_was_packed(lmdb_folder: Path) -> None:
     assert {clip: clips.length(clip) for split in store.SPLITS for clip in clips.clips(split)} == CLIPS
     np.testing.assert_array_equal(clips.coefficients("bob")[39], 39_000 + np.arange(260))
     assert clips.landmarks("bob").shape == (40, 68, 2)
-    assert not clips.has_audio("ann#b") and clips.sound("bob").shape == (40 * 640,)
+    assert not clips.has_audio("ann#b") and clips.audio("bob").shape == (40 * 640,)
     assert np.abs(clips.aligned("bob", 5).astype(int) - sample_image(105, ALIGNED)).mean() < 2
     with pytest.raises(InputError, match="not in the LMDB"):
         clips.frame("bob", 40)

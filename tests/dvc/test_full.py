@@ -55,8 +55,8 @@ def test_full_trains_evaluates_and_animates(tmp_path: Path) -> None:
     repository = clone(tmp_path / "project")
     repository.environment["OMP_NUM_THREADS"] = str(os.cpu_count())
     repository.run("python", "-m", "stages.profile", "full")
-    sound = np.sin(np.arange(SAMPLE_RATE * FRAMES // 25) / 10).astype(np.float32) / 2
-    write_wav(repository.path / "data/examples/speech.wav", sound)
+    audio = np.sin(np.arange(SAMPLE_RATE * FRAMES // 25) / 10).astype(np.float32) / 2
+    write_wav(repository.path / "data/examples/speech.wav", audio)
     repository.commit()
 
     options = [option for change in [*CHANGES, f"weights.source={released}"] for option in ("-S", change)]

@@ -86,7 +86,7 @@ def test_features_are_of_frames_resized_cleanly(networks: Learned, frames: np.nd
     assert np.ptp(learned._resized(stripes)[20:-20]) <= 2  # without a filter, stripes of another width
 
 
-def test_distances_of_lips_and_sound() -> None:
+def test_distances_of_lips_and_audio() -> None:
     """Audio that is three frames late matches best at that shift, with a high confidence."""
     rng = np.random.default_rng(0)
     seen = rng.normal(size=(60, 1024)).astype(np.float32)
@@ -100,17 +100,17 @@ def test_distances_of_lips_and_sound() -> None:
     assert found["lse_c"] == pytest.approx(np.median(reference) - reference.min(), rel=1e-4) and found["lse_c"] > 10
 
 
-def test_lips_without_a_face_or_sound_have_no_score(networks: Learned, frames: np.ndarray) -> None:
+def test_lips_without_a_face_or_audio_have_no_score(networks: Learned, frames: np.ndarray) -> None:
     landmarks = np.repeat(face_model().landmarks(np.zeros((1, 257)))[:1] * (96 / 256), 11, axis=0)
-    sound = np.random.default_rng(0).normal(size=11 * 640).astype(np.float32) * 0.1
-    found = networks.lip_sync(frames, landmarks, sound)
+    audio = np.random.default_rng(0).normal(size=11 * 640).astype(np.float32) * 0.1
+    found = networks.lip_sync(frames, landmarks, audio)
     assert np.isfinite(list(found.values())).all() and found["lse_c"] >= 0
     landmarks[4] = -1  # a frame without a face is cut where the one before was
-    assert networks.lip_sync(frames, landmarks, sound) == pytest.approx(found)
+    assert networks.lip_sync(frames, landmarks, audio) == pytest.approx(found)
     for few in (
-        networks.lip_sync(frames, np.full_like(landmarks, -1), sound),
+        networks.lip_sync(frames, np.full_like(landmarks, -1), audio),
         networks.lip_sync(frames, landmarks, None),
-        networks.lip_sync(frames[:5], landmarks[:5], sound),
+        networks.lip_sync(frames[:5], landmarks[:5], audio),
     ):
         assert np.isnan(list(few.values())).all()
 

@@ -84,9 +84,9 @@ def test_expressions_are_found_while_the_head_turns(face: np.ndarray) -> None:
 def test_frames_without_a_face_are_nan_and_change_no_other(face: np.ndarray) -> None:
     track = np.stack([turned(face, 0, 5 * k, 0) for k in range(4)])
     track[2] = np.nan
-    whole, gap = motion.movements(track[[0, 1, 3]]), motion.movements(track)
+    complete, gap = motion.movements(track[[0, 1, 3]]), motion.movements(track)
     for name, values in gap.items():
-        assert np.isnan(values[2]) and values[[0, 1, 3]] == pytest.approx(whole[name], abs=1e-9)
+        assert np.isnan(values[2]) and values[[0, 1, 3]] == pytest.approx(complete[name], abs=1e-9)
     assert all(np.isnan(values).all() for values in motion.movements(np.full((3, MESH_POINTS, 3), np.nan)).values())
 
 

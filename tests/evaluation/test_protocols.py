@@ -50,13 +50,13 @@ def _talking(size: int = 128) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
     frames = _talking()
-    sound = np.zeros(FRAMES * SAMPLE_RATE // 25, np.float32)
+    audio = np.zeros(FRAMES * SAMPLE_RATE // 25, np.float32)
     coefficients = np.zeros((FRAMES, 260), np.float32)
     coefficients[:, 257:] = (0.9, 128, 128)
     landmarks = face_model().landmarks(coefficients[:1])[0]
     mirrored = np.ascontiguousarray(frames[:, :, ::-1])
     return [
-        Clip("a#1", "a", frames, coefficients, landmarks, sound),
+        Clip("a#1", "a", frames, coefficients, landmarks, audio),
         Clip("b#1", "b", mirrored, coefficients, landmarks, None),
     ]
 
@@ -112,7 +112,7 @@ def test_scores_of_networks(
     assert sets["same_identity"] == pytest.approx(
         {"fid": 0, "kid": 0, "images": FRAMES, "real_images": FRAMES}, abs=0.01
     )
-    silent = dataclasses.replace(clips[0], sound=None)
+    silent = dataclasses.replace(clips[0], audio=None)
     scores = dataclasses.replace(evaluator, networks=networks)(silent, None, tmp_path / "a#1")["same_identity"]
     assert scores.scores["lse_d"] is None and scores.ceiling["lse_d"] is None
 
@@ -120,7 +120,7 @@ def test_scores_of_networks(
 def test_so_it_is_by_the_released_regressor(
     clips: list[Clip], evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    short = [dataclasses.replace(c, frames=c.frames[:8], coefficients=c.coefficients[:8], sound=None) for c in clips]
+    short = [dataclasses.replace(c, frames=c.frames[:8], coefficients=c.coefficients[:8], audio=None) for c in clips]
     _answer(monkeypatch, short[0].frames)
     reader = FaceReader(evaluator.reader.landmarker, by_regressor(deep3d_folder(tmp_path), "cpu"))
     results = dataclasses.replace(evaluator, reader=reader)(*short, tmp_path)
@@ -260,8 +260,8 @@ def test_clips_are_read_person_by_person(tmp_path: Path) -> None:
             for value in range(5):
                 frame = np.full((32, 32, 3), 40 * value, np.uint8)
                 shard.add_frame(frame, frame)
-            sound = np.zeros(1000) if name == "bob#1" else None
-            shard.finish(np.arange(5 * 260).reshape(5, 260), np.zeros((5, 68, 2)), sound, name[:3], "")
+            audio = np.zeros(1000) if name == "bob#1" else None
+            shard.finish(np.arange(5 * 260).reshape(5, 260), np.zeros((5, 68, 2)), audio, name[:3], "")
         shards[name] = tmp_path / f"{name}.zip"
     write_lmdb(tmp_path / "lmdb", 32, dict.fromkeys(names, "test"), shards)
     store = ClipStore(tmp_path / "lmdb", 32)
@@ -271,8 +271,8 @@ def test_clips_are_read_person_by_person(tmp_path: Path) -> None:
     assert len(ann.frames) == 3 and ann.frames[2].shape == (32, 32, 3) and ann.descriptors.shape == (3, 73)
     with pytest.raises(IndexError):
         ann.frames[3]
-    assert ann.sound is None and ann.voice == "en-us"
-    assert bob.sound is not None and len(bob.sound) == 3 * SAMPLE_RATE // 25  # filled up with silence
+    assert ann.audio is None and ann.voice == "en-us"
+    assert bob.audio is not None and len(bob.audio) == 3 * SAMPLE_RATE // 25  # filled up with silence
 
     write_lmdb(tmp_path / "none", 32, {}, {})
     with pytest.raises(InputError, match="no clip is held out"):

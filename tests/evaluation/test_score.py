@@ -84,5 +84,5 @@ def test_scores_of_networks(
     numbers = json.loads(Path("ours.json").read_text())
     assert numbers["lpips"] > 0 and numbers["trivial"]["lpips"] > 0 and numbers["fid"] >= 0
     assert numbers["images"] == numbers["real_images"] == 10
-    assert "lse_c" not in numbers  # without sound
+    assert "lse_c" not in numbers  # without audio
     assert "| lpips | fid | kid |" in out and learned.LEFT_OUT not in said

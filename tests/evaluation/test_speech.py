@@ -10,7 +10,7 @@ FRAMES = 100
 STEP = SAMPLE_RATE // FPS
 
 
-def sound_of(level: np.ndarray) -> np.ndarray:
+def audio_of(level: np.ndarray) -> np.ndarray:
     """Samples whose RMS in each frame is `level`."""
     return np.repeat(level, STEP) * np.sqrt(2) * np.sin(np.arange(len(level) * STEP) * 2 * np.pi / 40)
 
@@ -39,12 +39,12 @@ def test_lips_rest_in_pauses() -> None:
     level = np.full(FRAMES, 0.1)
     level[20:40] = 0.0  # 0.8 s
     level[60:65] = 0.0  # too short for a pause
-    silent = speech.silences(sound_of(level), FRAMES)
+    silent = speech.silences(audio_of(level), FRAMES)
     assert silent.sum() == 20 - 2 * round(speech.SETTLE * FPS) and silent[23:37].all()
     opening = np.full(FRAMES, 0.2)
     opening[20:40] = 0.02
-    assert speech.silent_opening(opening, sound_of(level)) == pytest.approx(0.1)
-    assert np.isnan(speech.silent_opening(opening, sound_of(np.full(FRAMES, 0.1))))
+    assert speech.silent_opening(opening, audio_of(level)) == pytest.approx(0.1)
+    assert np.isnan(speech.silent_opening(opening, audio_of(np.full(FRAMES, 0.1))))
 
 
 def test_a_head_on_the_beat_scores_higher_than_one_off_it() -> None:
@@ -53,7 +53,7 @@ def test_a_head_on_the_beat_scores_higher_than_one_off_it() -> None:
     scores = []
     for offset in (0, 2.5):  # slowest on the beat, and between two beats
         turned = np.sin(2 * np.pi * (times - 5 - offset) / 20 + np.pi / 2)
-        scores.append(speech.beat_alignment(np.stack([turned, 0 * turned, 0 * turned], 1), sound_of(level)))
+        scores.append(speech.beat_alignment(np.stack([turned, 0 * turned, 0 * turned], 1), audio_of(level)))
     assert scores[0] > 0.9 > scores[1] + 0.2
-    assert speech.beat_alignment(np.zeros((FRAMES, 3)), sound_of(level)) == 0
-    assert np.isnan(speech.beat_alignment(np.full((FRAMES, 3), np.nan), sound_of(level)))
+    assert speech.beat_alignment(np.zeros((FRAMES, 3)), audio_of(level)) == 0
+    assert np.isnan(speech.beat_alignment(np.full((FRAMES, 3), np.nan), audio_of(level)))

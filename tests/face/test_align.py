@@ -40,8 +40,8 @@ def test_the_fast_way_is_near_the_exact_one(golden: dict[str, np.ndarray], case:
         assert max(abs(x), abs(y)) < 0.25
 
 
-def test_one_plan_serves_a_whole_video(golden: dict[str, np.ndarray]) -> None:
-    """Where the reference's cropper for videos takes the corners of a cropped frame for those of the whole one."""
+def test_one_plan_serves_a_complete_video(golden: dict[str, np.ndarray]) -> None:
+    """Where the reference's cropper for videos takes the corners of a cropped frame for those of the complete one."""
     image, landmarks = golden["image"], golden["normal.landmarks"]
     plan = ffhq_alignment(landmarks, 512, 512, 256)
     brighter = (image // 2 + 100).astype(np.uint8)
@@ -55,8 +55,8 @@ def test_results_find_their_way_back(golden: dict[str, np.ndarray]) -> None:
     assert np.allclose(outline(plan.to_image, 256), ffhq_quad(landmarks))
     half = rescaled(plan.to_image, 0.5)
     assert np.allclose(outline(half, 128), ffhq_quad(landmarks))
-    whole = places(plan.to_image, 256).reshape(2, 128, 2, 128, 2)
-    assert np.allclose(places(half, 128), whole.mean(axis=(2, 4)))  # each pixel amid the four that it replaces
+    complete = places(plan.to_image, 256).reshape(2, 128, 2, 128, 2)
+    assert np.allclose(places(half, 128), complete.mean(axis=(2, 4)))  # each pixel amid the four that it replaces
 
 
 def cropped(golden: dict[str, np.ndarray], margin: float) -> tuple[np.ndarray, np.ndarray]:
@@ -94,11 +94,11 @@ def test_inside_the_photograph_filling_changes_nothing(golden: dict[str, np.ndar
     plan = ffhq_alignment(landmarks, 512, 512, 256)
     x0, y0 = np.floor(outline(plan.to_image, 256).min(axis=0)).astype(int) + np.array([60, 30])
     part = ffhq_alignment(landmarks - (x0, y0), 512 - x0, 512 - y0, 256)
-    whole, cut = plan.apply_filled(image), part.apply_filled(np.ascontiguousarray(image[y0:, x0:]))
+    complete, cut = plan.apply_filled(image), part.apply_filled(np.ascontiguousarray(image[y0:, x0:]))
     x, y = places(part.to_image, 256)
     inside = (x > 4) & (y > 4)
     assert 0.3 < inside.mean() < 0.9
-    assert np.abs(whole[inside].astype(int) - cut[inside]).max() <= 1
+    assert np.abs(complete[inside].astype(int) - cut[inside]).max() <= 1
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 40), (40, 2), (9, 9)])

@@ -126,7 +126,7 @@ def test_large_squares_are_cut_where_small_ones_are(
     assert np.abs(found - to_cut(points, box, size)).mean() < 1.0
 
 
-def test_sound_stays_with_its_frames(video_of: Maker, finder: MediaPipe) -> None:
+def test_audio_stays_with_its_frames(video_of: Maker, finder: MediaPipe) -> None:
     """A head that is there from 2 to 4 s, and a tone that changes each second."""
     time = np.arange(6 * RATE) / RATE
     tone = 0.4 * np.sin(2 * np.pi * 200 * (1 + time.astype(int)) * time)
@@ -140,7 +140,7 @@ def test_sound_stays_with_its_frames(video_of: Maker, finder: MediaPipe) -> None
     start = round(2 * RATE)
     likeness = [np.dot(samples[1000:25_000], tone[start + 1000 + lag : start + 25_000 + lag]) for lag in lags]
     assert abs(lags[int(np.argmax(likeness))]) <= 8
-    assert cut(video, finder).facts["sound"]
+    assert cut(video, finder).facts["audio"]
 
 
 def test_any_frame_rate_becomes_25(video_of: Maker, finder: MediaPipe) -> None:
@@ -197,18 +197,18 @@ def test_a_sidecar_defines_what_to_cut(video_of: Maker, finder: MediaPipe) -> No
     assert [probe(path).frames for path in cropped.files] == [20, 50]
     assert cropped.facts["clips"] == {"a#exact": (20, 200), "b#range": (50, cropped.facts["clips"]["b#range"][1])}
     assert cropped.facts["lost"] == {"c#empty": "too short"}
-    whole = next(read_frames(video, start=0.4))
-    window = cv2.resize(whole[25:225, 50:250], (128, 128), interpolation=cv2.INTER_AREA)
+    complete = next(read_frames(video, start=0.4))
+    window = cv2.resize(complete[25:225, 50:250], (128, 128), interpolation=cv2.INTER_AREA)
     assert np.abs(next(read_frames(cropped.files[0])).astype(int) - window).mean() < 4
 
 
 def write_sidecar(video: Path, *segments: dict[str, Any]) -> None:
-    whole = {"start": 0, "end": None, "size": None, "crop": None, "face": None, "ratio": None}
-    video.with_suffix(".json").write_text(json.dumps({"segments": [whole | segment for segment in segments]}))
+    complete = {"start": 0, "end": None, "size": None, "crop": None, "face": None, "ratio": None}
+    video.with_suffix(".json").write_text(json.dumps({"segments": [complete | segment for segment in segments]}))
 
 
 def test_a_listed_ratio_enlarges_the_square_around_the_head(video_of: Maker, finder: MediaPipe) -> None:
-    """HDTF's two ways: the finished window, or the head of the whole range, however it moves, times the ratio."""
+    """HDTF's two ways: the finished window, or the head of the complete range, however it moves, times the ratio."""
     video = video_of([[20]] * 40 + [[200]] * 40)
     window = [10, 30, 210, 230]
     write_sidecar(

@@ -15,10 +15,8 @@ from styleheat.errors import InputError
 from styleheat.face.detect import data_file
 from styleheat.face.landmarks import (
     MIRRORED,
-    NO_FACE,
     FaceAlignment,
     MediaPipe,
-    has_face,
     landmarker,
     mesh_landmarks,
     smooth,
@@ -26,6 +24,7 @@ from styleheat.face.landmarks import (
 )
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_POINTS, MESH_TO_68, RIGHT_EYE_CORNER
 from styleheat.media.video import read_frames
+from styleheat.morphable.coefficients import NO_FACE, has_face
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,7 @@ def test_several_tasks_make_what_one_makes(
 
 
 def test_segments_of_a_long_video_are_tasks_too(checkout: Cropped, finder: MediaPipe, worked: Counts) -> None:
-    whole = {"start": 0, "end": None, "size": None, "crop": None, "face": None, "ratio": None}
+    complete = {"start": 0, "end": None, "size": None, "crop": None, "face": None, "ratio": None}
     segments = [
         {"clip": "a#window", "start": 0.4, "end": 3.2, "crop": [10, 20, 140, 150]},
         {"clip": "b#followed", "start": 4.4, "face": [220, 60, 270, 110]},
@@ -146,7 +146,7 @@ def test_segments_of_a_long_video_are_tasks_too(checkout: Cropped, finder: Media
         {"clip": "e#listed", "start": 0.2, "end": 2.6, "ratio": 1.2},
     ]
     sidecar = VIDEOS / "train/long.json"
-    sidecar.write_text(json.dumps({"segments": [whole | segment for segment in segments]}))
+    sidecar.write_text(json.dumps({"segments": [complete | segment for segment in segments]}))
     record_videos()
     entry = run()
     assert set(entry.facts["lost"]) == {"b#followed@110-142", "c#beyond", "d#nobody"} and len(entry.files) == 5

@@ -20,10 +20,10 @@ def plan(photo: np.ndarray, points: np.ndarray, size: int) -> Alignment:
 
 
 def mask_of(paster: Paster) -> np.ndarray:
-    whole = np.zeros(paster.photo.shape[:2], np.float32)
+    complete = np.zeros(paster.photo.shape[:2], np.float32)
     width, height = paster.box
-    whole[paster.y0 : paster.y0 + height, paster.x0 : paster.x0 + width] = paster.mask
-    return whole
+    complete[paster.y0 : paster.y0 + height, paster.x0 : paster.x0 + width] = paster.mask
+    return complete
 
 
 def tight(photo: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +79,7 @@ def test_frames_may_be_finer_than_the_portrait(astronaut: np.ndarray, points: np
     assert np.abs(result.astype(int) - expected).max() <= 1
 
 
-def test_a_changed_face_is_seen_whole_and_fades_at_the_edge(astronaut: np.ndarray, points: np.ndarray) -> None:
+def test_a_changed_face_is_seen_complete_and_fades_at_the_edge(astronaut: np.ndarray, points: np.ndarray) -> None:
     paster = Paster(astronaut, plan(astronaut, points, 64).to_image, 64)
     red = np.full((64, 64, 3), (255, 0, 0), np.uint8)
     result, mask = paster(red), mask_of(paster)

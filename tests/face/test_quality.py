@@ -12,7 +12,7 @@ from styleheat.face.quality import fault, has_other, sharpness
 from styleheat.media.video import VideoWriter, read_frames
 from styleheat.params import Landmarks, Quality
 
-ANY = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None, sound_offset=None)
+ANY = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None, audio_offset=None)
 
 
 def wanted(**limits: float) -> Quality:

@@ -39,14 +39,14 @@ def test_the_committed_parameters_change_nothing() -> None:
     driver = motion()
     same = adjust(driver, START, wanted())
     assert np.array_equal(same.descriptors, driver.descriptors)
-    assert (same.fps, same.sound is driver.sound) == (driver.fps, True)
+    assert (same.fps, same.audio is driver.audio) == (driver.fps, True)
 
 
-def test_a_part_of_the_time_keeps_its_sound() -> None:
+def test_a_part_of_the_time_keeps_its_audio() -> None:
     driver = motion(50)
     part = adjust(driver, START, wanted(seconds=[0.4, 1.2]))
     assert np.array_equal(part.descriptors, driver.descriptors[10:30])
-    assert part.sound == AudioTrack(Path("driver.mp4"), pytest.approx(0.4), pytest.approx(1.2))
+    assert part.audio == AudioTrack(Path("driver.mp4"), pytest.approx(0.4), pytest.approx(1.2))
     assert len(adjust(driver, START, wanted(seconds=[1.0, 9.0])).descriptors) == 25
 
 

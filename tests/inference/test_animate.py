@@ -35,7 +35,7 @@ def portrait(astronaut: Path, model: StyleHEAT, reader: FaceReader) -> Portrait:
 
 @pytest.fixture(scope="module")
 def descriptors(portrait: Portrait) -> np.ndarray:
-    """Seven frames, more than one batch and no whole number of them."""
+    """Seven frames, more than one batch and no multiple of it."""
     noise = np.random.default_rng(0).normal(size=(7, 73)).astype(np.float32)
     return portrait.descriptor + 0.3 * noise
 
@@ -72,15 +72,15 @@ def test_frames_come_as_they_are_asked_for(model: StyleHEAT, portrait: Portrait)
     assert next(stream).shape == (SIZE, SIZE, 3)
 
 
-def test_a_video_has_the_drivers_frames_rate_and_sound(
+def test_a_video_has_the_drivers_frames_rate_and_audio(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(44_100) / 30), 44_100)
     write_video(tmp_path / "video.mp4", model, portrait, Motion(descriptors, 30.0, AudioTrack(tmp_path / "tone.wav")))
     info = probe(tmp_path / "video.mp4")
     assert (info.frames, info.width, info.height, info.fps, info.has_audio) == (7, SIZE, SIZE, 30.0, True)
-    sound = read_audio(tmp_path / "video.mp4")
-    assert np.abs(sound).max() > 0.3 and len(sound) == pytest.approx(7 / 30 * SAMPLE_RATE, abs=1024)
+    audio = read_audio(tmp_path / "video.mp4")
+    assert np.abs(audio).max() > 0.3 and len(audio) == pytest.approx(7 / 30 * SAMPLE_RATE, abs=1024)
 
 
 def test_frames_are_those_of_the_plain_composition(
@@ -129,7 +129,7 @@ def test_ctrl_c_leaves_a_video_of_what_was_painted(
         assert probe(tmp_path / "f.mp4").frames == painted and probe(tmp_path / "f.mp4").has_audio
 
 
-def test_a_video_may_show_the_whole_photograph(
+def test_a_video_may_show_the_complete_photograph(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, tmp_path: Path
 ) -> None:
     odd = dataclasses.replace(portrait, photo=portrait.photo[:511, :509])
@@ -168,10 +168,10 @@ def test_a_fault_while_encoding_leaves_no_video(
 def test_inspect_counts_frames_and_faces(
     model: StyleHEAT, portrait: Portrait, driver: Path, finder: MediaPipe, tmp_path: Path
 ) -> None:
-    assert inspect(driver, finder) == {"frames": 14, "seconds": 0.467, "sound": 1, "faces": 1.0}
+    assert inspect(driver, finder) == {"frames": 14, "seconds": 0.467, "audio": 1, "faces": 1.0}
     write_video(tmp_path / "still.mp4", model, portrait, Motion(portrait.descriptor[None].repeat(5, axis=0), 25.0))
     facts = inspect(tmp_path / "still.mp4", finder)
-    assert facts["frames"] == 5 and facts["sound"] == 0 and facts["seconds"] == 0.2
+    assert facts["frames"] == 5 and facts["audio"] == 0 and facts["seconds"] == 0.2
 
 
 def test_a_folder_without_a_model_is_one_clear_line(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_video_gives_one_descriptor_a_frame_at_its_own_rate(driver: Path, read
     assert opened.frames is not None
     assert motion.descriptors.shape == (14, 73) and motion.descriptors.dtype == np.float32
     assert motion.fps == pytest.approx(30000 / 1001)
-    assert motion.sound == AudioTrack(driver)
+    assert motion.audio == AudioTrack(driver)
 
 
 def test_the_driver_gets_the_portraits_scale(driver: Path, reader: FaceReader) -> None:
@@ -36,7 +36,7 @@ def test_the_driver_gets_the_portraits_scale(driver: Path, reader: FaceReader) -
 
 def test_an_image_is_eased_into_and_out_of(astronaut: Path, reader: FaceReader) -> None:
     motion = drive.from_image(astronaut, reader, seconds=2.0).motion(START)
-    assert motion.descriptors.shape == (50, 73) and motion.sound is None
+    assert motion.descriptors.shape == (50, 73) and motion.audio is None
     assert motion.descriptors[[0, -1]] == pytest.approx(np.stack([START, START]))
     middle = motion.descriptors[25]
     assert np.abs(middle[:64]).max() > 0.5  # a broad smile
@@ -56,7 +56,7 @@ def test_a_file_of_coefficients_drives_as_the_video_it_is_of(tmp_path: Path) -> 
     write_mat(tmp_path / "a.mat", numbers, crop)
     opened = drive.from_coefficients(tmp_path / "a.mat")
     motion = opened.motion(START)
-    assert motion.descriptors.shape == (9, 73) and motion.fps == 25 and motion.sound is None and opened.frames is None
+    assert motion.descriptors.shape == (9, 73) and motion.fps == 25 and motion.audio is None and opened.frames is None
     assert motion.descriptors[:, :64] == pytest.approx(numbers[:, 80:144], abs=1e-5)
     assert motion.descriptors[:, 64:70] == pytest.approx(numbers[:, [224, 225, 226, 254, 255, 256]], abs=1e-5)
     assert motion.descriptors[:, 71:] == pytest.approx(crop[:, 3:], abs=1e-4)

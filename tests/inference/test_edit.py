@@ -139,7 +139,7 @@ def test_sweeps_take_the_place_of_one_part_of_the_motion() -> None:
     assert sweep(motion, start, "none") is motion
     for kind, part in (("pose", slice(64, 67)), ("expression", slice(0, 64))):
         swept = sweep(motion, start, kind)
-        assert swept.fps == 25 and swept.sound is motion.sound
+        assert swept.fps == 25 and swept.audio is motion.audio
         assert swept.descriptors.shape == (200, 73) and swept.descriptors.dtype == np.float32
         others = np.ones(73, bool)
         others[part] = False

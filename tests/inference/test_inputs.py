@@ -45,10 +45,10 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
 
 def framed(photo: np.ndarray, width: int, height: int, side: int, left: int = 0, top: int = 0) -> np.ndarray:
     """The photo at side×side pixels in a grey image."""
-    whole = np.full((height, width, 3), 127, np.uint8)
+    complete = np.full((height, width, 3), 127, np.uint8)
     way = cv2.INTER_AREA if side < len(photo) else cv2.INTER_CUBIC
-    whole[top : top + side, left : left + side] = cv2.resize(photo, (side, side), interpolation=way)
-    return whole
+    complete[top : top + side, left : left + side] = cv2.resize(photo, (side, side), interpolation=way)
+    return complete
 
 
 def one_line(path: Path, says: str, use: Callable[[Path], object]) -> None:
@@ -200,11 +200,11 @@ def test_every_kind_of_video_moves_alike(
     stored = [np.rot90(frame, -turned // 90) for frame in frames]
     path = timed_video(tmp_path / "other.mp4", stored, even(frames), pixels, turned)
     motion = drive.from_video(path, reader).motion(START)
-    assert motion.sound is None and motion.fps == 30 and motion.descriptors.shape == moved.shape
+    assert motion.audio is None and motion.fps == 30 and motion.descriptors.shape == moved.shape
     assert np.abs(motion.descriptors[:, 64:67] - moved[:, 64:67]).max() < 0.05  # radians
 
 
-def test_frames_that_come_unevenly_stay_with_the_sound(
+def test_frames_that_come_unevenly_stay_with_the_audio(
     frames: list[np.ndarray], moved: np.ndarray, reader: FaceReader, tmp_path: Path, model: StyleHEAT, plain: Portrait
 ) -> None:
     """Ten frames within a third of a second, a pause of half a second, and four more."""
@@ -227,7 +227,7 @@ def test_steady_videos_are_taken_frame_by_frame(driver: Path, frames: list[np.nd
     assert is_steady(timed_video(tmp_path / "phone.mp4", frames, list(np.array(even(frames)) + jitter)))
 
 
-# --- sounds
+# --- recordings
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def predict(path: Path, model: Audio2Motion) -> np.ndarray:
     return from_audio(path, model, SpeechOptions(pose_style=0, seed=0)).motion(START).descriptors
 
 
-def write_sound(path: Path, channels: np.ndarray, codec: str) -> None:
+def write_audio(path: Path, channels: np.ndarray, codec: str) -> None:
     """(2,N) in [-1,1] at 44.1 kHz."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=44_100, layout="stereo")
@@ -258,7 +258,7 @@ def write_sound(path: Path, channels: np.ndarray, codec: str) -> None:
 @pytest.mark.parametrize(("name", "codec"), [("words.mp3", "libmp3lame"), ("words.m4a", "aac"), ("words.flac", "flac")])
 def test_every_audio_format_gives_the_same_motion(name: str, codec: str, words: np.ndarray, tmp_path: Path) -> None:
     write_wav(tmp_path / "plain.wav", words, 44_100)
-    write_sound(tmp_path / name, np.stack([words, words]), codec)
+    write_audio(tmp_path / name, np.stack([words, words]), codec)
     plain, other = read_audio(tmp_path / "plain.wav"), read_audio(tmp_path / name)
     assert len(plain) <= len(other) <= len(plain) + 1152  # codecs fill up their last block
     assert np.abs(other[: len(plain)] - plain).mean() < 0.1 * np.abs(plain).mean()
@@ -267,8 +267,8 @@ def test_every_audio_format_gives_the_same_motion(name: str, codec: str, words: 
 def test_channels_are_averaged(words: np.ndarray, tmp_path: Path) -> None:
     """Two equal ones are no louder than one, and full loudness is not clipped."""
     loud = words / np.abs(words).max()
-    write_sound(tmp_path / "both.flac", np.stack([loud, loud]), "flac")
-    write_sound(tmp_path / "one.flac", np.stack([loud, 0 * loud]), "flac")
+    write_audio(tmp_path / "both.flac", np.stack([loud, loud]), "flac")
+    write_audio(tmp_path / "one.flac", np.stack([loud, 0 * loud]), "flac")
     write_wav(tmp_path / "mono.wav", loud, 44_100)
     both, one, mono = (read_audio(tmp_path / name, 44_100) for name in ("both.flac", "one.flac", "mono.wav"))
     assert both == pytest.approx(mono, abs=1e-3) and one == pytest.approx(mono / 2, abs=1e-3)

@@ -79,11 +79,11 @@ def test_a_video_gives_one_descriptor_a_frame(back_end: str, driver: Path, reque
 @BACK_ENDS
 def test_frames_without_a_face_are_bridged(back_end: str, driver: Path, request: pytest.FixtureRequest) -> None:
     reader: FaceReader = request.getfixturevalue(back_end)
-    whole = reader.video(driver)
+    complete = reader.video(driver)
     holes = FaceReader(Blinking(), reader.estimate).video(driver)
     assert np.isfinite(holes).all()
     if back_end == "reader":
-        assert np.abs(holes[:, 64:67] - whole[:, 64:67]).max() < 0.05  # radians
+        assert np.abs(holes[:, 64:67] - complete[:, 64:67]).max() < 0.05  # radians
     else:  # what a network of random weights sees jumps from frame to frame
         np.testing.assert_allclose(holes[1], (holes[0] + holes[2]) / 2, atol=1e-5)
 

@@ -40,7 +40,7 @@ def test_ten_seconds_of_speech_are_250_frames(speech: Path, audio_model: Audio2M
     motion = driver.motion(START)
     assert motion.descriptors.shape == (250, 73) and motion.fps == 25
     assert (motion.descriptors[:, 70:] == START[70:]).all()  # the crop is the portrait's
-    assert motion.sound == AudioTrack(speech) and driver.frames is None
+    assert motion.audio == AudioTrack(speech) and driver.frames is None
 
 
 def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
@@ -50,7 +50,7 @@ def test_the_seed_decides(words: Path, audio_model: Audio2Motion) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.1, 2), (1.33, 33)])
-def test_short_and_silent_sounds_work(seconds: float, frames: int, audio_model: Audio2Motion, tmp_path: Path) -> None:
+def test_short_and_silent_tracks_work(seconds: float, frames: int, audio_model: Audio2Motion, tmp_path: Path) -> None:
     write_wav(tmp_path / "silence.wav", np.zeros(round(seconds * SAMPLE_RATE)))
     descriptors = said(tmp_path / "silence.wav", audio_model, ONE)
     assert descriptors.shape == (frames, 73) and np.isfinite(descriptors).all()
@@ -59,9 +59,9 @@ def test_short_and_silent_sounds_work(seconds: float, frames: int, audio_model: 
 def test_long_speech_is_encoded_a_few_windows_at_a_time(
     words: Path, audio_model: Audio2Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = said(words, audio_model, ONE)
+    complete = said(words, audio_model, ONE)
     monkeypatch.setattr(audio_encoder, "WINDOWS_AT_ONCE", 7)
-    assert said(words, audio_model, ONE) == pytest.approx(whole, abs=1e-5)
+    assert said(words, audio_model, ONE) == pytest.approx(complete, abs=1e-5)
 
 
 def test_a_still_head_speaks_all_the_same(words: Path, audio_model: Audio2Motion) -> None:
@@ -131,7 +131,7 @@ def test_forth_and_back() -> None:
     assert forth_and_back(1, 3).tolist() == [0, 0, 0]
 
 
-def test_sounds_that_cannot_be_used_are_one_clear_line(
+def test_tracks_that_cannot_be_used_are_one_clear_line(
     speech: Path, audio_model: Audio2Motion, reader: FaceReader, tmp_path: Path
 ) -> None:
     video = tmp_path / "walls.mp4"

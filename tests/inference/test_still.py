@@ -66,9 +66,9 @@ def test_a_large_photograph_is_shown_no_longer_than_wanted(
     astronaut: Path, model: StyleHEAT, reader: FaceReader
 ) -> None:
     portrait = read_portrait(astronaut, model, reader, largest=256)
-    whole, shown = composer("pasted", portrait, longest=None)
+    complete, shown = composer("pasted", portrait, longest=None)
     small, shown_small = composer("pasted", portrait, longest=300)
-    assert (whole, small) == ((512, 512), (300, 300))
+    assert (complete, small) == ((512, 512), (300, 300))
     frame = np.ascontiguousarray(255 - portrait.image)  # no seam hides that it is in the right place
     expected = cv2.resize(shown(frame), (300, 300), interpolation=cv2.INTER_AREA)
     assert np.abs(shown_small(frame).astype(int) - expected).mean() < 5

@@ -29,8 +29,8 @@ def cut_out(astronaut: Path, tmp_path: Path) -> Path:
     return tmp_path / "cut-out.png"
 
 
-def motion(portrait: Portrait, sound: Path | None = None) -> Motion:
-    return Motion(np.repeat(portrait.descriptor[None], 4, axis=0), 25, None if sound is None else AudioTrack(sound))
+def motion(portrait: Portrait, audio: Path | None = None) -> Motion:
+    return Motion(np.repeat(portrait.descriptor[None], 4, axis=0), 25, None if audio is None else AudioTrack(audio))
 
 
 def covers(path: Path) -> np.ndarray:

@@ -83,7 +83,7 @@ def late(decoded: np.ndarray, true: np.ndarray, begin: float, end: float) -> flo
     return shifts[int(np.argmax(scores))] / SAMPLE_RATE
 
 
-def test_damaged_sound_is_silent_where_it_is_damaged(
+def test_damaged_audio_is_silent_where_it_is_damaged(
     talking: Path, samples: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = copy(talking, tmp_path / "damaged.mp4", "audio", {30, 31, 32, 33})
@@ -121,12 +121,12 @@ def test_joined_and_overwritten_mp3(tmp_path: Path, samples: np.ndarray) -> None
         frame.sample_rate = SAMPLE_RATE
         for part in [*resampler.resample(frame), *resampler.resample(None), None]:
             container.mux(stream.encode(part))
-    whole = (tmp_path / "a.mp3").read_bytes()
-    (tmp_path / "joined.mp3").write_bytes(whole + whole)
+    complete = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "joined.mp3").write_bytes(complete + complete)
     decoded = read_audio(tmp_path / "joined.mp3")
     assert len(decoded) / SAMPLE_RATE == pytest.approx(2 * SECONDS, abs=0.3)
-    half = len(whole) // 2
-    (tmp_path / "hole.mp3").write_bytes(whole[:half] + bytes(range(200)) + whole[half + 200 :])
+    half = len(complete) // 2
+    (tmp_path / "hole.mp3").write_bytes(complete[:half] + bytes(range(200)) + complete[half + 200 :])
     decoded = read_audio(tmp_path / "hole.mp3")
     assert len(decoded) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.2)
     assert abs(late(decoded, samples, 0.3, 1.5)) <= 0.1 and abs(late(decoded, samples, 2.9, 3.7)) <= 0.1
@@ -163,7 +163,7 @@ def test_the_track_that_players_play(tmp_path: Path, samples: np.ndarray) -> Non
     np.testing.assert_allclose(read_audio(path), samples, atol=1e-3)
 
 
-def test_sound_that_cannot_be_decoded_is_none(
+def test_audio_that_cannot_be_decoded_is_none(
     talking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "odd.mp4"
@@ -174,7 +174,7 @@ def test_sound_that_cannot_be_decoded_is_none(
         read_audio(path)
 
 
-def test_a_sound_track_without_sound_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_audio_track_without_packets_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "empty.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
@@ -233,5 +233,5 @@ def test_frames_that_change_their_size(tmp_path: Path) -> None:
     frames = list(read_frames(path, fps=None))
     assert len(frames) == 40 and {frame.shape for frame in frames} == {(96, 128, 3)}
     parts = list(read_frames(path, fps=None, part=(0, 0, 64, 96)))
-    whole = [float(frame[:, 4:60].mean()) for frame in frames]
-    assert np.abs(np.subtract([float(part[:, 4:60].mean()) for part in parts], whole)).max() < 2
+    complete = [float(frame[:, 4:60].mean()) for frame in frames]
+    assert np.abs(np.subtract([float(part[:, 4:60].mean()) for part in parts], complete)).max() < 2

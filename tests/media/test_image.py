@@ -42,8 +42,8 @@ def test_grey_palette_and_transparency(tmp_path: Path) -> None:
 
 
 def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
-    write_image(tmp_path / "whole.png", sample_image())
-    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:300])
+    write_image(tmp_path / "complete.png", sample_image())
+    (tmp_path / "cut.png").write_bytes((tmp_path / "complete.png").read_bytes()[:300])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("hello")
     for name in ("cut.png", "empty.png", "text.png", "absent.png"):
@@ -82,18 +82,18 @@ def photograph() -> np.ndarray:
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_without_its_end(tmp_path: Path, progressive: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    whole, path = tmp_path / "whole.jpg", tmp_path / "short.jpg"
-    Image.fromarray(photograph()).save(whole, quality=90, progressive=progressive)
-    data = whole.read_bytes()
+    complete, path = tmp_path / "complete.jpg", tmp_path / "short.jpg"
+    Image.fromarray(photograph()).save(complete, quality=90, progressive=progressive)
+    data = complete.read_bytes()
     path.write_bytes(data[:-2])
-    assert np.array_equal(read_image(path), read_image(whole)) and not capsys.readouterr().err
+    assert np.array_equal(read_image(path), read_image(complete)) and not capsys.readouterr().err
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"short\.jpg: the image is cut off, \d+% of it is missing"):
         read_image(path)
     if not progressive:
         path.write_bytes(data[: round(0.96 * len(data))])
         kept = read_image(path)
-        assert np.abs(kept[:200].astype(int) - read_image(whole)[:200]).max() == 0
+        assert np.abs(kept[:200].astype(int) - read_image(complete)[:200]).max() == 0
         assert "the last" in capsys.readouterr().err
         with pytest.raises(InputError):
             path.write_bytes(data[:100])

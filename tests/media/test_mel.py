@@ -21,11 +21,11 @@ def test_silence_is_the_floor() -> None:
 
 def test_the_number_of_threads_makes_no_difference() -> None:
     """A set is packed by workers of one thread or of many; the bytes are the same."""
-    sound = np.random.default_rng(0).uniform(-0.3, 0.3, 18_000).astype(np.float32)
+    audio = np.random.default_rng(0).uniform(-0.3, 0.3, 18_000).astype(np.float32)
     contents = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            contents.append(mel_spectrogram(sound).tobytes())
+            contents.append(mel_spectrogram(audio).tobytes())
     assert contents[0] == contents[1]
 
 
@@ -35,7 +35,7 @@ def test_a_tone_lights_its_band() -> None:
     assert low[:, 40].argmax() < 15 and high[:, 40].argmax() > 50
 
 
-def test_windows_follow_the_sound() -> None:
+def test_windows_follow_the_audio() -> None:
     """A click first enters the window of the frame that ends before it, and moves through the windows' columns."""
     mel = np.full((80, 160), -4, np.float32)
     mel[:, 100] = 4
@@ -49,12 +49,12 @@ def test_windows_follow_the_sound() -> None:
 
 
 @pytest.mark.parametrize("columns", [1, 5, 200])
-def test_windows_of_a_stretch_are_those_of_the_whole(columns: int) -> None:
+def test_windows_of_a_stretch_are_those_of_the_complete(columns: int) -> None:
     mel = np.random.default_rng(0).normal(size=(80, columns)).astype(np.float32)
-    whole = mel_windows(mel, 60)
+    complete = mel_windows(mel, 60)
     for first, frames in ((0, 1), (0, 5), (7, 33), (59, 1)):
         stretch = mel_windows(mel, frames, first)
-        np.testing.assert_array_equal(stretch, whole[first : first + frames])
+        np.testing.assert_array_equal(stretch, complete[first : first + frames])
         assert stretch.dtype == np.float32 and not np.shares_memory(stretch, mel)
 
 

@@ -141,7 +141,7 @@ def test_rotation_is_applied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv420p10le"])
 @pytest.mark.parametrize("rotation", [0, 90])
-def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotation: int) -> None:
+def test_a_part_is_what_the_complete_shows_there(tmp_path: Path, form: str, rotation: int) -> None:
     """To the bit, so that it makes no difference how much of an image is converted."""
     rng = np.random.default_rng(0)
     with av.open(str(tmp_path / "noise.mp4"), "w") as container:
@@ -152,8 +152,8 @@ def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotatio
             noise = rng.integers(0, 256, (98, 130, 3), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, "rgb24")))
         container.mux(stream.encode(None))
-    wholes = list(read_frames(tmp_path / "noise.mp4"))
-    height, width = wholes[0].shape[:2]
+    frames = list(read_frames(tmp_path / "noise.mp4"))
+    height, width = frames[0].shape[:2]
     for x0, y0, x1, y1 in [
         (0, 0, width, height),
         (10, 20, 40, 60),
@@ -162,14 +162,14 @@ def test_a_part_is_what_the_whole_shows_there(tmp_path: Path, form: str, rotatio
     ]:
         parts = list(read_frames(tmp_path / "noise.mp4", part=(x0, y0, x1, y1)))
         assert len(parts) == 3 and parts[0].flags.c_contiguous
-        for whole, part in zip(wholes, parts, strict=True):
-            np.testing.assert_array_equal(part, whole[y0:y1, x0:x1])
+        for frame, part in zip(frames, parts, strict=True):
+            np.testing.assert_array_equal(part, frame[y0:y1, x0:x1])
 
 
 @pytest.mark.parametrize("form", ["yuv420p", "yuv444p"])
 @pytest.mark.parametrize("rotation", [0, 90])
 @pytest.mark.parametrize("corner", [(0, 0), (20, 10), (21, 11)])
-def test_a_part_is_scaled_as_the_whole_shows_it(
+def test_a_part_is_scaled_as_the_complete_shows_it(
     form: str, rotation: int, corner: tuple[int, int], tmp_path: Path
 ) -> None:
     """Whether that is done while it is converted or afterwards; half a pixel off would be seen."""
@@ -183,10 +183,10 @@ def test_a_part_is_scaled_as_the_whole_shows_it(
             stream.set_display_rotation(rotation)
         container.mux(stream.encode(av.VideoFrame.from_ndarray(waves.astype(np.uint8), "rgb24")))
         container.mux(stream.encode(None))
-    (whole,) = read_frames(path)
+    (complete,) = read_frames(path)
 
     def scaled(x0: int, y0: int) -> np.ndarray:
-        cut = whole[y0 : y0 + side, x0 : x0 + side]
+        cut = complete[y0 : y0 + side, x0 : x0 + side]
         return cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA).astype(int)
 
     x0, y0 = corner
@@ -278,7 +278,7 @@ def test_an_exception_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> No
 
 
 def beeps(seconds: float, rate: int = RATE) -> np.ndarray:
-    """A click at each whole second."""
+    """A click at each full second."""
     samples = np.zeros(round(seconds * rate), np.float32)
     for second in range(int(seconds)):
         samples[second * rate : second * rate + 160] = 0.8
@@ -295,7 +295,7 @@ def test_audio_stays_in_sync_and_ends_with_the_video(tmp_path: Path) -> None:
     assert abs(lags[int(np.argmax(likeness))]) <= 2
 
 
-def test_sound_in_pieces_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_audio_in_pieces_gives_the_same_bytes(tmp_path: Path) -> None:
     samples = beeps(3)
     with VideoWriter(tmp_path / "a.mp4", (32, 32), 25, np.split(samples, [1, 700, 9_000, 9_000, 40_000])) as writer:
         for _ in range(50):
@@ -306,7 +306,7 @@ def test_sound_in_pieces_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
-def test_pieces_make_up_the_sound(tmp_path: Path) -> None:
+def test_pieces_make_up_the_audio(tmp_path: Path) -> None:
     path = write_numbers(tmp_path / "clip.mp4", 75, samples=beeps(3))
     for limits in ((None, None), (0.5, 2.0), (2.5, 9.0)):
         pieces = list(stream_audio(path, RATE, *limits))
@@ -314,7 +314,7 @@ def test_pieces_make_up_the_sound(tmp_path: Path) -> None:
         assert np.array_equal(np.concatenate(pieces), read_audio(path, RATE, *limits))
 
 
-def test_parts_of_a_sound_are_in_its_own_seconds(tmp_path: Path) -> None:
+def test_parts_of_audio_are_in_its_own_seconds(tmp_path: Path) -> None:
     path = write_numbers(tmp_path / "clip.mp4", 125, samples=beeps(5))
     part = AudioTrack(path, 1.0, 4.0).part(0.5, 2.0)
     assert part == AudioTrack(path, 1.5, 3.0)
@@ -323,12 +323,12 @@ def test_parts_of_a_sound_are_in_its_own_seconds(tmp_path: Path) -> None:
     assert list(AudioTrack(path).part(7.0, 9.0).mixed().pieces()) == []
 
 
-def test_a_range_of_sound_is_cut_exactly(tmp_path: Path) -> None:
+def test_a_range_of_audio_is_cut_exactly(tmp_path: Path) -> None:
     path = write_numbers(tmp_path / "clip.mp4", 125, samples=beeps(5))
-    whole = read_audio(path)
+    complete = read_audio(path)
     for start, end in [(0.0, 1.0), (0.5, 1.5), (2.96, 4.04), (3.2, None)]:
         part = read_audio(path, start=start, end=end)
-        expected = whole[round(start * RATE) : None if end is None else round(end * RATE)]
+        expected = complete[round(start * RATE) : None if end is None else round(end * RATE)]
         assert len(part) == len(expected)
         assert np.abs(part - expected).max() < 0.02
 
@@ -343,8 +343,8 @@ def test_wav_round_trip_and_resampling(tmp_path: Path) -> None:
 
 
 def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
-    whole = write_numbers(tmp_path / "whole.mp4", 200, samples=np.random.default_rng(0).normal(0, 0.1, 8 * RATE))
-    content = whole.read_bytes()
+    complete = write_numbers(tmp_path / "complete.mp4", 200, samples=np.random.default_rng(0).normal(0, 0.1, 8 * RATE))
+    content = complete.read_bytes()
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
     (tmp_path / "cut_a_little.mp4").write_bytes(content[:-300])
@@ -353,19 +353,19 @@ def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video\n" * 50)
     (tmp_path / "text.txt").write_text("not a video\n" * 50)
     (tmp_path / "page.webm").write_text("<html><body>Sign in</body></html>")
-    write_wav(tmp_path / "sound.wav", beeps(1))
+    write_wav(tmp_path / "audio.wav", beeps(1))
     write_wav(tmp_path / "silence.wav", np.zeros(0))
     (tmp_path / "folder.mp4").mkdir()
     shutil.copy(Path(__file__), tmp_path / "code.mov")
-    names = sorted(p.name for p in tmp_path.iterdir() if p != whole)
+    names = sorted(p.name for p in tmp_path.iterdir() if p != complete)
     for name in [*names, "absent.mp4"]:
         for read in (probe, lambda path: list(read_frames(path))):
             with pytest.raises(InputError, match=name) as caught:
                 read(tmp_path / name)
             assert "\n" not in str(caught.value)
-    for name in set(names) - {"sound.wav", "cut.mp4", "cut_a_little.mp4"} | {"absent.mp4"}:
+    for name in set(names) - {"audio.wav", "cut.mp4", "cut_a_little.mp4"} | {"absent.mp4"}:
         with pytest.raises(InputError, match=name):
             read_audio(tmp_path / name)
     with pytest.raises(InputError, match="no audio"):
         read_audio(write_numbers(tmp_path / "mute.mp4", 5))
-    assert len(list(read_frames(whole))) == 200
+    assert len(list(read_frames(complete))) == 200

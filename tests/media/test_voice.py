@@ -70,7 +70,7 @@ def test_the_centre_counts_more_than_what_is_around(tmp_path: Path, said: np.nda
     assert np.corrcoef(loaded, said)[0, 1] > np.corrcoef(read_audio(path), said)[0, 1] + 0.2
 
 
-def test_times_are_those_of_the_sound(said: np.ndarray) -> None:
+def test_times_are_those_of_the_audio(said: np.ndarray) -> None:
     part = read_voice(SPEECH, 1.0, 3.0)
     assert len(part) == 2 * SAMPLE_RATE
     assert np.corrcoef(part, said[SAMPLE_RATE : 3 * SAMPLE_RATE])[0, 1] > 0.9999

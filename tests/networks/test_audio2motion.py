@@ -93,7 +93,7 @@ def test_smoothing_leaves_straight_motion_alone(frames: int) -> None:
     np.testing.assert_allclose(smooth_poses(line), line, atol=1e-3)
 
 
-def test_blinks_come_whole_and_in_time() -> None:
+def test_blinks_come_complete_and_in_time() -> None:
     track = blink_track(2000, np.random.default_rng(0))
     assert track.shape == (2000, 1) and track.min() == 0 and track.max() == 1
     closed = np.flatnonzero(track[:, 0] == 1)

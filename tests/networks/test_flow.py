@@ -10,7 +10,7 @@ from styleheat.networks.flow import deformation, displaced, origins, smoothed, w
 
 @settings(max_examples=20, deadline=None)
 @given(height=st.integers(4, 12), width=st.integers(4, 12), right=st.integers(-2, 2), down=st.integers(-2, 2))
-def test_whole_pixels_of_flow_move_whole_pixels(height: int, width: int, right: int, down: int) -> None:
+def test_complete_pixels_of_flow_move_complete_pixels(height: int, width: int, right: int, down: int) -> None:
     source = torch.randn(1, 2, height, width)
     flow = torch.tensor([right, down], dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, height, width)
     moved = warp(source, deformation(flow))

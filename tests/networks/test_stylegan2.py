@@ -74,7 +74,7 @@ class TestGenerator:
     def codes(self) -> torch.Tensor:
         return torch.randn(2, CONFIG.codes, CONFIG.style_dim)
 
-    def test_halves_make_the_whole(self, generator: Generator, codes: torch.Tensor) -> None:
+    def test_halves_make_the_complete(self, generator: Generator, codes: torch.Tensor) -> None:
         painting = generator(codes)
         feature, base = generator.below(codes)
         assert base.shape == (2, 3, CONFIG.feature_size // 2, CONFIG.feature_size // 2)
@@ -123,7 +123,7 @@ class TestDiscriminator:
         moved = (discriminator(changed) - before).abs()[:, 0] > 1e-7
         assert moved.tolist() == [True, False] * 4
 
-    def test_batches_without_whole_groups_are_refused(self) -> None:
+    def test_batches_without_complete_groups_are_refused(self) -> None:
         with pytest.raises(AssertionError, match="is no multiple of"):
             Discriminator(CONFIG)(torch.zeros(6, 3, 128, 128))
 

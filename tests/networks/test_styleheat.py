@@ -1,4 +1,4 @@
-"""The whole model, small: shapes, gradients, and that it starts as what it is meant to start as."""
+"""The complete model, small: shapes, gradients, and that it starts as what it is meant to start as."""
 
 import dataclasses
 

@@ -49,7 +49,7 @@ def test_images(fixture: Golden, case: str, size: int) -> None:
 
 @CASES
 def test_videos(fixture: Golden, case: str) -> None:
-    """The reference's cropper of videos applies the plan of a shrunk and cropped frame to the whole one."""
+    """The reference's cropper of videos applies the plan of a shrunk and cropped frame to the complete one."""
     image = golden_image(fixture, case)
     plan = ffhq_alignment(fixture[f"{case}.landmarks"], image.shape[1], image.shape[0], 256)
     assert np.abs(plan.quad - fixture[f"{case}.video_croper.quad_flat"]).max() <= PLACE

@@ -90,10 +90,10 @@ def test_wrong_files_are_one_clear_line(released: Path, tmp_path: Path) -> None:
     (tmp_path / "interfacegan_directions").mkdir()
     for file in (releases.AGE, releases.HEAD_POSE, releases.GANSPACE, releases.PULSE):
         refused(file.name, "missing; it should hold")
-        whole = (released / file.name).read_bytes()
-        (tmp_path / file.name).write_bytes(whole[: len(whole) // 2])
+        complete = (released / file.name).read_bytes()
+        (tmp_path / file.name).write_bytes(complete[: len(complete) // 2])
         refused(file.name, "cut short")
-        (tmp_path / file.name).write_bytes(whole)
+        (tmp_path / file.name).write_bytes(complete)
     np.savez(tmp_path / releases.PULSE.name, X_mean=np.array([{}], dtype=object))
     refused(releases.PULSE.name, "not weights")
     content = torch.load(released / releases.GANSPACE.name, weights_only=True)

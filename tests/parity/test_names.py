@@ -65,7 +65,7 @@ def test_a_network_has_its_files_tensors(full: dict[str, nn.Module], part: str, 
     assert own(full[part]) == shapes(manifest_path(manifest), prefix)
 
 
-def test_the_whole_model_has_its_files_tensors(full: dict[str, nn.Module]) -> None:
+def test_the_complete_model_has_its_files_tensors(full: dict[str, nn.Module]) -> None:
     """But for the mean code, which the file lacks, and the VGG19 of a loss, which it has."""
     wanted = shapes(manifest_path("StyleHEAT_visual.pt"), "net_G_ema/")
     loss = "generator.iteration_loss.perceptual.model."

@@ -1,4 +1,4 @@
-"""Inversion and the whole model at full size give the reference's numbers."""
+"""Inversion and the complete model at full size give the reference's numbers."""
 
 import gc
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def _without_gradient() -> Iterator[None]:
 
 
 def separate_files(fixture: Golden) -> dict[str, Tensor]:
-    """The prior's tensors from its three files, named as in the whole model."""
+    """The prior's tensors from its three files, named as in the complete model."""
     state = {"generator.e4e_encoder.latent_avg": fixture.weights("Encoder_e4e.pth", "latent_avg")[""]}
     for part, manifest, prefix in (
         ("e4e_encoder.encoder", "Encoder_e4e.pth", "encoder/"),
@@ -48,7 +48,7 @@ def model_of(state: dict[str, Tensor]) -> StyleHEAT:
 
 @pytest.fixture(scope="module")
 def partial(golden) -> StyleHEAT:
-    """Prior from its own files, warper and calibrator from the whole model's file."""
+    """Prior from its own files, warper and calibrator from the complete model's file."""
     fixture = golden("styleheat_forward_partial")
     assert fixture.seed == golden("inversion").seed
     state = separate_files(fixture)
@@ -81,7 +81,7 @@ class TestInversion:
         ("key", "name", "size"),
         [("inverse256", "inv.image", 256), pytest.param("inverse1024", "inv.image1024", 1024, marks=pytest.mark.slow)],
     )
-    def test_whole(self, fixture: Golden, partial: StyleHEAT, key: str, name: str, size: int) -> None:
+    def test_complete(self, fixture: Golden, partial: StyleHEAT, key: str, name: str, size: int) -> None:
         codes, coarse, residual = partial.generator.encode(fixture.image(name, 1, 3, size, size))
         made = partial.generator.decode(codes, coarse, residual).inversion
         if key == "inverse256":

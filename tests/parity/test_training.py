@@ -34,7 +34,7 @@ from .test_styleheat import model_of, separate_files
 FULL = NETWORKS["full"]
 ALONE = World(0, 1, torch.device("cpu"))
 VALUE, LOGIT, IMAGE, NORM, ARRAY = 1e-4, 5e-4, 5e-4, 5e-3, 2e-2
-"""Relative tolerances of losses, of what the discriminator says, of images, of gradient norms, of whole gradients."""
+"""Relative tolerances of losses, of what the discriminator says, of images, of gradient norms, of full gradients."""
 
 FEW = 8
 """A gradient of fewer numbers is noise at the tolerance of norms."""
@@ -86,7 +86,7 @@ def near(fixture: Golden, key: str, value: Tensor | float, tolerance: float = VA
 
 
 def check_gradients(fixture: Golden, prefix: str, found: dict[str, Tensor]) -> None:
-    """Norms entry by entry where the golden one is not 0, and the arrays that are stored whole.
+    """Norms entry by entry where the golden one is not 0, and the arrays that are stored completely.
 
     Gradients of L1 distances, ReLU and bilinear sampling jump where values cross: inputs that differ by 1e-7 of
     themselves move the gradient of the flow's two biases by half a percent. So few numbers are compared as arrays only.

@@ -26,7 +26,7 @@ def square(depth: float, colour: float, image: np.ndarray, buffer: np.ndarray, t
     draw_mesh(screen, faces[:, ::-1].copy() if turned else faces, zero[:, :2], light, zero, texture, image, buffer)
 
 
-def test_mesh_covers_whole_pixels_once_and_nearest_wins() -> None:
+def test_mesh_covers_complete_pixels_once_and_nearest_wins() -> None:
     image, depth = canvas()
     square(2.0, 0.5, image, depth)
     assert (image[2:6, 2:6] == 0.5).all() and image.sum() == pytest.approx(0.5 * 16 * 3)

@@ -18,8 +18,8 @@ from styleheat.params import Youtube
 
 def write_video(path: Path, seconds: float = 1.0, size: tuple[int, int] = (64, 48), shade: int = 0) -> Path:
     """A video with audio of a square that moves; `shade` makes it another video."""
-    sound = 0.1 * np.sin(np.arange(int(16000 * seconds)) * 0.1)
-    with VideoWriter(path, size, samples=sound) as writer:
+    audio = 0.1 * np.sin(np.arange(int(16000 * seconds)) * 0.1)
+    with VideoWriter(path, size, samples=audio) as writer:
         for k in range(int(25 * seconds)):
             frame = np.full((size[1], size[0], 3), shade, np.uint8)
             frame[8:24, k % 40 : k % 40 + 16] = 200
@@ -41,8 +41,8 @@ MANIFEST = """<?xml version="1.0"?>
 <BaseURL>watch?v=large------</BaseURL></Representation>
 </AdaptationSet>
 <AdaptationSet mimeType="audio/mp4">
-<Representation id="sound" codecs="mp4a.40.2" audioSamplingRate="16000" bandwidth="500">
-<BaseURL>watch?v=sound------</BaseURL></Representation>
+<Representation id="audio" codecs="mp4a.40.2" audioSamplingRate="16000" bandwidth="500">
+<BaseURL>watch?v=audio------</BaseURL></Representation>
 </AdaptationSet></Period></MPD>"""
 """Separate video and audio, as YouTube delivers them."""
 

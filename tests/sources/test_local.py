@@ -46,7 +46,7 @@ def test_people_are_named_by_folders_and_files(video, tmp_path):
     }
 
 
-def test_whole_people_are_held_out(video, tmp_path):
+def test_complete_people_are_held_out(video, tmp_path):
     put(video, *(tmp_path / f"person{k}" / f"{c}.mp4" for k in range(6) for c in range(2)))
     found = listed(tmp_path, test_people=2)
     test, train = ({item.person for item in found if item.split == split} for split in ("test", "train"))
@@ -146,7 +146,7 @@ def test_mp4_is_copied_byte_for_byte(video, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "suffix, codec, sound, lossless",
+    "suffix, codec, audio, lossless",
     [
         (".mkv", "libx264", "aac", True),
         (".webm", "libvpx-vp9", "libopus", True),
@@ -155,43 +155,43 @@ def test_mp4_is_copied_byte_for_byte(video, tmp_path):
         (".mkv", "libx264", None, True),
     ],
 )
-def test_other_containers_become_mp4(suffix, codec, sound, lossless, tmp_path):
-    original = write_other(tmp_path / "in" / f"anna{suffix}", codec, sound)
+def test_other_containers_become_mp4(suffix, codec, audio, lossless, tmp_path):
+    original = write_other(tmp_path / "in" / f"anna{suffix}", codec, audio)
     path = tmp_path / "out" / "anna.mp4"
     local._fetch(original, path)
     info = probe(path)
-    assert (info.width, info.height, info.has_audio) == (64, 48, sound is not None)
+    assert (info.width, info.height, info.has_audio) == (64, 48, audio is not None)
     before, after = list(read_frames(original)), list(read_frames(path))
     assert abs(len(before) - len(after)) <= 1
     difference = max(
         float(np.abs(a.astype(float) - b.astype(float)).mean()) for a, b in zip(before, after, strict=False)
     )
     assert difference == 0 if lossless else difference < 4
-    if sound:
+    if audio:
         assert abs(len(read_audio(path)) / 16000 - 1) < 0.1
     assert [entry.name for entry in path.parent.iterdir()] == ["anna.mp4"]
 
 
-def write_other(path: Path, codec: str, sound: str | None) -> Path:
+def write_other(path: Path, codec: str, audio: str | None) -> Path:
     """One second, 30 frames, by any encoder of FFmpeg's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as output:
         video = output.add_stream(codec, rate=30)
         video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        audio = output.add_stream(sound, rate=48000) if sound else None
+        track = output.add_stream(audio, rate=48000) if audio else None
         for k in range(30):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8))
             frame.pts, frame.time_base = k, Fraction(1, 30)
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
-        if audio:
+        if track:
             tone = 0.1 * np.sin(np.arange(48000) * 0.05, dtype=np.float32).reshape(1, -1)
             block = av.AudioFrame.from_ndarray(tone, format="flt", layout="mono")
             block.sample_rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
-            resampler = av.AudioResampler(audio.format.name, audio.layout.name, 48000, audio.frame_size or None)
+            resampler = av.AudioResampler(track.format.name, track.layout.name, 48000, track.frame_size or None)
             for part in [*resampler.resample(block), *resampler.resample(None)]:
-                output.mux(audio.encode(part))
-            output.mux(audio.encode(None))
+                output.mux(track.encode(part))
+            output.mux(track.encode(None))
     return path
 
 

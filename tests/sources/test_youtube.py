@@ -22,7 +22,7 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("behaviour", ["ok", "redirect", "cut once"])
-def test_fetches_the_whole_video_with_its_sound(behaviour, server, tmp_path):
+def test_fetches_the_complete_video_with_its_audio(behaviour, server, tmp_path):
     server.behaviour[ID] = behaviour
     youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
     assert files(tmp_path) == ["it.mp4"]
@@ -59,7 +59,7 @@ def test_failures_have_reasons(behaviour, reason, transient, requests, server, t
 def test_joins_video_and_audio_within_the_lines_asked_for(server, tmp_path):
     server.behaviour[ID] = "manifest"
     youtube.fetch(ID, 720, server.access(), tmp_path / "it.mp4", tmp_path / "parts")
-    assert set(server.requests) == {ID, "small------", "sound------"}
+    assert set(server.requests) == {ID, "small------", "audio------"}
     info = probe(tmp_path / "it.mp4")
     assert (info.frames, info.has_audio) == (25, True)
     assert files(tmp_path) == ["it.mp4"]
@@ -223,7 +223,7 @@ def test_a_missing_javascript_runtime_is_named():
 
 
 def test_formats_chosen():
-    sound = {"format_id": "140", "vcodec": "none", "acodec": "aac"}
+    audio = {"format_id": "140", "vcodec": "none", "acodec": "aac"}
     poor = {"format_id": "18", "vcodec": "h264", "acodec": "aac"}
     fine = {"format_id": "137", "vcodec": "h264", "acodec": "none"}
     unknown = {"format_id": "0"}
@@ -231,8 +231,8 @@ def test_formats_chosen():
     def chosen(*formats):
         return [entry["format_id"] for entry in youtube._choose({"formats": formats})]
 
-    assert chosen(sound, poor, fine) == ["137", "140"]
-    assert chosen(sound, poor) == ["18"]
+    assert chosen(audio, poor, fine) == ["137", "140"]
+    assert chosen(audio, poor) == ["18"]
     assert chosen(fine) == ["137"]
     assert chosen(unknown) == ["0"]
-    assert chosen(sound) == []
+    assert chosen(audio) == []

@@ -71,8 +71,8 @@ def write_video(path: Path, frames: list[np.ndarray], **options: Any) -> Path:
 
 def write_input(folder: Path, shifts: dict[str, int]) -> None:
     for name, shift in shifts.items():
-        sound = 0.1 * np.sin(np.arange(FRAMES * 640) * 0.1 * (1 + shift))
-        write_video(folder / f"{name}.mp4", [face(shift + k // 8) for k in range(FRAMES)], samples=sound)
+        audio = 0.1 * np.sin(np.arange(FRAMES * 640) * 0.1 * (1 + shift))
+        write_video(folder / f"{name}.mp4", [face(shift + k // 8) for k in range(FRAMES)], samples=audio)
 
 
 def make_projects(folder: Path) -> tuple[Path, Path]:

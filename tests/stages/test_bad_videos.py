@@ -51,9 +51,9 @@ def empty(path: Path) -> None:
 
 def truncated(path: Path, percent: int = 75) -> None:
     """Its first image takes half of the file."""
-    whole = write_video(path.with_name("whole.tmp.mp4"), people()).read_bytes()
-    path.with_name("whole.tmp.mp4").unlink()
-    path.write_bytes(whole[: len(whole) * percent // 100])
+    complete = write_video(path.with_name("complete.tmp.mp4"), people()).read_bytes()
+    path.with_name("complete.tmp.mp4").unlink()
+    path.write_bytes(complete[: len(complete) * percent // 100])
 
 
 def stump(path: Path) -> None:
@@ -72,7 +72,7 @@ def still(path: Path) -> None:
     Image.fromarray(face(0)).save(path, "JPEG")
 
 
-def sound_only(path: Path) -> None:
+def audio_only(path: Path) -> None:
     write_wav(path.with_suffix(".wav"), 0.1 * np.sin(np.arange(16_000) * 0.1))
     path.with_suffix(".wav").rename(path)
 
@@ -138,7 +138,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "text.mp4": (text, "download", "not a readable video or audio file"),
     "page.mp4": (page, "download", "not a readable video or audio file"),
     "still.mp4": (still, "download", "not a video or audio file"),
-    "sound.mp4": (sound_only, "download", "holds no video"),
+    "audio.mp4": (audio_only, "download", "holds no video"),
     "extension.txt": (fine, "download", "not a video"),
     "nobody.mp4": (nobody, "crop", "no face"),
     "tiny.mp4": (tiny, "crop", "too small"),

@@ -28,7 +28,7 @@ SOON = {
 """What the default suite tries with real stages; the rest is slow."""
 
 OUTDATED = {"what is outdated is forgotten but not removed", "one outdated clip is removed"}
-"""Points that `pack` never comes to: its packed clips wait elsewhere, and are gone when the LMDB is whole."""
+"""Points that `pack` never comes to: its packed clips wait elsewhere, and are gone when the LMDB is complete."""
 
 EVERY = [
     pytest.param(stage, point, marks=[] if (stage, point) in SOON else pytest.mark.slow)
@@ -67,7 +67,7 @@ def test_a_kill_at_any_point_of_a_plain_stage(tmp_path: Path, point: str) -> Non
 
 @pytest.mark.parametrize("point", [point for point in PACK_POINTS if "LMDB" in point])
 def test_a_kill_at_any_point_of_writing_an_lmdb(tmp_path: Path, point: str) -> None:
-    """The old one or the new one is there, whole; the next run makes the new one."""
+    """The old one or the new one is there, complete; the next run makes the new one."""
     shards = {clip: make_shard(tmp_path / f"{clip}.zip", clip, 6) for clip in ("a", "b", "c")}
     killed, fresh = tmp_path / "killed", tmp_path / "fresh"
     write_lmdb(killed, SIZE, {"a": "train", "b": "test"}, shards)

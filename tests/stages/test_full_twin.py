@@ -106,8 +106,8 @@ def pack(folder: Path, size: int) -> None:
             coefficients = 0.1 * rng.normal(size=(FRAMES, 260))
             coefficients[:, -3:] = (0.9, 128, 128)
             points = 64 + 128 * rng.random((68, 2)) + rng.normal(size=(FRAMES, 68, 2))
-            sound = 0.1 * rng.normal(size=FRAMES * 640)
-            shard.finish(coefficients, points, sound, person=clip.partition("#")[0], source=clip)
+            audio = 0.1 * rng.normal(size=FRAMES * 640)
+            shard.finish(coefficients, points, audio, person=clip.partition("#")[0], source=clip)
     write_lmdb(folder, size, {"ann#a": "train", "bob#a": "train", "cy#a": "test"}, shards, shards=2)
 
 

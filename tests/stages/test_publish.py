@@ -61,7 +61,7 @@ def test_a_folder_and_its_card(work: Path) -> None:
     assert not Path("other").exists()
 
 
-def test_published_models_are_brought_whole(work: Path, address: str) -> None:
+def test_published_models_are_brought_complete(work: Path, address: str) -> None:
     publish.main(["--to", "published"])
     for source in ("published", f"{address}/published"):
         run(source, ["styleheat", "audio"])

@@ -183,8 +183,8 @@ def test_files_are_held_to_their_first_use(released: Path, address: str) -> None
 
 
 def test_errors_are_reported_and_nothing_is_left(released: Path, address: str) -> None:
-    whole = (released / "hfgi.pth").read_bytes()
-    (released / "hfgi.pth").write_bytes(whole[: len(whole) // 2])
+    complete = (released / "hfgi.pth").read_bytes()
+    (released / "hfgi.pth").write_bytes(complete[: len(complete) // 2])
     said = refused(released)
     assert "hfgi.pth: not weights, or cut short" in said and inversion.HFGI.address in said
     shutil.copy(released / "StyleGAN_e4e.pth", released / "hfgi.pth")
@@ -200,7 +200,7 @@ def test_errors_are_reported_and_nothing_is_left(released: Path, address: str) -
     shutil.copy(released / "StyleGAN_e4e.pth", released / "hfgi.pth")
     assert "remove it, and it is fetched again" in refused(address)
     (weights.FETCHED / "hfgi.pth").unlink()
-    (released / "hfgi.pth").write_bytes(whole)
+    (released / "hfgi.pth").write_bytes(complete)
     run(address)
     assert config_of("styleheat") == TINY
 

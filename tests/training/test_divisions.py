@@ -84,7 +84,7 @@ def run(name: str, folder: Path, world: World, **changes: Any) -> None:
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every recipe on two processes: whole, and cut after CUT steps."""
+    """Every recipe on two processes: complete, and cut after CUT steps."""
     folder = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     done = subprocess.run([*command, __spec__.name if __spec__ else "", str(folder)], capture_output=True, text=True)
@@ -96,7 +96,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one")
     for name in RECIPES:
-        run(name, folder / name / "whole", ALONE)
+        run(name, folder / name / "complete", ALONE)
     return folder
 
 
@@ -114,23 +114,23 @@ def same(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_processes_compute_what_one_does(name: str, one_process: Path, two_processes: Path) -> None:
-    same(one_process / name / "whole", two_processes / name / "whole")
+    same(one_process / name / "complete", two_processes / name / "complete")
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_passes_compute_what_one_does(name: str, one_process: Path, tmp_path: Path) -> None:
     run(name, tmp_path, ALONE, micro_batch=4)
-    same(one_process / name / "whole", tmp_path)
+    same(one_process / name / "complete", tmp_path)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_goes_on_with_another_number_of_processes(name: str, one_process: Path, two_processes: Path) -> None:
     run(name, two_processes / name / "cut", ALONE)
-    same(one_process / name / "whole", two_processes / name / "cut")
+    same(one_process / name / "complete", two_processes / name / "cut")
 
 
 if __name__ == "__main__":  # one of two processes
     with joined("cpu") as world:
         for recipe in RECIPES:
-            run(recipe, Path(sys.argv[1], recipe, "whole"), world)
+            run(recipe, Path(sys.argv[1], recipe, "complete"), world)
             run(recipe, Path(sys.argv[1], recipe, "cut"), world, steps=CUT)

@@ -137,20 +137,20 @@ def test_it_learns_logs_and_leaves_curves_and_samples(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fail_at", [38, 40])
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, fail_at: int) -> None:
-    whole, cut = Toy(), Toy(fail_at)
-    expected = run(tmp_path / "whole", whole)
+    complete, cut = Toy(), Toy(fail_at)
+    expected = run(tmp_path / "complete", complete)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", cut)
     again = Toy()
     outcome = run(tmp_path / "cut", again)
     assert again.steps[0] == outcome.resumed_at == 30
-    same(outcome, expected, again, whole, tmp_path)
+    same(outcome, expected, again, complete, tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_after_the_step_in_hand(tmp_path: Path, number: signal.Signals) -> None:
-    whole, cut = Toy(), Toy(37, number)
-    expected = run(tmp_path / "whole", whole)
+    complete, cut = Toy(), Toy(37, number)
+    expected = run(tmp_path / "complete", complete)
     handler = signal.getsignal(number)
     with pytest.raises(interrupts.Interrupted) as ended:
         run(tmp_path / "cut", cut)
@@ -158,13 +158,13 @@ def test_a_signal_ends_the_run_after_the_step_in_hand(tmp_path: Path, number: si
     again = Toy()
     outcome = run(tmp_path / "cut", again)
     assert again.steps[0] == outcome.resumed_at == 37
-    same(outcome, expected, again, whole, tmp_path)
+    same(outcome, expected, again, complete, tmp_path)
 
 
-def same(outcome: Outcome, expected: Outcome, again: Toy, whole: Toy, folder: Path) -> None:
+def same(outcome: Outcome, expected: Outcome, again: Toy, complete: Toy, folder: Path) -> None:
     assert outcome.metrics() == expected.metrics()
-    assert torch.equal(again.model.weight, whole.model.weight)
-    assert (folder / "cut/curves.csv").read_bytes() == (folder / "whole/curves.csv").read_bytes()
+    assert torch.equal(again.model.weight, complete.model.weight)
+    assert (folder / "cut/curves.csv").read_bytes() == (folder / "complete/curves.csv").read_bytes()
 
 
 def test_more_steps_go_on_from_a_finished_run(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_fewer_steps_begin_anew(tmp_path: Path) -> None:
 
 
 def test_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path, capsys: Any) -> None:
-    expected = run(tmp_path / "whole", Toy())
+    expected = run(tmp_path / "complete", Toy())
     run(tmp_path / "cut", Toy(), steps=40)
     kept = sorted(path.name for path in (tmp_path / "cut/scratch").glob("step-*"))
     assert kept == ["step-000000030.pt", "step-000000040.pt"]

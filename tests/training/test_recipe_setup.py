@@ -37,10 +37,10 @@ def test_training_starts_from_a_complete_model_a_part_or_nothing(tmp_path: Path)
     from styleheat import checkpoints
 
     model = StyleHEAT(TINY)
-    checkpoints.save_model(tmp_path / "whole", model, TINY, {})
+    checkpoints.save_model(tmp_path / "complete", model, TINY, {})
     checkpoints.save_model(tmp_path / "part", model.generator, TINY, {})
     (tmp_path / "nothing").mkdir()
-    for folder in ("whole", "part"):
+    for folder in ("complete", "part"):
         fresh = Inverter(TINY)
         assert run.load_init(fresh, tmp_path / folder, part="generator")
         assert changed(copied(model.generator), fresh) == set()

@@ -243,7 +243,7 @@ def test_the_soft_mask_falls_with_the_steps() -> None:
     assert floors == [0.2, 0.2, 0.05, 0.05]
 
 
-def test_a_discriminator_needs_whole_groups() -> None:
+def test_a_discriminator_needs_complete_groups() -> None:
     with pytest.raises(InputError, match=r"train\.batch: 7 is not a multiple of 2"):
         build(TRAIN.model_copy(update={"batch": 7}))
     with pytest.raises(InputError, match=r"train_prior\.batch: 6 is not a multiple of 4"):

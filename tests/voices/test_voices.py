@@ -14,7 +14,7 @@ VOICES = ["en-us+m3", "en-gb-x-rp+f1", neural.HEART, "jf_alpha", "jf_alpha:1+jm_
 
 
 def lag(said: Speech, letters: set[str], band: tuple[float, float], against: tuple[float, float] | None) -> float:
-    """Seconds by which the sound's power in a band, relative to that of another, follows the phonemes' times."""
+    """Seconds by which the audio's power in a band, relative to that of another, follows the phonemes' times."""
     hop, width = said.sample_rate // 200, said.sample_rate // 50
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(said.samples, width // 2), width)[::hop] * np.hanning(
         width
@@ -37,7 +37,7 @@ def lag(said: Speech, letters: set[str], band: tuple[float, float], against: tup
 
 
 @pytest.mark.parametrize("voice", VOICES)
-def test_phonemes_sound_at_their_stated_times(voice: str) -> None:
+def test_phonemes_are_spoken_at_their_stated_times(voice: str) -> None:
     said = speak(SENTENCE, voice)
     assert said.samples.dtype == np.float32 and 0.1 < np.abs(said.samples).max() <= 1
     assert abs(lag(said, FRICATIVES, (4000, 8000), (200, 3000))) <= 0.03

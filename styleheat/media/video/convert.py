@@ -29,16 +29,16 @@ class Converter:
         shown = shown_size(frame, self.stream)
         self._shown = self._shown or shown  # frames of another size show the same scene, larger or smaller
         if not any(self.part):
-            return np.ascontiguousarray(self._whole(frame, self.size or self._shown))
+            return np.ascontiguousarray(self._full(frame, self.size or self._shown))
         as_it_is = not round(frame.rotation / 90) % 4 and self._shown == shown == (frame.width, frame.height)
         if not as_it_is or frame.format.name not in _PLAIN:
-            return self._scaled(self._whole(frame, self._shown)[self._inner])
+            return self._scaled(self._full(frame, self._shown)[self._inner])
         if self._cutter is None or not self._cutter.fits(frame):
             self._cutter = _Cutter(frame, self.part)
         cut = self._cutter.cut(frame)
         if self._cutter.exact:
-            return np.ascontiguousarray(self._whole(cut, self.size))
-        return self._scaled(self._whole(cut)[self._cutter.inner])
+            return np.ascontiguousarray(self._full(cut, self.size))
+        return self._scaled(self._full(cut)[self._cutter.inner])
 
     def _scaled(self, part: np.ndarray) -> np.ndarray:
         """A part that could not be scaled while it was converted."""
@@ -48,7 +48,7 @@ class Converter:
         shrinks = self.size[0] * self.size[1] < width * height
         return cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
-    def _whole(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> np.ndarray:
+    def _full(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> np.ndarray:
         quarters = round(frame.rotation / 90) % 4
         width, height = size or shown_size(frame, self.stream)
         if quarters % 2:

@@ -71,7 +71,7 @@ def test_seed_changes_the_scene_but_not_the_head() -> None:
     assert np.abs(one.image[:8].astype(int) - two.image[:8]).mean() > 3
 
 
-def test_clip_has_its_frames_its_sound_and_its_truth(tmp_path) -> None:
+def test_clip_has_its_frames_its_audio_and_its_truth(tmp_path) -> None:
     from styleheat.media.audio import read_audio
     from styleheat.media.video import probe, read_frames
 
@@ -80,8 +80,8 @@ def test_clip_has_its_frames_its_sound_and_its_truth(tmp_path) -> None:
     expected = round(1.5 * FPS)
     info = probe(path)
     assert (info.width, info.height, info.frames, info.has_audio) == (SIZE, SIZE, expected, True)
-    sound = read_audio(path)
-    assert abs(len(sound) / SAMPLE_RATE - 1.5) < 0.1 and np.abs(sound).max() > 0.3
+    audio = read_audio(path)
+    assert abs(len(audio) / SAMPLE_RATE - 1.5) < 0.1 and np.abs(audio).max() > 0.3
     with np.load(truth_path) as truth:
         landmarks, motion = truth["landmarks"], truth["motion"]
         assert list(truth["controls"]) == list(CONTROLS)

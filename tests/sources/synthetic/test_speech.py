@@ -52,7 +52,7 @@ def test_lips_close_on_m_and_open_on_a(speech: Speech) -> None:
 
 
 @pytest.mark.parametrize("voice", ["en-us", "heart", "jf_alpha"])
-def test_mouth_is_in_step_with_the_sound(voice: str) -> None:
+def test_mouth_is_in_step_with_the_audio(voice: str) -> None:
     said = speak(paragraph(np.random.default_rng(1), 60), voice).at(SAMPLE_RATE)
     track = mouth_track(said.phonemes, said.seconds)
     opened, level = track[:, 0] * (1 - track[:, 1]), loudness(said.samples, said.seconds)[: len(track)]

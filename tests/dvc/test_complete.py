@@ -42,7 +42,7 @@ TINY = {
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The project with tiny parameters and a short speech, not yet reproduced."""
-    repository = clone(tmp_path_factory.mktemp("whole") / "project")
+    repository = clone(tmp_path_factory.mktemp("complete") / "project")
     for pattern, value in TINY.items():
         edit(repository.path / "params.yaml", pattern, value, count=0)
     speak(repository, SECONDS)
@@ -51,9 +51,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture(scope="session")
-def whole(tiny: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def complete(tiny: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The tiny project reproduced and committed; each test leaves it reproduced."""
-    repository = tiny.copy(tmp_path_factory.mktemp("whole") / "project")
+    repository = tiny.copy(tmp_path_factory.mktemp("complete") / "project")
     assert set(repository.repro()) == EVERY
     repository.commit()
     return repository
@@ -62,10 +62,10 @@ def whole(tiny: Repository, tmp_path_factory: pytest.TempPathFactory) -> Reposit
 def speak(repository: Repository, seconds: float) -> None:
     """Replace the audio of the example speech."""
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    sound = np.sin(2 * np.pi * 140 * times) * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * times))
+    audio = np.sin(2 * np.pi * 140 * times) * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * times))
     path = repository.path / "data/examples/speech.wav"
     path.unlink()
-    write_wav(path, (0.5 * sound).astype(np.float32))
+    write_wav(path, (0.5 * audio).astype(np.float32))
 
 
 def metrics(repository: Repository) -> dict[str, str]:
@@ -73,20 +73,20 @@ def metrics(repository: Repository) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json")}
 
 
-def test_it_ends_in_talking_videos(whole: Repository):
-    audio, video, image = (probe(whole.path / f"data/infer/{name}.mp4") for name in ("audio", "video", "image"))
+def test_it_ends_in_talking_videos(complete: Repository):
+    audio, video, image = (probe(complete.path / f"data/infer/{name}.mp4") for name in ("audio", "video", "image"))
     assert audio.frames == round(SECONDS * FPS) and audio.has_audio
-    assert video.frames == probe(whole.path / "data/examples/driver.mp4").frames and video.has_audio
+    assert video.frames == probe(complete.path / "data/examples/driver.mp4").frames and video.has_audio
     assert image.frames == round(SECONDS * FPS) and not image.has_audio
     for name in TRAINED:
-        assert 0 < (whole.path / "metrics" / name / "samples.jpg").stat().st_size <= GRID_BYTES
+        assert 0 < (complete.path / "metrics" / name / "samples.jpg").stat().st_size <= GRID_BYTES
     for name in ("prior", "warper", "styleheat", "audio"):
-        assert (whole.path / "models" / name / "model.safetensors").stat().st_size > 1000
-    assert "failed" not in whole.run("dvc", "metrics", "show")
+        assert (complete.path / "models" / name / "model.safetensors").stat().st_size > 1000
+    assert "failed" not in complete.run("dvc", "metrics", "show")
 
 
-def test_mlflow_has_a_run_for_each_stage(whole: Repository):
-    client, experiment = connect(whole.path)
+def test_mlflow_has_a_run_for_each_stage(complete: Repository):
+    client, experiment = connect(complete.path)
     runs = {run.data.tags.get("stage", ""): run for run in client.search_runs([experiment])}
     assert set(runs) == EVERY | {""}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
@@ -96,37 +96,37 @@ def test_mlflow_has_a_run_for_each_stage(whole: Repository):
     assert client.list_artifacts(runs["infer_audio"].info.run_id)[0].path == "audio.mp4"
 
 
-def test_nothing_to_do(whole: Repository):
-    assert whole.repro() == []
-    assert whole.run("git", "status", "--porcelain") == ""
+def test_nothing_to_do(complete: Repository):
+    assert complete.repro() == []
+    assert complete.run("git", "status", "--porcelain") == ""
 
 
-def test_other_speech_costs_one_stage(whole: Repository):
-    speak(whole, 2.0)
-    assert whole.repro() == ["infer_audio"]
-    assert probe(whole.path / "data/infer/audio.mp4").frames == 50
+def test_other_speech_costs_one_stage(complete: Repository):
+    speak(complete, 2.0)
+    assert complete.repro() == ["infer_audio"]
+    assert probe(complete.path / "data/infer/audio.mp4").frames == 50
 
 
-def test_one_more_person_costs_one_clip(whole: Repository):
-    folders = [whole.path / "data/vox" / name for name in ("videos", "clips", "landmarks", "coefficients")]
+def test_one_more_person_costs_one_clip(complete: Repository):
+    folders = [complete.path / "data/vox" / name for name in ("videos", "clips", "landmarks", "coefficients")]
     before = {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*#*")}
-    edit(whole.path / "params.yaml", r"(?<= people: )1", "2")
-    said = whole.run("dvc", "repro", "pack@vox")
+    edit(complete.path / "params.yaml", r"(?<= people: )1", "2")
+    said = complete.run("dvc", "repro", "pack@vox")
     assert re.findall(r"Running stage '(\w+)@vox'", said) == ["download", "crop", "landmarks", "coefficients", "pack"]
     assert len(before) == 2 * len(folders)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert all(len(list(folder.rglob("*#*"))) == 3 for folder in folders)
 
 
-def test_two_runs_of_one_seed_have_the_same_metrics(tiny: Repository, whole: Repository, tmp_path: Path):
+def test_two_runs_of_one_seed_have_the_same_metrics(tiny: Repository, complete: Repository, tmp_path: Path):
     again = tiny.copy(tmp_path / "project")
     again.repro()
-    committed = {name: whole.run("git", "show", f"HEAD:metrics/{name}") for name in metrics(again)}
+    committed = {name: complete.run("git", "show", f"HEAD:metrics/{name}") for name in metrics(again)}
     assert metrics(again) == committed
 
 
-def test_a_killed_training_goes_on_and_ends_the_same(whole: Repository, tmp_path: Path):
-    killed = whole.copy(tmp_path / "killed")
+def test_a_killed_training_goes_on_and_ends_the_same(complete: Repository, tmp_path: Path):
+    killed = complete.copy(tmp_path / "killed")
     shutil.rmtree(killed.path / ".work")
     edit(killed.path / "params.yaml", r"(^train_warper:\n  init: [^\n]*\n  steps: )4", r"\g<1>12")
     unbroken = killed.copy(tmp_path / "unbroken")
@@ -147,9 +147,9 @@ def test_a_killed_training_goes_on_and_ends_the_same(whole: Repository, tmp_path
     assert results[0] == results[1] and results[0]["steps"] == 12
 
 
-def test_two_processes_train_the_same_as_one(whole: Repository, tmp_path: Path):
+def test_two_processes_train_the_same_as_one(complete: Repository, tmp_path: Path):
     """As on a machine with two GPUs: DVC starts the stage, which starts the processes."""
-    project = whole.copy(tmp_path / "project")
+    project = complete.copy(tmp_path / "project")
     results = []
     for processes in ("auto", "2"):
         shutil.rmtree(project.path / ".work", ignore_errors=True)
