@@ -164,17 +164,24 @@ def process(
                 if clip not in for_now or entry.ok:
                     record([(clip, entry)])
                     entries[clip] = entry
-
         _remove_unlisted(folder, entries)
-        for clip, task in tasks.items():
-            if not task.facts.items() <= entries[clip].facts.items():
-                entries[clip] = replace(entries[clip], facts={**entries[clip].facts, **task.facts})
+        _add_facts(entries, tasks)
         write(folder, entries)
         (folder / JOURNAL).unlink(missing_ok=True)
 
+    return _account(entries, asked=len(tasks), kept=len(tasks) - len(todo))
+
+
+def _account(entries: Mapping[str, Entry], asked: int, kept: int) -> Account:
     lost = Counter(entry.reason for entry in entries.values() if entry.reason is not None)
-    ok = sum(entry.ok for entry in entries.values())
-    return Account(len(tasks), ok, len(tasks) - len(todo), dict(sorted(lost.items())))
+    return Account(asked, sum(entry.ok for entry in entries.values()), kept, dict(sorted(lost.items())))
+
+
+def _add_facts(entries: dict[str, Entry], tasks: Mapping[str, Task]) -> None:
+    """What is known of a clip without working on it, which may have changed since it was worked on."""
+    for clip, task in tasks.items():
+        if not task.facts.items() <= entries[clip].facts.items():
+            entries[clip] = replace(entries[clip], facts={**entries[clip].facts, **task.facts})
 
 
 # --- the folder

@@ -77,6 +77,43 @@ def _taps(places: np.ndarray, shares: np.ndarray, first: np.ndarray, weights: np
         weights[3, x] = CUBIC * u * t * t * share
 
 
+_NUMBER, _INDEX = ir.FloatType(), ir.IntType(32)
+
+
+class _Lanes:
+    """Operations on vectors of LLVM's, which a builder writes."""
+
+    def __init__(self, builder: Any) -> None:
+        self._builder = builder
+
+    def filled(self, kind: Any, value: float) -> Any:
+        """A vector that is constant."""
+        return ir.Constant(kind, [value] * kind.count)
+
+    def ordered(self, source: Any, lanes: list[int]) -> Any:
+        """These lanes of a vector."""
+        return self._builder.shuffle_vector(source, source, ir.Constant(ir.VectorType(_INDEX, len(lanes)), lanes))
+
+    def joined(self, scalars: list[Any], each: int) -> Any:
+        """Scalars, each of them so many times."""
+        packed = ir.Constant(ir.VectorType(_NUMBER, len(scalars)), ir.Undefined)
+        for lane, scalar in enumerate(scalars):
+            packed = self._builder.insert_element(packed, scalar, ir.Constant(_INDEX, lane))
+        return self.ordered(packed, [lane // each for lane in range(each * len(scalars))])
+
+    def times(self, a: Any, b: Any) -> Any:
+        return self._builder.fmul(a, b, flags=("contract",))
+
+    def plus(self, a: Any, b: Any) -> Any:
+        return self._builder.fadd(a, b, flags=("contract",))
+
+    def limited(self, value: Any, low: float, high: float) -> Any:
+        """A vector with its lanes between two numbers."""
+        least, most = self.filled(value.type, low), self.filled(value.type, high)
+        value = self._builder.select(self._builder.fcmp_ordered("<", value, least), least, value)
+        return self._builder.select(self._builder.fcmp_ordered(">", value, most), most, value)
+
+
 @intrinsic
 def _pixel(
     context: Any,
@@ -100,21 +137,8 @@ def _pixel(
 
     def generate(target: Any, builder: Any, signature: Any, values: Any) -> Any:
         photo, corner, stride, along, across, painted, at, opacity, frame = values
-        number, index = ir.FloatType(), ir.IntType(32)
-        pixel, row = ir.VectorType(number, CHANNELS), ir.VectorType(number, CHANNELS * TAPS)
-
-        def vector(kind: Any, value: float) -> Any:
-            return ir.Constant(kind, [value] * kind.count)
-
-        def order(source: Any, lanes: list[int]) -> Any:
-            return builder.shuffle_vector(source, source, ir.Constant(ir.VectorType(index, len(lanes)), lanes))
-
-        def joined(scalars: list[Any], each: int) -> Any:
-            """Scalars, each of them so many times."""
-            packed = ir.Constant(ir.VectorType(number, len(scalars)), ir.Undefined)
-            for lane, scalar in enumerate(scalars):
-                packed = builder.insert_element(packed, scalar, ir.Constant(index, lane))
-            return order(packed, [lane // each for lane in range(each * len(scalars))])
+        lanes = _Lanes(builder)
+        pixel, row = ir.VectorType(_NUMBER, CHANNELS), ir.VectorType(_NUMBER, CHANNELS * TAPS)
 
         def address(argument: int, array: Any, offset: Any, kind: Any) -> Any:
             data = target.make_array(signature.args[argument])(target, builder, array).data
@@ -125,28 +149,19 @@ def _pixel(
             value.align = 4
             return value
 
-        def times(a: Any, b: Any) -> Any:
-            return builder.fmul(a, b, flags=("contract",))
-
-        def plus(a: Any, b: Any) -> Any:
-            return builder.fadd(a, b, flags=("contract",))
-
-        def limited(value: Any, low: float, high: float) -> Any:
-            low, high = vector(pixel, low), vector(pixel, high)
-            value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
-            return builder.select(builder.fcmp_ordered(">", value, high), high, value)
-
-        columns = vector(row, 0.0)
+        columns = lanes.filled(row, 0.0)
         for tap in range(TAPS):
-            weight = joined([builder.extract_value(along, tap)], CHANNELS * TAPS)
-            columns = plus(times(loaded(0, photo, corner, row), weight), columns)
+            weight = lanes.joined([builder.extract_value(along, tap)], CHANNELS * TAPS)
+            columns = lanes.plus(lanes.times(loaded(0, photo, corner, row), weight), columns)
             corner = builder.add(corner, stride)
-        columns = times(columns, joined([builder.extract_value(across, tap) for tap in range(TAPS)], CHANNELS))
-        colour = times(limited(loaded(5, painted, at, pixel), -1.0, 1.0), joined([opacity], CHANNELS))
+        weights = lanes.joined([builder.extract_value(across, tap) for tap in range(TAPS)], CHANNELS)
+        columns = lanes.times(columns, weights)
+        colour = lanes.times(lanes.limited(loaded(5, painted, at, pixel), -1.0, 1.0), lanes.joined([opacity], CHANNELS))
         for tap in range(TAPS):
-            colour = plus(order(columns, [CHANNELS * tap + channel for channel in range(CHANNELS)]), colour)
-        colour = plus(times(colour, vector(pixel, 127.5)), vector(pixel, 128.0))
-        levels = builder.fptosi(limited(colour, 0.0, 255.0), ir.VectorType(index, CHANNELS))
+            part = lanes.ordered(columns, [CHANNELS * tap + channel for channel in range(CHANNELS)])
+            colour = lanes.plus(part, colour)
+        colour = lanes.plus(lanes.times(colour, lanes.filled(pixel, 127.5)), lanes.filled(pixel, 128.0))
+        levels = builder.fptosi(lanes.limited(colour, 0.0, 255.0), ir.VectorType(_INDEX, CHANNELS))
         levels = builder.trunc(levels, ir.VectorType(ir.IntType(8), CHANNELS))
         builder.store(levels, address(8, frame, at, levels.type)).align = 1
         return target.get_dummy_value()

@@ -22,6 +22,7 @@ from scipy.sparse import csr_matrix
 
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.camera import CAMERA_DISTANCE, project, rotation
+from styleheat.morphable.lips import Lips, gap_of
 from styleheat.morphable.raster import Raster, rasterise
 from styleheat.morphable.spline import thin_plate
 from styleheat.morphable.surface import face_surface
@@ -54,14 +55,6 @@ SOFT = 5
 OPEN, HOLE = 7, 3
 """Minimum width in cells of an open mouth with visible teeth, and of a region that the portrait does not show. Where
 lips touch, landmarks leave gaps between them."""
-
-INNER_LIPS = np.array([[61, 62, 63], [67, 66, 65]])
-UPPER_LIP, LOWER_LIP = [49, 50, 51, 52, 53], [59, 58, 57, 56, 55]
-"""Landmarks, those of the upper lip above those of the lower one."""
-
-CLOSING, STEEPER = 2.0, 0.35
-"""How far lips are moved together: a multiple of the gap of lips that touch, but at most this share of what the
-portrait's gap exceeds that by, as the gap then changes faster by the same share."""
 
 SEAM = 4.0 / GRID
 """Difference of the displacement down between a cell and the next one, above which they belong to two surfaces, such as
@@ -158,8 +151,9 @@ class Geometry:
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
         self._residual = np.zeros((len(surface.mean), 2))
         self._opening = len(surface.mouth) + 1  # vertices, the last ones
-        self._touching = _lip_gap(self._neutral)
-        self._gap = _lip_gap(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
+        self._lips = Lips(
+            touching=gap_of(self._neutral), gap=gap_of(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
+        )
         self._head = self._view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
@@ -194,31 +188,11 @@ class Geometry:
         points, teeth = points[: -len(self._teeth)], points[-len(self._teeth) :]
         residual = self._residual_of(points[: len(skin)])
         points[: len(skin)] += residual
-        closing = surface.spread @ self._closing(points[surface.landmarks], _lip_gap(skin))
+        closing = surface.spread @ self._lips.closing(points[surface.landmarks], gap_of(skin))
         points[: len(skin)] += closing
         opening = (residual + closing)[surface.mouth]
         points[-len(mouth) :] += np.concatenate([opening, opening.mean(0, keepdims=True)])
         return View(points, -placed[: len(points), 2], _facing(placed[: len(skin)]), teeth + opening.mean(0))
-
-    def _closing(self, landmarks: np.ndarray, gap: float) -> np.ndarray:
-        """Displacements of landmarks (68,2) whose lips are `gap` apart, that make lips meet.
-
-        Where lips touch, the inner landmarks are still apart, as those of the model's neutral face are, and estimates
-        of motion close lips less than people do. Teeth that the portrait shows would be seen through what remains. So
-        the gap is closed the more, the less of the portrait's own is left.
-        """
-        apart = self._gap - self._touching
-        if apart <= 0:
-            return np.zeros_like(landmarks)
-        left = min(max((gap - self._touching) / apart, 0.0), 1.0)
-        closed = min(CLOSING * self._touching, STEEPER * apart) * (1 - left)
-        upper, lower = INNER_LIPS
-        half = (landmarks[lower] - landmarks[upper]) * (closed / max(gap, closed) / 2)
-        sides = np.stack([half[0] / 2, *half, half[2] / 2])
-        field = np.zeros_like(landmarks)
-        field[upper], field[lower] = half, -half
-        field[UPPER_LIP], field[LOWER_LIP] = sides, -sides
-        return field
 
     def _residual_of(self, points: np.ndarray) -> np.ndarray:
         """The residual of the portrait's landmarks, spread and turned and scaled with the head (V,2)."""
@@ -244,12 +218,6 @@ class Geometry:
         return thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
             2, SPLINE_GRID, SPLINE_GRID
         )
-
-
-def _lip_gap(skin: np.ndarray) -> float:
-    """The distance of the inner lips of a surface (V,3)."""
-    upper, lower = face_surface().landmarks[INNER_LIPS]
-    return float(np.linalg.norm(skin[upper] - skin[lower], axis=1).mean())
 
 
 def _eye_discs(neutral: np.ndarray) -> np.ndarray:

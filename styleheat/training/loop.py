@@ -97,13 +97,7 @@ def fit(
     run = _Run(recipe, settings, world, seed, scratch, name)
     steps = range(run.start, settings.steps)
     progress = tqdm(
-        steps,
-        initial=run.start,
-        total=settings.steps,
-        desc=name,
-        unit="step",
-        disable=not world.first,
-        mininterval=1.0,
+        steps, initial=run.start, total=settings.steps, desc=name, unit="step", disable=not world.first, mininterval=1.0
     )
     log_every = min(LOG_EVERY, max(1, settings.steps // 10))
     reading = batches.load(dataset, run.division, world, steps, loader_workers)

@@ -46,6 +46,14 @@ MANIFEST = """<?xml version="1.0"?>
 </AdaptationSet></Period></MPD>"""
 """Separate video and audio, as YouTube delivers them."""
 
+HTML = b"<html><title>hello</title><p>no video</p></html>"
+PAGES = {
+    "html": ("text/html", HTML),
+    "html as video": ("video/mp4", HTML * 50),
+    "manifest": ("application/dash+xml", MANIFEST.encode()),
+}
+"""Kind and content of what is no video."""
+
 
 @dataclass
 class Server:
@@ -64,89 +72,96 @@ class Server:
         return Youtube(**(options | changes))
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers for `server.state`, a `Server`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer(head=True)
+
+    def do_GET(self) -> None:
+        self.answer(head=False)
+
+    def answer(self, head: bool) -> None:
+        state: Server = self.server.state
+        name = self.path.partition("v=")[2]
+        state.requests[name] += 1
+        if "Cookie" in self.headers:
+            state.cookies.add(self.headers["Cookie"])
+        behaviour = state.behaviour.get(name, "ok")
+        if behaviour == "busy once":
+            behaviour = "429" if state.requests[name] == 1 else "ok"
+        if behaviour == "cut once":
+            behaviour = "cut" if state.requests[name] <= 2 else "ok"
+        if behaviour.isdigit():
+            self.say(int(behaviour), "text/plain", b"no")
+        elif behaviour == "redirect":
+            self.send_response(302)
+            self.send_header("Location", f"{state.url}/watch?v=other------")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif behaviour in PAGES:
+            self.say(200, *PAGES[behaviour])
+        else:
+            self.video(state, behaviour, head)
+
+    def say(self, status: int, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def video(self, state: Server, behaviour: str, head: bool) -> None:
+        content = state.content
+        start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
+        state.starts.append(start)
+        self.send_response(206 if "Range" in self.headers else 200)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(len(content) - start))
+        if "Range" in self.headers:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        if head:
+            return
+        if behaviour == "cut":
+            self.wfile.write(content[start : start + 3000])
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif behaviour == "stall":
+            self.wfile.write(content[start : start + 3000])
+            self.wfile.flush()
+            time.sleep(3)
+            self.close_connection = True
+        elif behaviour == "slow":
+            for at in range(start, len(content), 2000):
+                self.wfile.write(content[at : at + 2000])
+                time.sleep(0.1)
+        else:
+            self.wfile.write(content[start:])
+
+
+class Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, state: Server) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.state = state
+
+    def handle_error(self, *_) -> None:
+        pass  # clients that hang up are part of the tests
+
+
 @pytest.fixture
 def server(video: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     state = Server(video.read_bytes())
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_) -> None:
-            pass
-
-        def do_HEAD(self) -> None:
-            self.answer(head=True)
-
-        def do_GET(self) -> None:
-            self.answer(head=False)
-
-        def answer(self, head: bool) -> None:
-            name = self.path.partition("v=")[2]
-            state.requests[name] += 1
-            if "Cookie" in self.headers:
-                state.cookies.add(self.headers["Cookie"])
-            behaviour = state.behaviour.get(name, "ok")
-            if behaviour == "busy once":
-                behaviour = "429" if state.requests[name] == 1 else "ok"
-            if behaviour == "cut once":
-                behaviour = "cut" if state.requests[name] <= 2 else "ok"
-            if behaviour.isdigit():
-                return self.say(int(behaviour), "text/plain", b"no")
-            if behaviour == "redirect":
-                self.send_response(302)
-                self.send_header("Location", f"{state.url}/watch?v=other------")
-                self.send_header("Content-Length", "0")
-                return self.end_headers()
-            if behaviour == "html":
-                return self.say(200, "text/html", b"<html><title>hello</title><p>no video</p></html>")
-            if behaviour == "html as video":
-                return self.say(200, "video/mp4", b"<html><title>hello</title><p>no video</p></html>" * 50)
-            if behaviour == "manifest":
-                return self.say(200, "application/dash+xml", MANIFEST.encode())
-            content = state.content
-            start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
-            state.starts.append(start)
-            self.send_response(206 if "Range" in self.headers else 200)
-            self.send_header("Content-Type", "video/mp4")
-            self.send_header("Content-Length", str(len(content) - start))
-            if "Range" in self.headers:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            self.end_headers()
-            if head:
-                return None
-            if behaviour == "cut":
-                self.wfile.write(content[start : start + 3000])
-                self.close_connection = True
-                return self.connection.shutdown(socket.SHUT_RDWR)
-            if behaviour == "stall":
-                self.wfile.write(content[start : start + 3000])
-                self.wfile.flush()
-                time.sleep(3)
-                self.close_connection = True
-                return None
-            if behaviour == "slow":
-                for at in range(start, len(content), 2000):
-                    self.wfile.write(content[at : at + 2000])
-                    time.sleep(0.1)
-                return None
-            self.wfile.write(content[start:])
-
-        def say(self, status: int, kind: str, content: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_) -> None:
-            pass  # clients that hang up are part of the tests
-
-    httpd = Quiet(("127.0.0.1", 0), Handler)
+    httpd = Quiet(state)
     state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
