@@ -5,6 +5,7 @@ import numpy as np
 
 from styleheat.evaluation import metrics
 from styleheat.evaluation.frames import Frames
+from styleheat.evaluation.similarity import similarities, ssim
 from styleheat.face.boxes import eye_boxes, face_boxes, mouth_boxes
 
 AT_ONCE = 8
@@ -32,14 +33,14 @@ def image_scores(generated: Frames, target: Frames, landmarks: np.ndarray) -> di
 def _scores(generated: np.ndarray, target: np.ndarray, landmarks: np.ndarray) -> dict[str, np.ndarray]:
     size = target.shape[1]
     mouths, faces, eyes = (boxes(landmarks, size) for boxes in (mouth_boxes, face_boxes, eye_boxes))
-    similarity = metrics.similarity_maps(generated, target)
+    similarity, multi_scale = similarities(generated, target)
     return {
         "psnr": metrics.psnr(generated, target),
         "psnr_face": metrics.psnr(generated, target, faces),
         "psnr_mouth": metrics.psnr(generated, target, mouths),
-        "ssim": metrics.ssim(similarity),
-        "ssim_mouth": metrics.ssim(similarity, mouths),
-        "ms_ssim": metrics.ms_ssim(generated, target),
+        "ssim": ssim(similarity),
+        "ssim_mouth": ssim(similarity, mouths),
+        "ms_ssim": multi_scale,
         "l1": metrics.l1(generated, target),
         "sharpness_mouth": _log_ratio(generated, target, mouths),
         "sharpness_eyes": _log_ratio(generated, target, eyes),

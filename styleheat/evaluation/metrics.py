@@ -7,7 +7,6 @@ perfect.
 """
 
 import numpy as np
-import torch
 
 from styleheat.face.identity import similarity
 from styleheat.morphable.coefficients import has_face
@@ -17,9 +16,6 @@ OUTER_EYE_CORNERS = (36, 45)
 
 ROUNDING = 1 / 12 / 255**2
 """Mean squared error of rounding to 8 bits: smaller errors can't be measured, which caps PSNR at 58.9 dB."""
-
-MS_SSIM_SIDE = 161
-"""Pixels a side from which all five scales are larger than the window of 11 pixels."""
 
 MAX_LAG = 5
 """Frames within which the best lag is sought: 0.2 s at 25 fps, past which nobody would call lips late but wrong."""
@@ -47,43 +43,6 @@ def psnr(generated: np.ndarray, target: np.ndarray, boxes: np.ndarray | None = N
             difference = generated[row, y0:y1, x0:x1].astype(np.float64) - target[row, y0:y1, x0:x1]
             ratios[row] = -10 * np.log10(max(np.mean(difference**2) / 255**2, ROUNDING))
     return ratios
-
-
-def similarity_maps(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Structural similarity (Wang et al. 2004: Gaussian window σ 1.5) at each pixel, the mean of the colours' own.
-
-    generated, target: (T,H,W,3) uint8. Returns (T,H,W) float32, −1 … 1 where equal.
-    """
-    from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds to import
-
-    assert generated.shape == target.shape, f"clips of different shapes: {generated.shape} and {target.shape}"
-    _, similarity = structural_similarity_index_measure(
-        _planes(generated), _planes(target), data_range=1.0, return_full_image=True
-    )
-    return similarity.mean(1).numpy()
-
-
-def ssim(maps: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
-    """Structural similarity of each frame (T,) from its `similarity_maps`, within boxes if given (as for `psnr`)."""
-    if boxes is None:
-        return maps.mean((1, 2))
-    parts = [part[y0:y1, x0:x1] for part, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)]
-    return np.array([part.mean() if part.size else np.nan for part in parts])
-
-
-def ms_ssim(generated: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Multi-scale structural similarity (Wang et al. 2003, five scales) of each frame (T,); NaN for frames with fewer
-    than MS_SSIM_SIDE pixels a side, which have no fifth scale."""
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
-
-    if min(target.shape[1:3]) < MS_SSIM_SIDE:
-        return np.full(len(target), np.nan)
-    return np.array(
-        [
-            float(multiscale_structural_similarity_index_measure(_planes(a[None]), _planes(b[None]), data_range=1.0))
-            for a, b in zip(generated, target, strict=True)
-        ]
-    )
 
 
 def landmark_distance(generated: np.ndarray, target: np.ndarray) -> float:
@@ -139,11 +98,6 @@ def _shifted(measured: np.ndarray, reference: np.ndarray, lag: int) -> tuple[np.
     """The overlap of `measured` taken `lag` frames later than `reference`."""
     length = max(len(reference) - abs(lag), 0)
     return measured[max(lag, 0) :][:length], reference[max(-lag, 0) :][:length]
-
-
-def _planes(frames: np.ndarray) -> torch.Tensor:
-    """(N,H,W,3) uint8 as a float (N,3,H,W) tensor in [0,1]."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
 
 
 def _mean(values: list[float] | np.ndarray) -> float:

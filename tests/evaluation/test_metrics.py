@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.evaluation import metrics
+from styleheat.evaluation.similarity import similarities, ssim
 from styleheat.face.boxes import eye_boxes, face_boxes, mouth_boxes
 
 
@@ -26,10 +27,11 @@ def test_equal_clips_are_perfect() -> None:
     clip = _clip()
     assert metrics.l1(clip, clip).tolist() == [0, 0, 0]
     assert metrics.psnr(clip, clip) == pytest.approx([58.92] * 3, abs=0.01)  # the cap: rounding to 8 bits
-    assert metrics.ssim(metrics.similarity_maps(clip, clip)) == pytest.approx([1] * 3)
-    assert np.isnan(metrics.ms_ssim(clip, clip)).all()  # too small for five scales
+    maps, multi_scale = similarities(clip, clip)
+    assert ssim(maps) == pytest.approx([1] * 3)
+    assert np.isnan(multi_scale).all()  # too small for five scales
     large = _clip(frames=1, size=176)
-    assert metrics.ms_ssim(large, large) == pytest.approx([1])
+    assert similarities(large, large)[1] == pytest.approx([1])
 
 
 def test_l1_and_psnr_of_a_constant_offset() -> None:
@@ -54,7 +56,7 @@ def test_boxes_see_only_what_is_inside() -> None:
     damaged[:, :20] = 255
     assert metrics.psnr(damaged, clip).max() < 15
     assert metrics.psnr(damaged, clip, boxes) == pytest.approx([58.92] * 3, abs=0.01)
-    assert metrics.ssim(metrics.similarity_maps(damaged, clip), boxes) == pytest.approx([1] * 3, abs=1e-5)
+    assert ssim(similarities(damaged, clip)[0], boxes) == pytest.approx([1] * 3, abs=1e-5)
 
 
 def test_ssim_falls_with_noise_as_scikit_image_says() -> None:
@@ -64,9 +66,30 @@ def test_ssim_falls_with_noise_as_scikit_image_says() -> None:
     blend = (0.7 * clean + 0.3 * noisy).astype(np.uint8)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
     _, expected = structural_similarity(clean[0], blend[0], channel_axis=-1, full=True, **options)
-    assert metrics.similarity_maps(blend, clean)[0, 8:-8, 8:-8] == pytest.approx(
-        expected.mean(-1)[8:-8, 8:-8], abs=1e-3
+    assert similarities(blend, clean)[0][0, 8:-8, 8:-8] == pytest.approx(expected.mean(-1)[8:-8, 8:-8], abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [176, 201])
+def test_structural_similarity_is_that_of_torchmetrics(size: int) -> None:
+    import torch
+    from skimage import data
+    from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure,
+        structural_similarity_index_measure,
     )
+
+    target = data.astronaut()[None, :size, 100 : 100 + size]
+    noise = np.random.default_rng(0).normal(0, 20, target.shape)
+    for other in (np.clip(target + noise, 0, 255).astype(np.uint8), np.roll(target, 3, axis=2), 255 - target):
+        tensors = [
+            torch.from_numpy(np.ascontiguousarray(f)).permute(0, 3, 1, 2).double() / 255 for f in (other, target)
+        ]
+        _, expected = structural_similarity_index_measure(*tensors, data_range=1.0, return_full_image=True)
+        maps, multi_scale = similarities(other, target)
+        assert np.abs(maps - expected.mean(1).numpy()).max() < 3e-4
+        assert ssim(maps) == pytest.approx([expected.mean().item()], rel=1e-4)
+        wanted = multiscale_structural_similarity_index_measure(*tensors, data_range=1.0)
+        assert multi_scale == pytest.approx([wanted.item()], rel=1e-4)
 
 
 def test_mouth_boxes_are_square_and_clipped() -> None:
