@@ -16,6 +16,9 @@ MEL_WINDOW = 16
 LANDMARKS = 68
 """Points of the iBUG 300-W annotation scheme."""
 
+NO_FACE = -1.0
+"""Fills the landmarks of a frame without a face (PIRenderer's files)."""
+
 WINDOW_RADIUS = 13
 WINDOW = 2 * WINDOW_RADIUS + 1
 """Frames on each side of, and in, the window of coefficients that drives one frame (StyleHEAT `semantic_radius`)."""

@@ -18,13 +18,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from styleheat.constants import LANDMARKS
+from styleheat.constants import LANDMARKS, NO_FACE
 from styleheat.errors import InputError
 from styleheat.face.cuts import CutFinder
 from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
 from styleheat.face.eyes import EyeNetwork
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
-from styleheat.morphable.coefficients import NO_FACE, has_face
 
 # fmt: off
 MIRRORED = (
@@ -341,7 +340,7 @@ def smooth(landmarks: np.ndarray, sigma: float) -> np.ndarray:
     same Gaussian over the plain points keeps 94 %.
     """
     smoothed = landmarks.copy()
-    face = has_face(landmarks)
+    face = ~(landmarks == NO_FACE).all(axis=(1, 2))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], face, [False]]).astype(int)))
     for start, stop in edges.reshape(-1, 2) if sigma > 0 else ():
         smoothed[start:stop] = _smooth_run(landmarks[start:stop].astype(np.float64), sigma)

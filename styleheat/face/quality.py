@@ -1,4 +1,5 @@
-"""Checks, on two frames a second, whether a clip can be trained on: sharp, one person, the face always visible."""
+"""Checks, on two frames a second, whether a clip can be trained on: sharp, one person, the face always visible and not
+hidden."""
 
 from collections.abc import Iterable
 
@@ -8,6 +9,7 @@ import numpy as np
 from styleheat.face.detect import overlap
 from styleheat.face.identity import embed, similarity
 from styleheat.face.landmarks import Landmarker
+from styleheat.face.occlusion import frontal_face, hidden
 from styleheat.morphable.coefficients import has_face
 from styleheat.params import Quality
 
@@ -30,9 +32,9 @@ def fault(frames: Iterable[np.ndarray], landmarks: np.ndarray, finder: Landmarke
     here = has_face(landmarks)
     if wanted.face_rate is not None and here.mean() < wanted.face_rate:
         return "face seldom seen"
-    if wanted.sharpness is wanted.other_faces is wanted.likeness is None:
+    if wanted.sharpness is wanted.other_faces is wanted.likeness is wanted.occlusion is None:
         return None
-    sharp, others, embeddings = [], [], []
+    sharp, others, embeddings, faces = [], [], [], []
     for number, frame in enumerate(frames):
         if number % EVERY or not here[number]:
             continue
@@ -43,6 +45,8 @@ def fault(frames: Iterable[np.ndarray], landmarks: np.ndarray, finder: Landmarke
             others.append(has_other(frame, points, finder))
         if wanted.likeness is not None:
             embeddings.append(embed(frame, points))
+        if wanted.occlusion is not None:
+            faces.append(frontal_face(frame, points))
     if wanted.sharpness is not None and sharp and np.median(sharp) < wanted.sharpness:
         return "blurred"
     if wanted.other_faces is not None and others and np.mean(others) > wanted.other_faces:
@@ -51,6 +55,8 @@ def fault(frames: Iterable[np.ndarray], landmarks: np.ndarray, finder: Landmarke
         known = np.stack([found for found in embeddings if found is not None])
         if similarity(known, np.median(known, axis=0)).min() < wanted.likeness:
             return "another person within it"
+    if wanted.occlusion is not None and faces and hidden(np.stack(faces)).max() > wanted.occlusion:
+        return "face hidden"
     return None
 
 

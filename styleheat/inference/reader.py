@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from styleheat.constants import NO_FACE
 from styleheat.errors import InputError
 from styleheat.face.align import ffhq_box
 from styleheat.face.crop import cut_out, median_square, to_cut
@@ -14,7 +15,7 @@ from styleheat.face.landmarks import Landmarker, landmarker, smooth, stack
 from styleheat.face.shots import shots, watched
 from styleheat.media import video
 from styleheat.media.image import read_image
-from styleheat.morphable.coefficients import FRAME_SIZE, NO_FACE, descriptor, has_face, pack_coefficients
+from styleheat.morphable.coefficients import FRAME_SIZE, descriptor, has_face, pack_coefficients
 from styleheat.morphable.fitting import fit
 from styleheat.morphable.measures import blink_track
 from styleheat.params import Infer

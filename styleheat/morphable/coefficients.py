@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from styleheat.constants import COEFFICIENTS, LANDMARKS, WINDOW_RADIUS
+from styleheat.constants import COEFFICIENTS, LANDMARKS, NO_FACE, WINDOW_RADIUS
 from styleheat.errors import InputError
 from styleheat.files import atomic
 
@@ -29,9 +29,6 @@ DESCRIPTOR_ANGLE = slice(64, 67)
 DESCRIPTOR_TRANSLATION = slice(67, 70)
 DESCRIPTOR_CROP = slice(70, 73)
 """Columns of a descriptor."""
-
-NO_FACE = -1.0
-"""Fills the landmarks of a frame without a face, as in PIRenderer's files."""
 
 FRAME_SIZE = 256
 """Size of the frame that `transform_params` refer to (PIRenderer resizes every frame to it first)."""

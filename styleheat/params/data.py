@@ -79,6 +79,8 @@ class Quality(Section):
     """Largest share of frames with another face that is not small."""
     likeness: Annotated[float, Field(ge=0, le=1)] | None
     """Least cosine similarity of any frame's face to the clip's median, by dlib's embedding (strangers have 0.8)."""
+    occlusion: Annotated[float, Field(ge=0, le=1)] | None
+    """Largest share of the inner face that is hidden in any frame, by the colours that are usual in the clip."""
     audio_offset: Annotated[int, Field(ge=0, le=14)] | None
     """Most frames by which the audio is early or late, by SyncNet (`landmarks.scores`)."""
 

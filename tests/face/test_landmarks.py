@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from styleheat.constants import NO_FACE
 from styleheat.errors import InputError
 from styleheat.face.detect import data_file
 from styleheat.face.landmarks import (
@@ -24,7 +25,7 @@ from styleheat.face.landmarks import (
 )
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_POINTS, MESH_TO_68, RIGHT_EYE_CORNER
 from styleheat.media.video import read_frames
-from styleheat.morphable.coefficients import NO_FACE, has_face
+from styleheat.morphable.coefficients import has_face
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from styleheat.face.quality import fault, has_other, sharpness
 from styleheat.media.video import VideoWriter, read_frames
 from styleheat.params import Landmarks, Quality
 
-ANY = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None, audio_offset=None)
+ANY = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None, occlusion=None, audio_offset=None)
 
 
 def wanted(**limits: float) -> Quality:
@@ -66,6 +66,18 @@ def test_another_person(astronaut: np.ndarray, points: np.ndarray, carphone: Pat
     assert fault(frames, landmarks, finder, wanted(likeness=0.9)) is None
     frames[36], landmarks[36] = other, theirs
     assert fault(frames, landmarks, finder, wanted(likeness=0.9)) == "another person within it"
+
+
+def test_a_hidden_face(astronaut: np.ndarray, points: np.ndarray, finder: MediaPipe) -> None:
+    """By a hand, in one of four frames that are looked at; light that changes is no hand."""
+    centre = tuple(points[54].astype(int).tolist())
+    hand = cv2.ellipse(astronaut.copy(), centre, (25, 20), 20, 0, 360, (150, 100, 80), -1)
+    darker = (astronaut * 0.8).astype(np.uint8)
+    looked_at = [astronaut, darker, astronaut, hand]
+    frames, landmarks = [looked_at[k // 12] for k in range(48)], np.repeat(points[None], 48, 0)
+    assert fault(frames, landmarks, finder, wanted(occlusion=0.05)) == "face hidden"
+    assert fault(frames, landmarks, finder, wanted(occlusion=0.5)) is None
+    assert fault(frames[:36], landmarks[:36], finder, wanted(occlusion=0.02)) is None
 
 
 def test_such_a_clip_is_lost_for_that_reason(tmp_path: Path, astronaut: np.ndarray) -> None:

@@ -90,7 +90,8 @@ def test_clips_whose_audio_is_late_are_lost(
         for _ in range(6):
             writer.write(data.astronaut())
     monkeypatch.setattr(stage, "lip_sync", lambda *_: Late(network.network, "cpu"))
-    quality = Quality(face_rate=None, sharpness=None, other_faces=None, likeness=None, audio_offset=limit)
+    others = dict.fromkeys(("face_rate", "sharpness", "other_faces", "likeness", "occlusion"))
+    quality = Quality(**others, audio_offset=limit)
     settings = Landmarks(backend="mediapipe", smooth=1.0, quality=quality, scores="models/official/scores")
     outcome = stage.track("clip", path, tmp_path / "out", settings, "cpu")
     assert outcome.reason == ("audio out of step" if lost else None)
