@@ -135,7 +135,7 @@ def test_training(name: str, tmp_path: Path) -> None:
     recipe, on_gpu, log = train("cuda:0", tmp_path / "gpu", settings)
     assert {p.device for p in recipe.model.parameters()} == {torch.device("cuda:0")}
     assert on_gpu.losses == pytest.approx(on_cpu.losses, rel=1e-2, abs=1e-4)
-    assert 0 < log.metrics[0][1]["memory_gb"] < 8
+    assert 0 < log.metrics[0][1]["speed/memory_gb"] < 8
     _, resumed, _ = train("cuda:0", tmp_path / "gpu", settings, steps=3)
     assert resumed.resumed_at == 1
     _, uninterrupted, _ = train("cuda:0", tmp_path / "complete", settings, steps=3)
@@ -174,9 +174,9 @@ def test_precision(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert resumed.resumed_at == 1 and np.isfinite(list(resumed.losses.values())).all()
     assert {p.dtype for p in recipe.model.parameters()} == {torch.float32}
     assert all(p.isfinite().all() for p in recipe.model.parameters())
-    logged = {"logit/real", "lr/styleheat/video_warper"}
+    logged = {"logit/real", "optimizer/lr/styleheat/video_warper"}
     if precision != "fp16":  # whose first steps overflow until the scale is found
-        logged.add("grad_norm/styleheat")
+        logged.add("optimizer/grad_norm/styleheat")
     assert logged <= log.metrics[0][1].keys()
 
 
@@ -257,7 +257,7 @@ def test_the_second_gpu_alone(tmp_path: Path) -> None:
         recipe, _, log = train("cuda:1", tmp_path, WARPER)
     torch.cuda.set_device(0)
     assert {p.device for p in recipe.model.parameters()} == {torch.device("cuda:1")}
-    assert torch.cuda.memory_allocated(0) <= before and log.metrics[0][1]["memory_gb"] > 0
+    assert torch.cuda.memory_allocated(0) <= before and log.metrics[0][1]["speed/memory_gb"] > 0
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")

@@ -109,7 +109,7 @@ def fit(
             if done % log_every == 0 or last:
                 losses, others = run.point()
                 if world.first:
-                    points = losses | others | run.learning_rates()
+                    points = {f"loss/{key}": value for key, value in losses.items()} | others | run.learning_rates()
                     log.log_metrics({key: value for key, value in points.items() if math.isfinite(value)}, done)
                 progress.set_postfix({key: f"{value:.3f}" for key, value in losses.items()}, refresh=False)
             began = time.perf_counter()
@@ -184,7 +184,7 @@ class _Run:
         for norm in self.norms:
             norm.update(self.world)
         for key, optimizer in self.optimizers.items():
-            totals[f"grad_norm/{key}"] = optimizer.step(step)
+            totals[f"optimizer/grad_norm/{key}"] = optimizer.step(step)
         self.average.update(step)
         self.meter.add(step + 1, totals, clips)
 
@@ -207,9 +207,9 @@ class _Run:
         return values
 
     def learning_rates(self) -> dict[str, float]:
-        """By `lr/<phase>/<group>`."""
+        """By `optimizer/lr/<phase>/<group>`."""
         return {
-            "/".join(filter(None, ["lr", key, group])): rate
+            "/".join(filter(None, ["optimizer/lr", key, group])): rate
             for key, optimizer in self.optimizers.items()
             for group, rate in optimizer.learning_rates().items()
         }

@@ -68,9 +68,9 @@ class Meter:
         elapsed = max(1e-9, time.perf_counter() - self._since - self._paused)
         means = mean_rows(self.rows)
         speed = {
-            "samples_per_second": samples * self._steps / elapsed,
-            "waiting_share": self._waited / elapsed,
-            "memory_gb": peak_memory(self.world.device),
+            "speed/samples_per_second": samples * self._steps / elapsed,
+            "speed/waiting_share": self._waited / elapsed,
+            "speed/memory_gb": peak_memory(self.world.device),
         }
         point = {"step": self.rows[-1]["step"], "steps": float(len(self.rows))}
         self.rows, self._steps, self._waited, self._paused, self._since = [], 0, 0.0, 0.0, time.perf_counter()

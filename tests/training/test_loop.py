@@ -125,10 +125,13 @@ def test_it_learns_logs_and_leaves_curves_and_samples(tmp_path: Path) -> None:
     assert [int(row["step"]) for row in rows] == list(range(10, 401, 10))
     assert float(rows[0]["fit"]) > 10 * float(rows[-1]["fit"])
     assert outcome.losses["fit"] < 0.1
-    points = [(step, values) for step, values in log.metrics if "fit" in values]
+    points = [(step, values) for step, values in log.metrics if "loss/fit" in values]
     assert [step for step, _ in points] == list(range(10, 401, 10))
-    wanted = {"fit", "mean", "logit/mean", "grad_norm/line", "grad_norm/mean", "lr/line", "lr/mean"}
-    assert points[0][1].keys() == wanted | {"samples_per_second", "waiting_share", "memory_gb"}
+    wanted = {"loss/fit", "loss/mean", "logit/mean"}
+    wanted |= {f"optimizer/{what}/{phase}" for what in ("grad_norm", "lr") for phase in ("line", "mean")}
+    assert points[0][1].keys() == wanted | {
+        f"speed/{what}" for what in ("samples_per_second", "waiting_share", "memory_gb")
+    }
     validations = [step for step, values in log.metrics if "validation/error" in values]
     assert validations == list(range(20, 401, 20))
     assert log.images == [("samples", step) for step in range(25, 401, 25)]
@@ -244,7 +247,7 @@ def test_passes_count_as_one_step(tmp_path: Path) -> None:
     toy = Toy()
     run(tmp_path, toy, log, steps=40, micro_batch=2)
     assert toy.steps == list(range(40))
-    assert [step for step, values in log.metrics if "fit" in values] == list(range(4, 41, 4))
+    assert [step for step, values in log.metrics if "loss/fit" in values] == list(range(4, 41, 4))
     assert last_checkpoint(tmp_path)["step"] == 40
     assert last_checkpoint(tmp_path)["optimizers"]["line"]["adam"]["state"][0]["step"] == 40
 
