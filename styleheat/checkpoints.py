@@ -31,7 +31,7 @@ def save_model(folder: str | Path, module: nn.Module, config: NetworkConfig, fac
 def write_state(
     folder: str | Path, state: Mapping[str, Tensor], config: NetworkConfig, facts: Mapping[str, Any]
 ) -> None:
-    """`save_model` of a state dict."""
+    """As `save_model`, of a state dict."""
     folder = Path(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with files.atomic(folder / WEIGHTS) as temporary:

@@ -110,7 +110,8 @@ def upload(folder: Path, name: str) -> str:
 
 
 def address_of(source: str) -> str:
-    """The address under which the files of a repository of Hugging Face lie; other sources as they are."""
+    """The address under which the files of a repository of Hugging Face lie; other sources as they are. Raises
+    InputError for what names no repository."""
     if not source.startswith(HUB):
         return source
     name = source.removeprefix(HUB)

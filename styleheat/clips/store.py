@@ -92,6 +92,7 @@ def decode_image(data: bytes | memoryview) -> np.ndarray:
 
 
 def get(opened: lmdb.Transaction, key: str) -> bytes | memoryview:
+    """The value of a key. Raises InputError where there is none."""
     value = opened.get(key.encode())
     if value is None:
         raise InputError(f"{key}: this key is not in the LMDB; pack the set again")
@@ -168,7 +169,7 @@ class ClipStore:
         return decode_image(get(self._transaction(clip), frame_key(clip, frame)))
 
     def aligned(self, clip: str, frame: int) -> np.ndarray:
-        """uint8 RGB, aligned as FFHQ's images are."""
+        """(A,A,3) uint8 RGB, aligned as FFHQ's images are."""
         return decode_image(get(self._transaction(clip), frame_key(clip, frame, aligned=True)))
 
     def coefficients(self, clip: str, frames: Frames = slice(None)) -> np.ndarray:
@@ -197,7 +198,8 @@ class ClipStore:
 
 
 def scale_landmarks(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Landmarks in pixels of frames of any size → in pixels of the frame scaled to 256, as the LMDB keeps them."""
+    """Landmarks (T,68,2) in pixels of frames of a size → in pixels of the frame scaled to 256, as the LMDB keeps
+    them."""
     return landmarks * np.float32(FRAME_SIZE / size)
 
 

@@ -44,7 +44,7 @@ class ClipWriter:
         self._zip.close()
 
     def add_frame(self, frame: np.ndarray, aligned: np.ndarray) -> None:
-        """Add the next frame, uint8 RGB, in the clip's own crop and aligned."""
+        """Add the next frame, (S,S,3) uint8 RGB in the clip's own crop, and (A,A,3) aligned."""
         self._put(frame_key(self._clip, self._frames), encode_image(frame))
         self._put(frame_key(self._clip, self._frames, aligned=True), encode_image(aligned))
         self._frames += 1

@@ -86,7 +86,7 @@ def lag_correlations(measured: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def best_lag(correlations: np.ndarray) -> int:
-    """The delay in frames at which `lag_correlations`, of one clip or the mean of several, are largest.
+    """The delay in frames at which `lag_correlations` (2·MAX_LAG+1,), of one clip or the mean of several, are largest.
 
     Positive when what was measured comes late. Of equal correlations the smallest delay wins.
     """

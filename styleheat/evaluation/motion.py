@@ -181,7 +181,8 @@ def sharpness(image: np.ndarray, mesh: np.ndarray) -> float:
 
 
 def jitter(meshes: np.ndarray) -> float:
-    """Mean absolute second difference over time of the STABLE points' x and y, as a share of the eye distance."""
+    """Of meshes (T,468,3): mean absolute second difference over time of the STABLE points' x and y, as a share of the
+    eye distance."""
     second = np.diff(meshes[:, STABLE, :2], n=2, axis=0)
     found = np.isfinite(second).all((1, 2))
     if not found.any():

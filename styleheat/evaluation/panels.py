@@ -27,7 +27,8 @@ def write_video(path: Path, source: np.ndarray, target: Frames, generated: Frame
 
 
 def write_rows(path: Path, source: np.ndarray, target: Frames, generated: Frames) -> None:
-    """Above: the source, then target frames at equal distances in time; below: the generated frames of then."""
+    """An image of frames (S,S,3) uint8. Above: the source, then target frames at equal distances in time; below: the
+    generated frames of then."""
     moments = np.linspace(0, len(target) - 1, COLUMNS + 1).astype(int)[1:]
     first = _small(source)
     gap = np.full((len(first), GAP, 3), 255, np.uint8)

@@ -248,7 +248,8 @@ def compare(
     generated_frames: Frames,
     score: Score,
 ) -> Result:
-    """Score generated frames against a target's T frames; the first of both is not scored, as it may be the source."""
+    """Score generated frames against a target's T frames (S,S,3) uint8; the first of both is not scored, as it may be
+    the source."""
     embedding, length = source.faces[0], len(target_frames)
     repeated = source.first_repeated(length)
     ours, theirs = generated.after_first(), target.after_first()
@@ -301,7 +302,7 @@ def _of_speech(generated: Measurements, target: Measurements, audio: np.ndarray)
 
 
 def of_motion(generated: Measurements, target: Measurements, person: np.ndarray, *_: Frames) -> Scores:
-    """The `Score` of a video whose target is another person's."""
+    """The `Score` of a video whose target is another person's. person: embedding (128,) of whom the video shows."""
 
     def distance(part: slice) -> float:
         return metrics.coefficient_distance(generated.descriptors[:, part], target.descriptors[:, part])
@@ -319,6 +320,7 @@ def against_target(
     generated_frames: Frames,
     target_frames: Frames,
 ) -> Scores:
-    """The `Score` of a video whose target is the same person's, pixel by pixel."""
+    """The `Score` of a video whose target is the same person's, pixel by pixel. person: embedding (128,) of whom the
+    video shows."""
     scores = of_motion(generated, target, person) | image_scores(generated_frames, target_frames, target.landmarks)
     return scores | {"landmarks": metrics.landmark_distance(generated.landmarks, target.landmarks)}

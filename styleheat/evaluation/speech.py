@@ -27,13 +27,13 @@ BEAT_SIGMA = 0.1
 
 
 def opening_range(opening: np.ndarray) -> float:
-    """How far the lips go: from the 5th to the 95th percentile of the opening."""
+    """How far the lips go: from the 5th to the 95th percentile of the opening (T,), in its unit."""
     seen = opening[np.isfinite(opening)]
     return float(np.subtract(*np.percentile(seen, [95, 5]))) if len(seen) else float("nan")
 
 
 def closures_met(generated: np.ndarray, target: np.ndarray) -> float:
-    """Share of the target's closures that the generated lips make, a frame early or late at most.
+    """Share of the target's closures that the generated lips make, a frame early or late at most; openings (T,).
 
     Lips are closed below CLOSED of their own median opening while they are seen.
     """
@@ -49,7 +49,8 @@ def closures_met(generated: np.ndarray, target: np.ndarray) -> float:
 
 
 def silent_opening(opening: np.ndarray, audio: np.ndarray) -> float:
-    """Mean opening in pauses, as a share of the opening's 95th percentile: 0 when lips rest closed."""
+    """Mean opening (T,) in pauses of the audio (N,) at 16 kHz, as a share of the opening's 95th percentile: 0 when lips
+    rest closed."""
     silent = silences(audio, len(opening)) & np.isfinite(opening)
     if not silent.any():
         return float("nan")

@@ -135,7 +135,10 @@ class TfliteNetwork:
 
 
 def data_file(module: str, name: str, package: str) -> Path:
-    """A data file of an installed package, found without importing it (its code may want more than we have)."""
+    """A data file of an installed package, found without importing it (its code may want more than we have).
+
+    Raises InputError where the package is not installed or lacks the file.
+    """
     found = importlib.util.find_spec(module)
     if found is None or not found.submodule_search_locations:
         raise InputError(f"{name}: needs the package {package}; install styleheat[faces]")

@@ -109,7 +109,7 @@ def to_rows(seen: Iterable[Seen]) -> np.ndarray:
 
 
 def from_rows(rows: np.ndarray) -> Iterator[Seen]:
-    """The looks of which `to_rows` made rows."""
+    """The looks of which `to_rows` made rows (R,9) float64."""
     for number, group in itertools.groupby(rows, key=lambda row: row[0]):
         faces = list(group)
         framings = [None if np.isnan(face[5]) else face[5:] for face in faces]

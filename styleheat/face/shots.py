@@ -15,7 +15,7 @@ or something moves behind the head."""
 
 
 def watched(frames: Iterable[np.ndarray], cuts: list[int]) -> Iterator[np.ndarray]:
-    """The same frames; the number of each one that begins a shot is added to `cuts`."""
+    """The same frames (H,W,3) uint8; the number of each one that begins a shot is added to `cuts`."""
     finder = CutFinder()
     for number, frame in enumerate(frames):
         if finder.begins(frame):

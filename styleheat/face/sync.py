@@ -61,7 +61,7 @@ class LipSync:
 
     @classmethod
     def of(cls, state: dict[str, Tensor], device: str) -> Self:
-        """state: of SyncNet. Raises RuntimeError where it is not."""
+        """state: tensors of SyncNet by their names, as `SyncNet` has them. Raises RuntimeError for others."""
         network = SyncNet()
         network.load_state_dict(state)
         return cls(network.to(device).eval(), device)
@@ -107,13 +107,13 @@ def shifted_distances(lips: Tensor, audio: Tensor) -> np.ndarray:
 
 
 def scores(distances: np.ndarray) -> dict[str, float]:
-    """`lse_d`, the least of the distances, and `lse_c`, their median less that."""
+    """`lse_d`, the least of the distances (2·SHIFT+1,), and `lse_c`, their median less that."""
     least = float(distances.min())
     return {"lse_d": least, "lse_c": float(np.median(distances)) - least}
 
 
 def offset(distances: np.ndarray) -> int:
-    """Frames, −SHIFT to SHIFT, by which the audio is late where lips and audio fit best."""
+    """Frames, −SHIFT to SHIFT, by which the audio is late where lips and audio fit best, by distances (2·SHIFT+1,)."""
     return int(distances.argmin()) - SHIFT
 
 

@@ -208,7 +208,7 @@ def write_video(
     longest: int | None = None,
     transparent: bool = False,
 ) -> None:
-    """Animate, and encode the frames as they come, with the motion's rate and audio. result, driver, longest: see
+    """Animate, and encode the frames as they come, with the motion's rate and audio. result, driver, longest: as for
     `composer`. transparent: of a `pasted` portrait that is not opaque everywhere, write a WebM beside the video, too,
     that is as it is.
 

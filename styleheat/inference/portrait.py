@@ -106,8 +106,9 @@ def read_portrait(
 
 
 def frame_size(config: NetworkConfig, landmarks: np.ndarray, largest: int) -> int:
-    """Pixels of a portrait's frames: the generator's own; or, with detail from the photograph, as many as that has of
-    the square around the face, but no fewer than twice the generator's and `largest` at most; even."""
+    """Pixels a side of the frames of a portrait with landmarks (68,2): the generator's own; or, with detail from the
+    photograph, as many as that has of the square around the face, but no fewer than twice the generator's and `largest`
+    at most; even."""
     if not config.detail:
         return config.image_size
     return min(largest, max(2 * config.image_size, round(ffhq_framing(landmarks).side / 2) * 2))

@@ -133,7 +133,7 @@ def face_reader(infer: Infer, device: str) -> FaceReader:
 
 
 def by_fitting(frames: Iterable[np.ndarray], landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `Estimate` from the landmarks alone, by fitting our own face model to them."""
+    """As `Estimate` says, from the landmarks alone, by fitting our own face model to them."""
     coefficients, transform_params, _ = fit(landmarks, size)
     return coefficients, transform_params
 

@@ -45,7 +45,8 @@ class SpeechOptions:
 
 
 def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
-    """`SpeechOptions.poses` of the face in a video. Raises InputError when the file is no video or shows no face."""
+    """`SpeechOptions.poses` (N,73) of the face in a video. Raises InputError when the file is no video or shows no
+    face."""
     return reader.video(path, FPS)
 
 

@@ -38,7 +38,8 @@ def read_audio(
 def stream_audio(
     path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
 ) -> Iterator[np.ndarray]:
-    """`read_audio` in chunks, in constant memory; raises as it does, before the first chunk or where the file ends."""
+    """As `read_audio`, in chunks (n,), in constant memory; raises as it does, before the first chunk or where the file
+    ends."""
     for piece in stream_channels(path, sample_rate, start, end):
         yield piece.mean(axis=0)
 
@@ -59,7 +60,7 @@ def own_rate(path: str | Path) -> int:
 def stream_channels(
     path: str | Path, sample_rate: int = SAMPLE_RATE, start: float | None = None, end: float | None = None
 ) -> Iterator[np.ndarray]:
-    """`stream_audio` with all channels: chunks (C,n)."""
+    """As `stream_audio`, with all channels: chunks (C,n). Raises InputError as it does."""
     with opened(path) as container:
         stream = _audio(container, path)
         video = video_stream(container)

@@ -43,8 +43,8 @@ def augment(samples: np.ndarray, rng: np.random.Generator, others: np.ndarray | 
 
 
 def room(samples: np.ndarray, decay: float, directness: float, rng: np.random.Generator) -> np.ndarray:
-    """Add reverberation: noise that decays by 60 dB in `decay` seconds, and has 1 / `directness` of the energy of the
-    direct signal."""
+    """Add reverberation to samples (N,): noise that decays by 60 dB in `decay` seconds, and has 1 / `directness` of the
+    energy of the direct signal."""
     times = np.arange(round(decay * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(len(times)) * 10 ** (-3 * times / decay) * (times > 0.003)
     tail /= np.sqrt(np.square(tail).sum() * directness)
@@ -53,7 +53,7 @@ def room(samples: np.ndarray, decay: float, directness: float, rng: np.random.Ge
 
 
 def noise(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Coloured noise, constant or with a periodic level, or chords of music."""
+    """Coloured noise (count,), constant or with a periodic level, or chords of music."""
     if rng.random() < 0.3:
         return _music(count, rng)
     spectrum = np.fft.rfft(rng.standard_normal(count))
@@ -79,7 +79,7 @@ def _music(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def coloured(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Apply a microphone's uneven response: some decibels more or less, smooth over the octaves."""
+    """Apply a microphone's uneven response to samples (N,): some decibels more or less, smooth over the octaves."""
     spectrum = np.fft.rfft(samples)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE), 60) / 60)
     decibels = np.interp(octaves, np.arange(8), rng.normal(size=8) * rng.uniform(2, 8))
@@ -87,7 +87,8 @@ def coloured(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Apply a telephone line: about 300 to 3400 Hz, 8 kHz, half of the time 8 bits by the μ-law (ITU-T G.711)."""
+    """Apply a telephone line to samples (N,): about 300 to 3400 Hz, 8 kHz, half of the time 8 bits by the μ-law (ITU-T
+    G.711)."""
     band = butter(3, (rng.uniform(150, 350), rng.uniform(3000, 3700)), "band", fs=SAMPLE_RATE, output="sos")
     narrow = resample_poly(sosfiltfilt(band, samples), 1, 2)
     if rng.random() < 0.5:
@@ -99,13 +100,13 @@ def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def overloaded(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Clip at 3 / `factor` times the RMS: for 3 and more, most of a loud syllable."""
+    """Clip samples (N,) at 3 / `factor` times the RMS: for 3 and more, most of a loud syllable."""
     limit = 3 * _rms(samples) / factor
     return np.clip(samples, -limit, limit)
 
 
 def played(samples: np.ndarray, begin: float, speed: float, count: int) -> np.ndarray:
-    """`count` samples from position `begin` of the samples on, `speed` times as fast; silence beyond the ends."""
+    """Samples (count,) from position `begin` of samples (N,) on, `speed` times as fast; silence beyond the ends."""
     from scipy.ndimage import map_coordinates
 
     return map_coordinates(samples, [begin + speed * np.arange(count)], order=3, mode="constant").astype(np.float32)

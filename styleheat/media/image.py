@@ -44,7 +44,7 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The colours of `read_image_and_alpha`."""
+    """The colours (H,W,3) uint8 of `read_image_and_alpha`. Raises InputError as it does."""
     return read_image_and_alpha(path)[0]
 
 

@@ -26,7 +26,7 @@ def rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def angles(rotations: np.ndarray) -> np.ndarray:
-    """The inverse of `rotation` for |y| < 90°."""
+    """Matrices (...,3,3) → angles (...,3): the inverse of `rotation` for |y| < 90°."""
     x = np.arctan2(rotations[..., 2, 1], rotations[..., 2, 2])
     y = np.arcsin(np.clip(-rotations[..., 2, 0], -1, 1))
     z = np.arctan2(rotations[..., 1, 0], rotations[..., 0, 0])

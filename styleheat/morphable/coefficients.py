@@ -52,7 +52,7 @@ def descriptor(packed: np.ndarray) -> np.ndarray:
 
 
 def window_indices(frame: int, length: int) -> np.ndarray:
-    """The 27 frames around `frame`, those outside a clip of `length` frames replaced by its first or last (int64)."""
+    """The frames (27,) int64 around `frame`, those outside a clip of `length` frames replaced by its first or last."""
     return np.clip(np.arange(frame - WINDOW_RADIUS, frame + WINDOW_RADIUS + 1), 0, length - 1)
 
 
@@ -123,7 +123,7 @@ def to_crop(landmarks: np.ndarray, transform_params: np.ndarray) -> np.ndarray:
 
 
 def from_crop(landmarks: np.ndarray, transform_params: np.ndarray) -> np.ndarray:
-    """The inverse of `to_crop`."""
+    """The inverse of `to_crop`, with arguments as for `to_crop`."""
     ratio, shift = _crop_transform(transform_params)
     return (landmarks - shift) / ratio
 

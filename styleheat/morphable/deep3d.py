@@ -162,7 +162,8 @@ class BaselFace(nn.Module):
 
 
 def face_model_state(content: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """The variables of BFM_model_front.mat that the model uses, with indices from 0 and the mean face centred at 0.
+    """The variables of BFM_model_front.mat that the model uses, with indices from 0 and the mean face centred at 0;
+    shapes as for `BaselFace`.
 
     Raises KeyError for one that is missing.
     """

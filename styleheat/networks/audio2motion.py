@@ -43,7 +43,7 @@ class ExpressionNet(nn.Module):
 
 
 class ResidualConv(nn.Module):
-    """Pre-activated residual block; `stride` acts on frames only."""
+    """Pre-activated residual block, (B,C,T,D) -> (B,C',T/stride,D); `stride` acts on frames only."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ResidualConv(nn.Module):
 
 
 class DoubleFrames(nn.Module):
-    """Transposed convolution that doubles the number of frames."""
+    """Transposed convolution that doubles the number of frames, (B,C,T,D) -> (B,C',2T,D)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class PoseVae(nn.Module):
 
 
 class DiscriminatorLayer(nn.Module):
-    """Convolution over frames, batch norm, ReLU."""
+    """Convolution over frames, batch norm, ReLU: (B,C,T) -> (B,C',T')."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class MotionDiscriminator(nn.Module):
 
 
 class WrappedAudioEncoder(nn.Module):
-    """`audio_encoder` one level deeper, as the pose checkpoint names it."""
+    """`audio_encoder` one level deeper, as the pose checkpoint names it: mels and output as for `audio_encoder`."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

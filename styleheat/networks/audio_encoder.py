@@ -28,7 +28,7 @@ def audio_encoder(config: NetworkConfig) -> nn.Module:
 
 
 class AudioConv(nn.Module):
-    """Convolution, batch norm, ReLU; with `residual`, its input is added before the ReLU."""
+    """Convolution, batch norm, ReLU, (B,C,H,W) -> (B,C',H',W'); with `residual`, its input is added before the ReLU."""
 
     def __init__(
         self,

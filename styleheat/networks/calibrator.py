@@ -21,7 +21,8 @@ from styleheat.networks.warper import SLOPE
 
 
 class UpConv(EqualConv2d):
-    """Bilinear doubling, then an equalised convolution, with bias and activation if `activate`."""
+    """(B,C,s,s) -> (B,C',2s,2s): bilinear doubling, then an equalised convolution, with bias and activation if
+    `activate`."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, activate: bool) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=False)
@@ -35,7 +36,7 @@ class UpConv(EqualConv2d):
 
 
 class UpBlock(nn.Module):
-    """Residual block that doubles the resolution."""
+    """Residual block that doubles the resolution: (B,C,s,s) -> (B,C',2s,2s)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class UpBlock(nn.Module):
 
 
 class Injection(nn.Module):
-    """Residual block whose norms follow the motion descriptor."""
+    """Residual block whose norms follow the motion descriptor (B,D): (B,C,s,s) -> (B,C,s,s)."""
 
     def __init__(self, width: int, config: NetworkConfig) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ them happened to be."""
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels weighted by a small network that sees their means (arXiv 1709.01507)."""
+    """Channels of (B,C,H,W) weighted by a small network that sees their means (arXiv 1709.01507)."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -33,7 +33,8 @@ class SqueezeExcitation(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """ArcFace's improved residual block; the second convolution has the stride. `squeeze` 0: no channel weighting."""
+    """ArcFace's improved residual block, (B,C,H,W) -> (B,C',H/stride,W/stride); the second convolution has the stride.
+    `squeeze` 0: no channel weighting."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, squeeze: int = 0) -> None:
         super().__init__()

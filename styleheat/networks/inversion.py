@@ -64,7 +64,7 @@ class Inverter(nn.Module):
         return self.reconstruct(image).inversion
 
     def invert_to_learn(self, image: Tensor) -> Inversion:
-        """`invert` for training on what becomes of F: gradients reach the prior through F and the image below it
+        """As `invert`, for training on what becomes of F: gradients reach the prior through F and the image below it
         alone, neither through the codes nor through what the warper sees."""
         with torch.no_grad():
             codes, coarse, residual = self.encode(image)
@@ -74,12 +74,13 @@ class Inverter(nn.Module):
         return Inversion(self._seen(painted), codes, feature, pair, base)
 
     def reconstruct(self, image: Tensor) -> Reconstruction:
-        """`invert`, with the intermediate images for losses."""
+        """As `invert`, with the intermediate images for losses."""
         codes, coarse, residual = self.encode(image)
         return self.decode(codes, coarse, residual)
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Portraits -> codes, what they paint (not clamped), and the residual to the portrait at `input_size`."""
+        """Portraits (B,3,H,H) -> codes (B,codes,D), what they paint (not clamped), and the residual (B,3,s,s) to the
+        portrait at `input_size`."""
         image = resize(image, self.input_size)
         codes = self.e4e_encoder(image)
         coarse = self.stylegan(codes).image
@@ -92,7 +93,8 @@ class Inverter(nn.Module):
         return pair, condition(own, pair), base
 
     def decode(self, codes: Tensor, coarse: Tensor, residual: Tensor) -> Reconstruction:
-        """Put a residual back and paint. Edited codes may come with the residual of the unedited."""
+        """Put a residual back and paint, with arguments as `encode` returns them. Edited codes may come with the
+        residual of the unedited."""
         pair, feature, base = self.restore(codes, coarse, residual)
         painted = self.stylegan.above(codes, feature, base)
         return Reconstruction(Inversion(self._seen(painted), codes, feature, pair, base), painted, coarse)

@@ -18,19 +18,20 @@ SLOPE = 0.2
 
 
 def scaled_leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU times √2, which keeps the variance of a normal input roughly at one."""
+    """Leaky ReLU of (...,) values, times √2, which keeps the variance of a normal input roughly at one."""
     return F.leaky_relu(x, SLOPE) * math.sqrt(2)
 
 
 class ScaledLeakyReLU(nn.Module):
-    """`scaled_leaky_relu` as a layer."""
+    """As `scaled_leaky_relu`, a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         return scaled_leaky_relu(x)
 
 
 class BiasedLeakyReLU(nn.Module):
-    """Adds a bias to each channel, then `scaled_leaky_relu` (what the reference fuses into one CUDA kernel)."""
+    """Adds a bias to each channel of (B,C,...), then `scaled_leaky_relu` (what the reference fuses into one CUDA
+    kernel)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class BiasedLeakyReLU(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """Convolution with an equalised learning rate."""
+    """Convolution with an equalised learning rate, (B,C,H,W) -> (B,C',H',W')."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True
@@ -57,7 +58,7 @@ class EqualConv2d(nn.Module):
 
 
 class EqualLinear(nn.Module):
-    """Fully connected layer with an equalised learning rate, further scaled by `rate`.
+    """Fully connected layer, (B,C) -> (B,C'), with an equalised learning rate, further scaled by `rate`.
 
     With `activate`, `scaled_leaky_relu` follows.
     """
@@ -137,7 +138,7 @@ class ConvLayer(nn.Sequential):
 
 
 class ResBlock(nn.Module):
-    """StyleGAN2's residual block that halves the resolution."""
+    """StyleGAN2's residual block that halves the resolution, (B,C,s,s) -> (B,C',s/2,s/2)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ class Vgg19(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Images normalised by ImageNet's statistics -> features by name."""
+        """Images (B,3,H,W) normalised by ImageNet's statistics -> features (B,C,h,w) by name."""
         features = {}
         for index, layer in enumerate(self.network[: max(LAYERS) + 1]):
             x = layer(x)
@@ -57,14 +57,15 @@ class Vgg19(nn.Module):
 
 
 def normalise(image: Tensor) -> Tensor:
-    """[-1,1] -> what networks trained on ImageNet expect."""
+    """Images (B,3,H,W) in [-1,1] -> what networks trained on ImageNet expect."""
     mean = image.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
     deviation = image.new_tensor(IMAGENET_DEVIATION).view(1, 3, 1, 1)
     return ((image + 1) / 2 - mean) / deviation
 
 
 class PerceptualLoss(nn.Module):
-    """L1 between VGG19 features, summed over layers and scales; plus `style` times that of their Gram matrices.
+    """L1 between VGG19 features of images (B,3,H,W), summed over layers and scales; plus `style` times that of their
+    Gram matrices.
 
     The gradient with respect to the image is computed with the value (`eager`), one scale and a few images at a time
     (`AT_ONCE`), whose features alone are then in memory. It can't be differentiated twice.
@@ -130,7 +131,7 @@ class _Known(torch.autograd.Function):
 
 
 class GradientLoss(nn.Module):
-    """The stand-in: L1 between images and between their differences across and down, summed over scales."""
+    """The stand-in: L1 between images (B,3,H,W) and between their differences across and down, summed over scales."""
 
     def __init__(self, scales: int = SCALES) -> None:
         super().__init__()

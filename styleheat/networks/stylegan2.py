@@ -79,7 +79,8 @@ class ModulatedConv2d(nn.Module):
 
 
 def modulated_conv2d_reference(layer: ModulatedConv2d, x: Tensor, style: Tensor) -> Tensor:
-    """What `ModulatedConv2d` computes, as StyleGAN2 defines it: each sample is convolved with weights of its own."""
+    """What `ModulatedConv2d` computes of x (B,C,H,W) and style (B,D), as StyleGAN2 defines it: each sample is convolved
+    with weights of its own."""
     samples = []
     for sample, scales in zip(x, layer.modulation(style), strict=True):
         weight = layer.scale * layer.weight[0] * scales[None, :, None, None]
@@ -101,7 +102,7 @@ class NoNoise(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Modulated 3x3 convolution, bias and activation."""
+    """Modulated 3x3 convolution, bias and activation, (B,C,s,s) -> (B,C',s,s), or of twice the size."""
 
     def __init__(self, inputs: int, outputs: int, style_dim: int, up: bool = False, released: bool = False) -> None:
         super().__init__()
@@ -121,8 +122,8 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Features to three colours, added to the doubled image of the resolution below; and, if `outputs` are 4, to the
-    logit of a mask, which nothing is added to."""
+    """Features (B,C,s,s) to three colours (B,3,s,s), added to the doubled image of the resolution below; and, if
+    `outputs` are 4, to the logit of a mask, which nothing is added to."""
 
     def __init__(self, inputs: int, style_dim: int, up: bool = True, outputs: int = 3) -> None:
         super().__init__()

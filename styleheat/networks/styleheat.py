@@ -117,7 +117,8 @@ def detail_mask(logit: Tensor, geometry: Tensor | None, firm: bool) -> Tensor:
 
 @float32
 def compose(painted: Tensor, moved: Tensor, mask: Tensor) -> Tensor:
-    """mask · moved + (1 − mask) · painted, which is clamped to [-1,1].
+    """mask · moved + (1 − mask) · painted, of images (B,3,H,H) and a mask (B,1,H,H), where the painted is clamped to
+    [-1,1].
 
     Painted colours go far beyond that on overexposed skin, where a small share of them would wipe the portrait out.
     """

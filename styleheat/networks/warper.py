@@ -24,6 +24,7 @@ GAIN = 0.3
 
 
 def activation(x: Tensor) -> Tensor:
+    """Leaky ReLU of (...,) values."""
     return F.leaky_relu(x, SLOPE)
 
 
@@ -99,7 +100,7 @@ class MappingNet(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Halves the resolution under the descriptor's control."""
+    """Halves the resolution under the descriptor's control: (B,C,s,s) -> (B,C',s/2,s/2)."""
 
     def __init__(self, inputs: int, outputs: int, config: NetworkConfig) -> None:
         super().__init__()
@@ -114,7 +115,7 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Residual block that doubles the resolution under the descriptor's control."""
+    """Residual block that doubles the resolution under the descriptor's control: (B,C,s,s) -> (B,C',2s,2s)."""
 
     def __init__(self, inputs: int, outputs: int, config: NetworkConfig) -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class HourglassEncoder(nn.Module):
 
 
 class HourglassDecoder(nn.Module):
-    """The encoder's maps -> one of F's size; its last channels are the encoder's own there."""
+    """The encoder's maps (B,C,s,s) -> one of F's size; its last channels are the encoder's own there."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -170,7 +171,7 @@ class HourglassDecoder(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """U-net with skip connections whose norms follow the descriptor."""
+    """U-net with skip connections, image (B,3,H,H) -> map (B,C,f,f); its norms follow the descriptor (B,D)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

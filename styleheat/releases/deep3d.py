@@ -31,7 +31,7 @@ FACE_MODEL = Released("BFM/BFM_model_front.mat", "the Basel Face Model cut to th
 def released_deep3d(folder: Path) -> State:
     """The tensors of a `Deep3D`: regressor, points that faces are aligned to, and the face model if it is there.
 
-    The face model is not needed to find coefficients.
+    The face model is not needed to find coefficients. Raises InputError for files that are missing or others.
     """
     with torch.device("meta"):
         model = Deep3D()

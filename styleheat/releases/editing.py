@@ -44,6 +44,7 @@ def released_editing(folder: Path) -> State:
     """The tensors of an `Editing` of full size, from four files. Only the components that it edits by are kept.
 
     Shapes may be those of any release: a direction of one row is for all code rows, and an axis of length 1 is none.
+    Raises InputError for files that are missing or others.
     """
     config = NETWORKS["full"]
     with torch.device("meta"):

@@ -134,6 +134,7 @@ def read_released(folder: Path, file: Released) -> dict[str, Any]:
 
 
 def subsection(folder: Path, file: Released, content: Mapping[str, Any], key: str) -> State:
+    """The tensors of a section of a file. Raises InputError where it has none of that name."""
     if not isinstance(content.get(key), Mapping):
         has = ", ".join(sorted(content)[:5])
         raise InputError(f"{folder / file.name}: has no section `{key}` but {has}: another file; {file.wanted}")
@@ -141,7 +142,7 @@ def subsection(folder: Path, file: Released, content: Mapping[str, Any], key: st
 
 
 def check(folder: Path, file: Released, module: nn.Module, state: Mapping[str, Any]) -> None:
-    """`check_state`, which also says where to get the right file."""
+    """As `check_state`, which also says where to get the right file. Raises InputError."""
     try:
         check_state(folder / file.name, module, state)
     except InputError as error:

@@ -20,7 +20,8 @@ PRIOR_FILES = (E4E, HFGI, STYLEGAN)
 
 
 def released_prior(folder: Path) -> State:
-    """The tensors of an `Inverter` of full size, from the prior's three files."""
+    """The tensors of an `Inverter` of full size, from the prior's three files. Raises InputError for files that are
+    missing or others."""
     with torch.device("meta"):
         prior = Inverter(NETWORKS["full"])
     e4e, hfgi, stylegan = (read_released(folder, file) for file in PRIOR_FILES)

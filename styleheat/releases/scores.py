@@ -37,7 +37,7 @@ INCEPTION_SHAPES = {"Conv2d_1a_3x3.conv.weight": (32, 3, 3, 3), "fc.weight": (10
 
 def released_scores(folder: Path) -> State:
     """The tensors of the networks of `evaluation.learned`, under `alexnet.`, `inception.` and `syncnet.`; of the first
-    only what LPIPS uses."""
+    only what LPIPS uses. Raises InputError for files that are missing or others."""
     from torchvision.models import alexnet  # takes seconds to import
 
     with torch.device("meta"):

@@ -56,7 +56,7 @@ IRIS = 0.37
 
 
 def eyeball(head: Head, texture: np.ndarray) -> Mesh:
-    """The front of an eyeball around the origin, looking along +z; `texture` is square, the pupil in its middle."""
+    """The front of an eyeball around the origin, looking along +z; texture: (S,S,3), the pupil in its middle."""
     rings = np.concatenate([np.linspace(0.0, 0.5, 14), np.linspace(0.5, EYE_REACH, 10)[1:]])[:, None]
     around = np.linspace(0, 2 * math.pi, 33)[None]
     bulge = 1 + 0.05 * bump(rings, 0.32)  # the cornea
@@ -88,7 +88,7 @@ def _arch(head: Head, half: float, rows: np.ndarray, depth: float, bow: float) -
 
 
 def teeth(head: Head, upper: np.ndarray, lower: np.ndarray) -> tuple[Mesh, Mesh]:
-    """The upper and lower rows, shut; the textures run from gum (upper: row 0) to the other gum."""
+    """The upper and lower rows, shut; the textures (H,W,3) run from gum (upper: row 0) to the other gum."""
     top, bottom = MOUTH_ROW + 0.085, MOUTH_ROW - 0.036
     above = _arch(head, 0.212, np.linspace(top, bottom, 5), 0.045, 0.018)
     below = _arch(head, 0.190, np.linspace(MOUTH_ROW - 0.004, MOUTH_ROW - 0.098, 5), 0.095, 0.004)
@@ -96,7 +96,7 @@ def teeth(head: Head, upper: np.ndarray, lower: np.ndarray) -> tuple[Mesh, Mesh]
 
 
 def tongue(head: Head, texture: np.ndarray) -> Mesh:
-    """A flattened half ball that fills the lower jaw from behind its teeth backwards."""
+    """With a texture (H,W,3): a flattened half ball that fills the lower jaw from behind its teeth backwards."""
     t, p = np.meshgrid(np.linspace(0.0, math.pi, 14), np.linspace(-math.pi, math.pi, 25), indexing="ij")
     x, y, z = np.sin(t) * np.sin(p), np.cos(t), np.sin(t) * np.cos(p)
     x, z = np.sign(x) * np.abs(x) ** 0.7, np.sign(z) * np.abs(z) ** 0.7
@@ -110,7 +110,7 @@ CAVITY_STEPS = ((0.0, 0.0), (0.012, 0.030), (0.030, 0.09), (0.045, 0.26))
 
 
 def cavity_columns(head: Head) -> np.ndarray:
-    """Columns of the skin's grid that lie between the mouth's corners."""
+    """Columns (K,) of the skin's grid that lie between the mouth's corners."""
     return np.flatnonzero(
         (np.abs(head.flat[MOUTH_UPPER, :, 0]) < head.mouth_half * 1.06) & (head.front[MOUTH_UPPER] > 0.5)
     )
@@ -146,7 +146,8 @@ def linings(head: Head) -> list[Mesh]:
 
 
 def ear(head: Head, side: float, texture: np.ndarray) -> Mesh:
-    """An outer ear on the side ±1: a shell with a rolled rim, an inner fold, a hollow and a lobe."""
+    """An outer ear on the side ±1, with a texture (H,W,3): a shell with a rolled rim, an inner fold, a hollow and a
+    lobe."""
     i = head.identity
     rings = np.concatenate([np.linspace(0, 0.8, 9), np.linspace(0.8, 1.0, 7)[1:], [1.06, 1.06]])[:, None]
     around = np.linspace(0, 2 * math.pi, 41)[None]

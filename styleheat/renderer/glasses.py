@@ -75,7 +75,7 @@ class Glasses:
         )
 
     def outline(self, around: np.ndarray, inner: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-        """A lens's border at angles `around`, x outwards and y up from its middle, scaled by `inner`."""
+        """A lens's border at angles `around` (A,), x (A,) outwards and y up from its middle, scaled by `inner`."""
         c, s = np.cos(around), np.sin(around)
         x = self.half_width * np.sign(c) * np.abs(c) ** self.power
         y = self.half_height * np.sign(s) * np.abs(s) ** self.power

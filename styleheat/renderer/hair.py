@@ -238,7 +238,7 @@ def glasses(head: Head, look: Look) -> list[Hairs]:
 
 
 def hem(head: Head, look: Look, neutral: np.ndarray) -> list[Hairs]:
-    """The thick border of a hat's cloth."""
+    """The thick border of a hat's cloth, on vertices `neutral` (V,3) without expression."""
     line = None if look.hat is None else hats.hem(head, look.hat, neutral)
     if look.hat is None or line is None:
         return []

@@ -47,7 +47,8 @@ class Hat:
         )
 
     def border(self, angle: np.ndarray) -> np.ndarray:
-        """Height of its border at an angle from the front (0) to the back (pi), decimetres; it covers what is above."""
+        """Height (...,) of its border at an angle (...,) from the front (0) to the back (pi), decimetres; it covers
+        what is above."""
         return self.front + (self.back - self.front) * (1 - np.cos(angle)) / 2
 
 

@@ -29,7 +29,8 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def turned(
     points: np.ndarray, turn: np.ndarray, matrix: np.ndarray, pivot: np.ndarray, shift: np.ndarray, out: np.ndarray
 ) -> None:
-    """out = points turned about the pivot and shifted, each by its share `turn`; directions have pivot = shift = 0."""
+    """out (N,3) = points (N,3) turned about the pivot and shifted, each by its share `turn`; directions have pivot =
+    shift = 0."""
     for n in range(points.shape[0]):
         x, y, z = points[n, 0] - pivot[0], points[n, 1] - pivot[1], points[n, 2] - pivot[2]
         w = turn[n]

@@ -149,12 +149,12 @@ def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def linear(colour: np.ndarray) -> np.ndarray:
-    """Display value to linear light."""
+    """Display values (...,) to linear light."""
     return np.asarray(colour, np.float64) ** 2
 
 
 def beard_area(look: Look, x: np.ndarray, v: np.ndarray, head: Head) -> np.ndarray:
-    """Density 0 .. 1 of the beard at points of distance x from the middle and height v on the face."""
+    """Density (...,) 0 .. 1 of the beard at points of distance x from the middle and height v on the face."""
     side = np.abs(x)
     lip = v - MOUTH_ROW
     moustache = bump(lip - 0.118, 0.042) * step(0.31, 0.24, side)
@@ -202,7 +202,7 @@ def hair_colours(look: Look, rng: np.random.Generator, along: np.ndarray, clump:
 
 
 def hairline_height(look: Look, angle: np.ndarray) -> np.ndarray:
-    """Height of the hair's border at an angle from the front (0) to the back (pi), decimetres."""
+    """Height (...,) of the hair's border at an angle (...,) from the front (0) to the back (pi), decimetres."""
     knots = [0.0, 0.35, 0.62, 0.85, 1.05, 1.25, 1.42, 1.55, 1.75, 2.1, math.pi]
     male = [0.70, 0.71, 0.70, 0.60, 0.42, 0.22, 0.05, 0.12, -0.05, -0.42, -0.50]
     female = [0.68, 0.68, 0.64, 0.54, 0.40, 0.28, 0.20, 0.18, -0.02, -0.45, -0.55]

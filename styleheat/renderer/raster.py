@@ -185,7 +185,8 @@ def draw_glass(
 def draw_glow(
     x: float, y: float, z: float, radius: float, colour: np.ndarray, image: np.ndarray, depth: np.ndarray
 ) -> None:
-    """Add a soft round spot of light (a reflection on an eye) where the depth z is not hidden."""
+    """Add a soft round spot of light (a reflection on an eye) to an image (H,W,3) where its depth (H,W) does not hide
+    z."""
     height, width = depth.shape
     reach = radius + 0.5
     for row in range(max(0, int(y - reach - 1)), min(height, int(y + reach + 2))):

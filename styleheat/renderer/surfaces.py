@@ -12,7 +12,7 @@ from styleheat.renderer.raster import vertex_normals
 
 
 def skin(head: Head, look: Look, neutral: np.ndarray, rng: np.random.Generator) -> Mesh:
-    """The skin of a head whose vertices without expression are `neutral`; nose, forehead and lips shine more."""
+    """The skin of a head whose vertices without expression are `neutral` (V,3); nose, forehead and lips shine more."""
     y, x = np.meshgrid(np.arange(ROWS), np.arange(COLUMNS), indexing="ij")
     side, v = np.abs(head.flat[..., 0]), HEIGHTS[:, None]
     oily = 0.055 + 0.035 * head.front * (
@@ -31,7 +31,8 @@ def skin(head: Head, look: Look, neutral: np.ndarray, rng: np.random.Generator) 
 
 
 def cap(head: Head, look: Look, neutral: np.ndarray, rng: np.random.Generator) -> Mesh | None:
-    """A solid layer under the hairs, so that the skin is not visible between them; None for styles without one."""
+    """A solid layer on vertices `neutral` (V,3) under the hairs, so that the skin is not visible between them; None for
+    styles without one."""
     if look.style in ("bald", "buzz", "receding", "mohawk"):
         return None
     amount = hair.scalp(head, look)

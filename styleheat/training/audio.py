@@ -73,7 +73,8 @@ class AudioRecipe:
         }
 
     def sample(self) -> np.ndarray:
-        """Mouth opening over time, true and from audio, for up to four held-out stretches."""
+        """An image (H,W,3) uint8 of the mouth's opening over time, true and from audio, for up to four held-out
+        stretches."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -167,7 +168,7 @@ class PosePhase(nn.Module):
 
 
 class MotionDiscriminatorPhase(nn.Module):
-    """The discriminator of head motion: logistic loss on stretches of true and made poses."""
+    """The discriminator of head motion: logistic loss on stretches of true and made poses (B,32,6)."""
 
     def __init__(self, network: PoseNet) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ class World:
         self._average(gradients)
 
     def average(self, tensor: Tensor) -> Tensor:
-        """The mean of a tensor over the processes."""
+        """The mean of a tensor over the processes; of any shape (...,), which each has."""
         if self.size == 1:
             return tensor
         mean = tensor.clone()

@@ -42,7 +42,8 @@ def write_samples(path: Path, image: np.ndarray) -> None:
 
 
 def gathered(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Parts of a batch as one. Computed in parts, validation needs no more memory than a step."""
+    """Parts of a batch, images (B,3,H,W) by name, as one. Computed in parts, validation needs no more memory than a
+    step."""
     found = list(parts)
     return {key: torch.cat([part[key] for part in found]) for key in found[0]}
 

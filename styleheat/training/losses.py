@@ -43,7 +43,8 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 def generator_loss(discriminator: Discriminator, size: int, fake: Tensor) -> Tensor:
-    """Non-saturating generator loss: softplus(-logit), where the reference has the wrong sign."""
+    """Non-saturating generator loss of images (B,3,H,H), a scalar: softplus(-logit), where the reference has the wrong
+    sign."""
 
     def loss(image: Tensor) -> Tensor:
         return F.softplus(-discriminator(resize(image, size)).float()).mean()
@@ -53,8 +54,9 @@ def generator_loss(discriminator: Discriminator, size: int, fake: Tensor) -> Ten
 
 
 class DiscriminatorPhase(nn.Module):
-    """The discriminator's side: logistic loss on the images `real` and `fake` of the generator's phase, and R1 on the
-    real ones, in float32, every `R1_EVERY` steps. part: begins the names of its images, losses and monitors."""
+    """The discriminator's side: logistic loss on the images (B,3,H,H) `real` and `fake` of the generator's phase, and
+    R1 on the real ones, in float32, every `R1_EVERY` steps. part: begins the names of its images, losses and
+    monitors."""
 
     def __init__(self, discriminator: Discriminator, size: int, r1: float, part: str = "") -> None:
         super().__init__()

@@ -31,7 +31,7 @@ class Meter:
         self._since = time.perf_counter()
 
     def add(self, step: int, values: dict[str, Tensor], clips: list[str]) -> None:
-        """Values of this process in a step, numbered from 1, and the clips of its samples."""
+        """Values, scalars, of this process in a step, numbered from 1, and the clips of its samples."""
         self._unread.append((step, values, clips))
         self._steps += 1
 

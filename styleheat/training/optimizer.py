@@ -39,12 +39,12 @@ class PhaseOptimizer:
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=settings.precision == "fp16")
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a part of the step's loss."""
+        """Add the gradients of a part of the step's loss, a scalar."""
         self.scaler.scale(loss).backward()
 
     def step(self, step: int) -> Tensor:
-        """Update the weights in step number `step`, from 0, and forget the gradients; returns their norm before
-        clipping, that of the full batch."""
+        """Update the weights in step number `step`, from 0, and forget the gradients; returns their norm, a scalar,
+        before clipping, that of the full batch."""
         settings = self.settings
         decay = settings.optimizer.lr_gamma ** (step // settings.lr_every)
         for group in self.adam.param_groups:

@@ -71,7 +71,8 @@ class PriorRecipe:
         return {"frames": frames, "image": resize(made.image, size), "coarse": resize(made.coarse, size)}
 
     def sample(self) -> np.ndarray:
-        """Rows: held-out frame, image from its codes alone, its inversion, the inversion with a warped F."""
+        """An image (H,W,3) uint8, rows: held-out frame, image from its codes alone, its inversion, the inversion with a
+        warped F."""
         device = next(self.model.parameters()).device
         shown = {"source": self.heldout["source"][:GRID_COLUMNS]}
         rows = gathered(self._rows(to_device(part, device)["source"]) for part in split(shown, self.batch))

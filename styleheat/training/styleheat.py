@@ -115,7 +115,8 @@ class StyleHEATRecipe:
         return scores | flow
 
     def sample(self) -> np.ndarray:
-        """Rows: inverted source, target, driven source; with detail, also the painted image and the mask."""
+        """An image (H,W,3) uint8, rows: inverted source, target, driven source; with detail, also the painted image and
+        the mask."""
         driven = self._drive(GRID_COLUMNS)
         return grid(*(driven[key] for key in ("input", "target", "made", "painted", "mask") if key in driven))
 
@@ -138,7 +139,7 @@ class StyleHEATRecipe:
 
 
 class StyleHEATPhase(nn.Module):
-    """Batch of pairs -> losses of warper and calibrator, and of the prior if it learns along."""
+    """Batch of pairs (B,3,H,H) -> losses of warper and calibrator, and of the prior if it learns along."""
 
     def __init__(
         self,

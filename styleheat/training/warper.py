@@ -60,7 +60,7 @@ class WarperRecipe:
         return scores | flow_scores(motion, driven["source_landmarks"], landmarks, size, reference)
 
     def sample(self) -> np.ndarray:
-        """Rows: source, target, warped source."""
+        """An image (H,W,3) uint8, rows: source, target, warped source."""
         driven = self._drive()
         return grid(*(driven[key][:GRID_COLUMNS] for key in ("source", "target", "made")))
 

@@ -57,12 +57,12 @@ def wander(rng: np.random.Generator, samples: int, seconds: float) -> np.ndarray
 
 
 def soft_limit(x: np.ndarray, limit: float) -> np.ndarray:
-    """x for small values, approaching ±limit for large ones."""
+    """Of values (T,): themselves for small ones, approaching ±limit for large ones."""
     return limit * np.tanh(x / limit)
 
 
 def pulse(times: np.ndarray, centre: float, rise: float, fall: float) -> np.ndarray:
-    """A hill of height 1 at `centre`; rise and fall are its half widths in seconds."""
+    """A hill (T,) of height 1 at `centre`, at times (T,); rise and fall are its half widths in seconds."""
     return np.exp(-(((times - centre) / np.where(times < centre, rise, fall)) ** 2))
 
 
