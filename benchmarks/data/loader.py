@@ -46,7 +46,7 @@ def measure_loader(args: argparse.Namespace) -> dict[str, dict[str, float]]:
         return compared(ours, PillowPairs(clips, copy), 4 * args.frames, workers, batch=16)
 
     def stretches(workers: int) -> dict[str, float]:
-        ours, usual = SpeechClips(speech, "train", STRETCH, seed=0), WholeClips(speech, "train", STRETCH, seed=0)
+        ours, usual = SpeechClips(speech, "train", STRETCH, seed=0), FullClips(speech, "train", STRETCH, seed=0)
         return compared(ours, usual, 512, workers, batch=64)
 
     report: dict[str, dict[str, float]] = {"warper": {}, "StyleHEAT": {}, "speech": {}}
@@ -93,7 +93,7 @@ def speech_clips(frames: int) -> store.ClipStore:
     return store.ClipStore("speech", side)
 
 
-class WholeClips:
+class FullClips:
     """The same samples as `SpeechClips`, cut from what is computed of the complete clip."""
 
     def __init__(self, clips: store.ClipStore, split: str, frames: int, *, seed: int) -> None:

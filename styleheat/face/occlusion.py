@@ -18,7 +18,8 @@ SIDE = 64
 """Pixels of the frontal face."""
 
 MARGIN = 5
-"""Width of what is left out at the outline and around eyes and lips, which move in ways that landmarks don't tell."""
+"""Width of what is left out at the outline and around eyes and lips, whose movement landmarks do not follow
+exactly."""
 
 LIPS = range(48, 60)
 
