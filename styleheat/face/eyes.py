@@ -7,7 +7,7 @@ width from open ones and 0.12 from closed ones, where it marks the edge of the l
 import cv2
 import numpy as np
 
-from styleheat.face.detect import TfliteNetwork
+from styleheat.face.detect import TfliteNetwork, face_model
 
 INPUT_SIZE = 64
 VIEWS = 2.3, 2.6
@@ -29,7 +29,7 @@ class EyeNetwork:
     """Finds lids. Not to be shared between threads or processes."""
 
     def __init__(self) -> None:
-        self._network = TfliteNetwork("iris_landmark.tflite")
+        self._network = TfliteNetwork(face_model("iris_landmark.tflite"))
 
     def refine(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
         """(68, 2) points in an (H, W, 3) uint8 RGB image → the same with the eight of the lids as this network sees

@@ -21,7 +21,7 @@ import numpy as np
 from styleheat.constants import LANDMARKS, NO_FACE
 from styleheat.errors import InputError
 from styleheat.face.cuts import CutFinder
-from styleheat.face.detect import Face, FaceDetector, TfliteNetwork
+from styleheat.face.detect import Face, FaceDetector, TfliteNetwork, face_model
 from styleheat.face.eyes import EyeNetwork
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
 
@@ -115,7 +115,7 @@ class MediaPipe(Landmarker):
 
     def __init__(self) -> None:
         self._detector = FaceDetector()
-        self._network = TfliteNetwork("face_landmark.tflite")
+        self._network = TfliteNetwork(face_model("face_landmark.tflite"))
         self._eyes = EyeNetwork()
 
     def detect_all(self, image: np.ndarray) -> list[Face]:

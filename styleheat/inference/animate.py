@@ -19,6 +19,7 @@ from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.align import rescaled
 from styleheat.face.landmarks import Landmarker
+from styleheat.inference.background import StillBackground, still_background
 from styleheat.inference.compose import composer, unmixed
 from styleheat.inference.detail import DetailComposer
 from styleheat.inference.drive import Motion
@@ -27,7 +28,7 @@ from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_t
 from styleheat.inference.reader import FaceReader
 from styleheat.media.track import MixedTrack
 from styleheat.media.video import Codec, VideoWriter, probe, read_frames
-from styleheat.morphable.coefficients import window
+from styleheat.morphable.coefficients import FRAME_SIZE, window
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.layers import channels_last, resize
 from styleheat.networks.styleheat import StyleHEAT
@@ -94,6 +95,7 @@ def animate(
     workers, batch, threads = _division(config.image_size, device)
     finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
     cover = _covering(portrait, size, threads) if transparent else None
+    background = _background(portrait, size) if config.detail else None
     if config.detail:
         still = torch.from_numpy(window(portrait.descriptor[None], 0))[None].to(device)
         place = None if geometry is None else torch.from_numpy(geometry(portrait.descriptor))[None].to(device)
@@ -112,10 +114,14 @@ def animate(
         painted, displacement = engine.paint(windows, moves)
         painted, displacement = painted[: len(chosen)], displacement[: len(chosen)]
         finished = list(finish(painted, displacement))
-        if cover is None:
+        if background is None and cover is None:
             return finished
         moved = displacement.cpu().numpy()
-        return [np.dstack([frame, cover(field)]) for frame, field in zip(finished, moved, strict=True)]
+        if background is not None:
+            finished = list(map(background, finished, moved))
+        if cover is not None:
+            finished = [np.dstack([frame, cover(field)]) for frame, field in zip(finished, moved, strict=True)]
+        return finished
 
     total = len(descriptors)
     batches = (range(start, min(start + batch, total)) for start in range(0, total, batch))
@@ -184,6 +190,14 @@ def _finisher(portrait: Portrait, size: int | None, device: torch.device, thread
         return [composer(*pair) for pair in zip(pixels, displacement.numpy(), strict=True)]
 
     return finish
+
+
+def _background(portrait: Portrait, size: int | None) -> StillBackground | None:
+    """What keeps the background of frames still."""
+    image = portrait.image
+    if size is not None and size != len(image):
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR)
+    return still_background(image, portrait.landmarks / FRAME_SIZE)
 
 
 def _covering(portrait: Portrait, size: int | None, threads: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -3,8 +3,8 @@
 The surface of the portrait's face is projected twice: as in the portrait, and with the driver's expression and pose.
 Rasterising its triangles in the driven image gives the position in the portrait of each pixel. Two discs behind the
 lids represent the eyeballs, which turn with the head and don't follow the lids, and a plane behind the lips represents
-the teeth. Around the face, and where the portrait does not show what should be visible, a thin-plate spline through the
-visible points of the surface continues the motion smoothly, to zero at the image's border.
+the teeth. Around the face, and where the portrait does not show what should be visible, a spline through the
+visible points of the surface and the face's silhouette continues the motion smoothly, to zero at the image's border.
 
 The result is a field (3,g,g): displacement right and down, in shares of the image's width, from a pixel of the driven
 image to its position in the portrait; and the confidence, 0 to 1, that the portrait shows the pixel's content there.
@@ -24,8 +24,8 @@ from styleheat.morphable import coefficients as layout
 from styleheat.morphable.camera import CAMERA_DISTANCE, project, rotation
 from styleheat.morphable.lips import Lips, gap_of
 from styleheat.morphable.raster import Raster, rasterise
-from styleheat.morphable.spline import thin_plate
 from styleheat.morphable.surface import face_surface
+from styleheat.morphable.surroundings import SILHOUETTE, continued, silhouette
 
 GRID = 256
 """Cells across the field: lids and lips are some cells high."""
@@ -62,19 +62,6 @@ lips that were apart in the portrait. Interpolated in between, a frame would sho
 
 _AROUND = np.ones((3, 3), np.uint8)
 
-SPLINE_GRID = 32
-"""Cells across the field of the spline, which is smooth."""
-
-ANCHORS = 6
-"""Points a side, on the image's border, that the spline holds still."""
-
-SOFTNESS = 1e-4
-"""Of the spline: added to the diagonal of its kernel, in squared shares of the image's width, at fully visible
-points. The weight of a point decreases as it turns away, so that none disappears from one frame to the next."""
-
-LEAST = 0.05
-"""Points of lower visibility are left out of the spline."""
-
 
 @dataclass(frozen=True)
 class Mesh:
@@ -82,12 +69,12 @@ class Mesh:
 
     triangles (F,3): of the surface's vertices, then the eyes' (2·(EDGE+1)), then those of the opening of the mouth: its
     border once more, and its centre.
-    kinds (F,): SKIN, MOUTH or EYES. around (K,): skin vertices that the spline goes through.
+    kinds (F,): SKIN, MOUTH or EYES. inside (K,): skin vertices within the outline that the spline goes through.
     """
 
     triangles: np.ndarray
     kinds: np.ndarray
-    around: np.ndarray
+    inside: np.ndarray
 
 
 EDGE = 12
@@ -110,11 +97,11 @@ def face_mesh() -> Mesh:
     fan = np.stack([np.full(len(ring), centre), np.roll(ring, -1), ring], 1)  # the border runs clockwise around a hole
     triangles.append(fan)
     kinds.append(np.full(len(ring), MOUTH))
-    return Mesh(np.concatenate(triangles).astype(np.int64), np.concatenate(kinds), _around(surface.mean))
+    return Mesh(np.concatenate(triangles).astype(np.int64), np.concatenate(kinds), _inside(surface.mean))
 
 
-def _around(mean: np.ndarray) -> np.ndarray:
-    """All of the outline, and some vertices inside it, evenly spread and away from lids and lips."""
+def _inside(mean: np.ndarray) -> np.ndarray:
+    """Some vertices, evenly spread and away from outline, lids and lips."""
     surface = face_surface()
     near = np.concatenate([surface.mouth, *surface.eyes])
     distance = np.linalg.norm(mean[:, None] - mean[near], axis=-1).min(1)
@@ -123,19 +110,20 @@ def _around(mean: np.ndarray) -> np.ndarray:
     for _ in range(36):
         gaps = np.linalg.norm(mean[candidates, None] - mean[chosen], axis=-1).min(1)
         chosen.append(int(candidates[gaps.argmax()]))
-    return np.array(chosen)
+    return np.array(chosen[len(surface.outline) :])
 
 
 @dataclass(frozen=True)
 class View:
     """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
     (V,): the cosine between surface and line of sight, negative where it is turned away. teeth (4,2): places on the
-    plane of the teeth."""
+    plane of the teeth. silhouette (O,2): the face's outline."""
 
     points: np.ndarray
     depth: np.ndarray
     facing: np.ndarray
     teeth: np.ndarray
+    silhouette: np.ndarray
 
 
 class Geometry:
@@ -179,12 +167,7 @@ class Geometry:
         skin = self._neutral + surface.moved(expression)
         mouth = skin[surface.mouth]
         mouth = np.concatenate([mouth, mouth.mean(0, keepdims=True) - (0, 0, MOUTH_DEPTH)])
-        turn = rotation(descriptor[layout.DESCRIPTOR_ANGLE])
-        placed = np.concatenate([skin, self._eyes, mouth, self._teeth])
-        placed = placed @ turn.T + descriptor[layout.DESCRIPTOR_TRANSLATION]
-        params = np.full((1, 5), float(layout.FRAME_SIZE))
-        params[0, 2:] = descriptor[layout.DESCRIPTOR_CROP]
-        points = layout.from_crop(project(placed)[None], params)[0] / layout.FRAME_SIZE + self._middle
+        placed, points = self._placed(np.concatenate([skin, self._eyes, mouth, self._teeth]), descriptor)
         points, teeth = points[: -len(self._teeth)], points[-len(self._teeth) :]
         residual = self._residual_of(points[: len(skin)])
         points[: len(skin)] += residual
@@ -192,7 +175,23 @@ class Geometry:
         points[: len(skin)] += closing
         opening = (residual + closing)[surface.mouth]
         points[-len(mouth) :] += np.concatenate([opening, opening.mean(0, keepdims=True)])
-        return View(points, -placed[: len(points), 2], _facing(placed[: len(skin)]), teeth + opening.mean(0))
+        turn = rotation(descriptor[layout.DESCRIPTOR_ANGLE])
+        unit = layout.CROP_SCALE / descriptor[layout.DESCRIPTOR_CROP][0] / layout.FRAME_SIZE
+        return View(
+            points,
+            -placed[: len(points), 2],
+            _facing(placed[: len(skin)]),
+            teeth + opening.mean(0),
+            silhouette(points[: len(skin)], turn, unit),
+        )
+
+    def _placed(self, points: np.ndarray, descriptor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N,3) of the face in its own axes → before the camera (N,3), and in the image (N,2)."""
+        turn = rotation(descriptor[layout.DESCRIPTOR_ANGLE])
+        placed = points @ turn.T + descriptor[layout.DESCRIPTOR_TRANSLATION]
+        params = np.full((1, 5), float(layout.FRAME_SIZE))
+        params[0, 2:] = descriptor[layout.DESCRIPTOR_CROP]
+        return placed, layout.from_crop(project(placed)[None], params)[0] / layout.FRAME_SIZE + self._middle
 
     def _residual_of(self, points: np.ndarray) -> np.ndarray:
         """The residual of the portrait's landmarks, spread and turned and scaled with the head (V,2)."""
@@ -203,21 +202,11 @@ class Geometry:
         return np.column_stack([turned.real, turned.imag])
 
     def _spline(self, source: View, target: View) -> np.ndarray:
-        """Displacements (2,SPLINE_GRID,SPLINE_GRID) by the points visible in both views."""
-        around = face_mesh().around
-        visible = _visibility(source.facing[around], target.facing[around]) * np.clip(4 * target.facing[around], 0, 1)
-        around, visible = around[visible > LEAST], visible[visible > LEAST]
-        edge = (np.arange(ANCHORS) + 0.5) / ANCHORS
-        zero, one = np.zeros(ANCHORS), np.ones(ANCHORS)
-        border = np.concatenate([np.stack(pair, 1) for pair in ((edge, zero), (edge, one), (zero, edge), (one, edge))])
-        at = np.concatenate([target.points[around], border])
-        values = np.concatenate([source.points[around] - target.points[around], np.zeros_like(border)])
-        softness = SOFTNESS / np.concatenate([visible, np.ones(len(border))]) ** 4
-        middle = (np.arange(SPLINE_GRID) + 0.5) / SPLINE_GRID
-        x, y = np.meshgrid(middle, middle)
-        return thin_plate(at, values, softness, np.stack([x.ravel(), y.ravel()], 1)).T.reshape(
-            2, SPLINE_GRID, SPLINE_GRID
-        )
+        """Displacements (2,SPLINE_GRID,SPLINE_GRID) by the points visible in both views, and the silhouettes."""
+        inside = face_mesh().inside
+        at, came = (np.concatenate([v.points[inside], v.silhouette]) for v in (target, source))
+        visible = _visibility(source.facing[inside], target.facing[inside]) * np.clip(4 * target.facing[inside], 0, 1)
+        return continued(at, came, np.concatenate([visible, np.full(len(source.silhouette), SILHOUETTE)]))
 
 
 def _eye_discs(neutral: np.ndarray) -> np.ndarray:

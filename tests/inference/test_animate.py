@@ -12,13 +12,14 @@ from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import animate as video
 from styleheat.inference import engine
 from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_video
+from styleheat.inference.background import still_background
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.track import AudioTrack
 from styleheat.media.video import probe, read_frames
-from styleheat.morphable.coefficients import windows
+from styleheat.morphable.coefficients import FRAME_SIZE, windows
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import load_params
 
@@ -87,6 +88,7 @@ def test_frames_are_those_of_the_plain_composition(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "fast_precision", lambda _: torch.float32)
+    monkeypatch.setattr(video, "still_background", lambda *_: None)
     with torch.no_grad():
         every = torch.from_numpy(windows(descriptors))
         every = model.video_warper.conditioned(every, torch.from_numpy(portrait.descriptor).expand(len(every), -1))
@@ -102,6 +104,27 @@ def test_frames_are_those_of_the_plain_composition(
     wanted = to_pixels(plain)
     # Half a shade by rounding, and what two flows in float32 differ by.
     assert np.abs(np.stack(list(animate(model, portrait, descriptors))) - wanted).max() <= 0.55
+
+
+def test_the_person_is_laid_over_a_background_that_stands_still(
+    model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = still_background(portrait.image, portrait.landmarks / FRAME_SIZE)
+    if behind is None:
+        pytest.skip("the segmentation network is not installed")
+    shown = list(animate(model, portrait, descriptors))
+    composed: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def kept(frame: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+        composed.append((frame, displacement))
+        return frame
+
+    monkeypatch.setattr(video, "still_background", lambda *_: kept)
+    assert len(list(animate(model, portrait, descriptors))) == len(shown)
+    laid = [behind(*pair) for pair in composed]
+    assert {frame.tobytes() for frame in laid} == {frame.tobytes() for frame in shown}  # workers may change the order
+    corner = np.stack(shown)[:, :12, :12]
+    assert (corner == portrait.image[:12, :12]).all()
 
 
 def to_pixels(image: torch.Tensor) -> np.ndarray:

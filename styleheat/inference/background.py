@@ -1,0 +1,81 @@
+"""A background that stands still: frames of a portrait whose surroundings are those of its own image.
+
+The motion of a head is continued smoothly beyond it, and so moves what is behind it too. Where the image shows a person
+is known (`face.person`): the person is moved, with a margin that fades, and laid over the image without them, which is
+filled in from around them.
+"""
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from styleheat.constants import LANDMARKS
+from styleheat.face.person import person
+
+CERTAIN = 0.5
+"""What is a person, at least."""
+
+MARGIN, FADE = 0.015, 0.03
+"""Around the person, in shares of the image's width: what moves with them, so that no hair is left behind, and over how
+much further that fades. In a frame like the image, both sides are the image's own there."""
+
+ON_FACE = 0.9
+"""Share of the landmarks that are of a person, at least: else what was found is not the person in the portrait."""
+
+BEHIND = 0.98
+"""Share of the image that is of a person, at most, where there is any background."""
+
+
+BLUR = 0.006
+"""Standard deviation, in shares of the width, of the blur of what is filled in."""
+
+
+class StillBackground:
+    """Lays the moved person of one portrait over its background."""
+
+    def __init__(self, image: np.ndarray, found: np.ndarray) -> None:
+        """image: (S,S,3) uint8. found: (g,g), what is of the person, 0 to 1."""
+        size = len(image)
+        mask = cv2.resize(found, (size, size), interpolation=cv2.INTER_LINEAR) > CERTAIN
+        away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / size
+        ramp = np.clip((away - MARGIN) / FADE, 0, 1)
+        self._moving = (1 - ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+        self._background = filled(image, away <= MARGIN)
+        self._cells = np.arange(size, dtype=np.float32)
+
+    def __call__(self, frame: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+        """A frame (S,S,3) uint8 and the displacement (2,g,g) it was made with, in shares of the width → (S,S,3)."""
+        size = len(frame)
+        x, y = (
+            cv2.resize(part * np.float32(size), (size, size), interpolation=cv2.INTER_LINEAR) for part in displacement
+        )
+        x += self._cells
+        y += self._cells[:, None]
+        weight = cv2.remap(self._moving, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.blendLinear(frame, self._background, weight, 1 - weight)
+
+
+def still_background(image: np.ndarray, landmarks: np.ndarray) -> StillBackground | None:
+    """For a portrait's image (S,S,3) uint8 with landmarks (68,2) in shares of its width; None where there is no
+    background, or it can't be told from the person."""
+    found = person(image)
+    if found is None or (found > CERTAIN).mean() > BEHIND:
+        return None
+    column, row = np.clip(landmarks * len(found), 0, len(found) - 1).astype(int).T
+    if (found[row, column] > CERTAIN).sum() < ON_FACE * LANDMARKS:
+        return None
+    return StillBackground(image, found)
+
+
+def filled(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """An image (H,W,3) uint8 with a hole (H,W) bool, in which each pixel takes what is as far beyond the hole's nearest
+    edge as it is within it, or else what is at that edge; blurred, as that is not what is there."""
+    _, nearest = distance_transform_edt(hole, return_indices=True)
+    inside = np.indices(hole.shape)
+    beyond = 2 * nearest - inside
+    limit = np.array(hole.shape)[:, None, None] - 1
+    there = ((beyond >= 0) & (beyond <= limit)).all(0)
+    beyond = np.clip(beyond, 0, limit)
+    row, column = np.where(there & ~hole[tuple(beyond)], beyond, nearest)
+    mirrored = cv2.GaussianBlur(image[row, column], (0, 0), BLUR * len(image))
+    return np.where(hole[..., None], mirrored, image)

@@ -1,0 +1,37 @@
+"""What of an image is a person."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from styleheat.errors import InputError
+from styleheat.face import person as module
+from styleheat.face.person import INPUT_SIZE, person
+
+pytest.importorskip("ai_edge_litert")
+
+
+@pytest.mark.parametrize("side", [512, 200])
+def test_a_photograph(side: int) -> None:
+    import cv2
+
+    image = cv2.resize(skimage.data.astronaut(), (side, side), interpolation=cv2.INTER_AREA)
+    found = person(image)
+    if found is None:
+        pytest.skip("the segmentation network is not installed")
+    assert found.shape == (INPUT_SIZE, INPUT_SIZE)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert found[40:80, 100:125].mean() > 0.95  # the face
+    assert found[:60, 200:].mean() < 0.3  # the shuttle behind her
+    assert np.isfinite(found).all()
+
+
+def test_without_its_package_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: str) -> None:
+        raise InputError("not installed")
+
+    monkeypatch.setattr(module, "data_file", absent)
+    module._network.cache_clear()
+    assert person(np.zeros((64, 64, 3), np.uint8)) is None
+    module._network.cache_clear()

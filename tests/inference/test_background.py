@@ -1,0 +1,76 @@
+"""A background that stands still while the person before it moves."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from styleheat.inference import background
+from styleheat.inference.background import FADE, MARGIN, StillBackground, filled, still_background
+
+SIZE = 128
+
+
+def portrait() -> tuple[np.ndarray, np.ndarray]:
+    """An image (SIZE,SIZE,3) with a disc before a pattern, and where the disc is (64,64)."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    image = np.stack([x, y, (x * y) % 251], axis=-1).astype(np.uint8)
+    image[np.hypot(x - 64, y - 64) < 30] = (220, 40, 40)
+    rows, columns = np.mgrid[:64, :64]
+    return image, (np.hypot(columns - 32, rows - 32) < 15).astype(np.float32)
+
+
+def displacement(right: float, down: float) -> np.ndarray:
+    return np.stack([np.full((32, 32), right, np.float32), np.full((32, 32), down, np.float32)])
+
+
+def test_a_frame_like_the_image_is_the_image() -> None:
+    image, found = portrait()
+    np.testing.assert_array_equal(StillBackground(image, found)(image, displacement(0, 0)), image)
+
+
+@settings(deadline=None, max_examples=25)
+@given(right=st.floats(-0.1, 0.1), down=st.floats(-0.1, 0.1), level=st.integers(0, 255))
+def test_far_from_the_person_any_frame_shows_the_image(right: float, down: float, level: int) -> None:
+    image, found = portrait()
+    frame = np.full_like(image, level)
+    shown = StillBackground(image, found)(frame, displacement(right, down))
+    y, x = np.mgrid[:SIZE, :SIZE]
+    centre = 64 - SIZE * right, 64 - SIZE * down
+    distance = np.hypot(x - centre[0], y - centre[1]) / SIZE
+    outside = distance > 30 / SIZE + MARGIN + FADE + 0.06  # a cell of each grid
+    behind = np.hypot(x - 64, y - 64) / SIZE > 30 / SIZE + MARGIN + 0.03
+    np.testing.assert_array_equal(shown[outside & behind], image[outside & behind])
+    np.testing.assert_array_equal(shown[distance < 24 / SIZE], level)
+
+
+def test_what_was_behind_the_person_is_like_what_is_around_them() -> None:
+    image, found = portrait()
+    shown = StillBackground(image, found)(image, displacement(0.3, 0))  # the disc has moved to the left
+    assert not (shown[50:78, 75:85] == (220, 40, 40)).all(-1).any()
+
+
+def test_a_hole_is_filled_from_its_edge() -> None:
+    flat = np.full((40, 40, 3), 77, np.uint8)
+    hole = np.zeros((40, 40), bool)
+    hole[10:30, 10:40] = True
+    marked = flat.copy()
+    marked[hole] = 255
+    np.testing.assert_array_equal(filled(marked, hole), flat)
+
+
+@pytest.mark.parametrize(
+    ("found", "known"),
+    [
+        (None, False),
+        (np.zeros((64, 64), np.float32), False),  # nobody
+        (np.ones((64, 64), np.float32), False),  # no background
+        (portrait()[1], True),
+    ],
+)
+def test_where_the_person_is_not_known_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, found: np.ndarray | None, known: bool
+) -> None:
+    monkeypatch.setattr(background, "person", lambda image: found)
+    landmarks = np.full((68, 2), 0.5)
+    assert (still_background(portrait()[0], landmarks) is not None) == known
