@@ -23,7 +23,7 @@ def test_a_photograph_follows_a_real_video(tmp_path: Path) -> None:
     for name, correlation, slope in (
         ("mouth", 0.8, 0.4),
         ("pitch", 0.9, 0.65),
-        ("yaw", 0.9, 0.5),
+        ("yaw", 0.9, 0.6),
         ("roll", 0.9, 0.8),
     ):
         assert pair[name]["correlation"] > correlation and pair[name]["slope"] > slope, name
@@ -33,7 +33,7 @@ def test_a_photograph_follows_a_real_video(tmp_path: Path) -> None:
     assert other["width"]["correlation"] > 0.9 and other["width"]["slope"] > 0.5 and pair["width"]["correlation"] > 0.6
     assert other["sharpness"] > 0.9
     for each in (pair, other):
-        assert each["likeness"] > 0.95 and each["jitter"] < 1 and each["background"] < 2
+        assert each["likeness"] > 0.95 and each["jitter"] < 1 and each["background"] < 1
     ceiling = report["ceiling"]["carphone_pristine"]
     assert min(ceiling[name]["correlation"] for name in ("mouth", "pitch", "yaw", "roll")) > 0.85
 
