@@ -9,18 +9,24 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from styleheat.constants import LANDMARKS
 from styleheat.face.person import person
+from styleheat.morphable.points import BROW_LEFT, BROW_RIGHT, JAW
 
-CERTAIN = 0.5
-"""What is a person, at least."""
+CERTAIN = 0.3
+"""What is a person, at least. What moves with the person without being of them does less harm than hair that stays."""
 
 MARGIN, FADE = 0.015, 0.03
 """Around the person, in shares of the image's width: what moves with them, so that no hair is left behind, and over how
 much further that fades. In a frame like the image, both sides are the image's own there."""
 
-ON_FACE = 0.9
-"""Share of the landmarks that are of a person, at least: else what was found is not the person in the portrait."""
+ON_HEAD = 0.9
+"""Share of the head's points that are of a person, at least: else what was found is not the person in the portrait, or
+not all of them."""
+
+FOREHEAD = 0.35
+"""How far above the brows a head goes on at least, in heights of the face from chin to brows."""
+
+CHIN = JAW[8]
 
 BEHIND = 0.98
 """Share of the image that is of a person, at most, where there is any background."""
@@ -61,8 +67,11 @@ def still_background(image: np.ndarray, landmarks: np.ndarray) -> StillBackgroun
     found = person(image)
     if found is None or (found > CERTAIN).mean() > BEHIND:
         return None
-    column, row = np.clip(landmarks * len(found), 0, len(found) - 1).astype(int).T
-    if (found[row, column] > CERTAIN).sum() < ON_FACE * LANDMARKS:
+    brows = landmarks[[*BROW_LEFT, *BROW_RIGHT]]
+    head = np.concatenate([landmarks, brows + FOREHEAD * (brows.mean(0) - landmarks[CHIN])])
+    on_image = head[((head >= 0) & (head < 1)).all(1)]
+    column, row = (on_image * len(found)).astype(int).T
+    if not (found[row, column] > CERTAIN).mean() >= ON_HEAD:
         return None
     return StillBackground(image, found)
 

@@ -59,6 +59,18 @@ def test_a_hole_is_filled_from_its_edge() -> None:
     np.testing.assert_array_equal(filled(marked, hole), flat)
 
 
+def test_hair_that_was_not_found_would_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = np.zeros((64, 64), np.float32)
+    found[20:60, 15:50] = 1  # from the brows down
+    landmarks = np.column_stack([np.linspace(0.3, 0.7, 68), np.full(68, 0.5)])
+    landmarks[8] = 0.5, 0.8
+    landmarks[17:27, 1] = 0.35
+    monkeypatch.setattr(background, "person", lambda image: found)
+    assert still_background(portrait()[0], landmarks) is None
+    found[5:20, 15:50] = 1
+    assert still_background(portrait()[0], landmarks) is not None
+
+
 @pytest.mark.parametrize(
     ("found", "known"),
     [
