@@ -63,7 +63,7 @@ class StillBackground:
 
 def still_background(image: np.ndarray, landmarks: np.ndarray) -> StillBackground | None:
     """For a portrait's image (S,S,3) uint8 with landmarks (68,2) in shares of its width; None where there is no
-    background, or it can't be told from the person."""
+    background, or it can't be distinguished from the person."""
     found = person(image)
     if found is None or (found > CERTAIN).mean() > BEHIND:
         return None
