@@ -26,9 +26,11 @@ from styleheat.inference.drive import Motion
 from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
+from styleheat.inference.teeth import Teeth
 from styleheat.media.track import MixedTrack
 from styleheat.media.video import Codec, VideoWriter, probe, read_frames
 from styleheat.morphable.coefficients import FRAME_SIZE, window
+from styleheat.morphable.geometry import Geometry
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.layers import channels_last, resize
 from styleheat.networks.styleheat import StyleHEAT
@@ -94,6 +96,7 @@ def animate(
     geometry = portrait.geometry() if config.geometry else None
     workers, batch, threads = _division(config.image_size, device)
     finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
+    teeth = _teeth(portrait, geometry, size) if config.detail and geometry is not None else None
     cover = _covering(portrait, size, threads) if transparent else None
     background = _background(portrait, size) if config.detail else None
     if config.detail:
@@ -107,13 +110,17 @@ def animate(
         frames = [min(frame, chosen[-1]) for frame in range(chosen[0], chosen[0] + batch)]
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in frames])).to(device)
         windows = model.video_warper.conditioned(windows, own.expand(batch, -1))
-        moves = None
+        moves, views = None, []
         if geometry is not None:
-            fields = {frame: geometry(descriptors[frame]) for frame in chosen}
-            moves = torch.from_numpy(np.stack([fields[frame] for frame in frames])).to(device)
+            views = [geometry.view(descriptors[frame]) for frame in chosen]
+            fields = [geometry.field(view) for view in views]
+            fields += fields[-1:] * (batch - len(chosen))
+            moves = torch.from_numpy(np.stack(fields)).to(device)
         painted, displacement = engine.paint(windows, moves)
         painted, displacement = painted[: len(chosen)], displacement[: len(chosen)]
         finished = list(finish(painted, displacement))
+        if teeth is not None:
+            finished = list(map(teeth, finished, views))
         if background is None and cover is None:
             return finished
         moved = displacement.cpu().numpy()
@@ -198,6 +205,15 @@ def _background(portrait: Portrait, size: int | None) -> StillBackground | None:
     if size is not None and size != len(image):
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR)
     return still_background(image, portrait.landmarks / FRAME_SIZE)
+
+
+def _teeth(portrait: Portrait, geometry: Geometry, size: int | None) -> Teeth | None:
+    """What draws teeth where the portrait shows none."""
+    if geometry.opens:
+        return None
+    side = len(portrait.image)
+    pitch = float(np.hypot(*portrait.to_photo[:, 0])) * side / (size or side)
+    return Teeth(portrait.image, geometry.own, pitch)
 
 
 def _covering(portrait: Portrait, size: int | None, threads: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -22,7 +22,8 @@ from scipy.sparse import csr_matrix
 
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.camera import CAMERA_DISTANCE, project, rotation
-from styleheat.morphable.lips import Lips, gap_of
+from styleheat.morphable.lips import Lips, gap_of, lip_edges
+from styleheat.morphable.points import JAW
 from styleheat.morphable.raster import Raster, rasterise
 from styleheat.morphable.surface import face_surface
 from styleheat.morphable.surroundings import SILHOUETTE, continued, silhouette
@@ -59,6 +60,9 @@ lips touch, landmarks leave gaps between them."""
 SEAM = 4.0 / GRID
 """Difference of the displacement down between a cell and the next one, above which they belong to two surfaces, such as
 lips that were apart in the portrait. Interpolated in between, a frame would show what the portrait has between them."""
+
+CHIN = JAW[8]
+"""The landmark with which the lower teeth move."""
 
 _AROUND = np.ones((3, 3), np.uint8)
 
@@ -117,17 +121,25 @@ def _inside(mean: np.ndarray) -> np.ndarray:
 class View:
     """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
     (V,): the cosine between surface and line of sight, negative where it is turned away. teeth (4,2): places on the
-    plane of the teeth. silhouette (O,2): the face's outline."""
+    plane of the teeth: left, right, below and above its middle; lower_teeth (4,2): the same, moved with the jaw. lips
+    (2,R,2): the edges of the opening, upper and lower, from the left corner to the right one. landmarks (68,2).
+    silhouette (O,2): the face's outline."""
 
     points: np.ndarray
     depth: np.ndarray
     facing: np.ndarray
     teeth: np.ndarray
+    lower_teeth: np.ndarray
+    lips: np.ndarray
+    landmarks: np.ndarray
     silhouette: np.ndarray
 
 
 class Geometry:
-    """The face of a portrait, prepared for computing fields."""
+    """The face of a portrait, prepared for computing fields.
+
+    own: its `View`. opens: whether its mouth is open and shows the teeth.
+    """
 
     def __init__(self, coefficients: np.ndarray, landmarks: np.ndarray, size: int) -> None:
         """coefficients: packed, (260,), of the portrait. landmarks: (68,2) that were found in it, in pixels of the
@@ -142,18 +154,23 @@ class Geometry:
         self._lips = Lips(
             touching=gap_of(self._neutral), gap=gap_of(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
         )
-        self._head = self._view(own).points[: len(surface.mean)]
+        self._head = self.view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
-        self._source = self._view(own)
-        self._raster = _rasterised(self._source, np.zeros((len(self._source.depth), 0)))
+        self.own = self.view(own)
+        self._raster = _rasterised(self.own, np.zeros((len(self.own.depth), 0)))
         _mark_mouth(self._raster.label)
+        self.opens = bool((self._raster.label == MOUTH).any())
         # Cells along the outline count as outside of the face: both sides look alike.
         self._inside = cv2.erode((self._raster.label > 0).astype(np.uint8), np.ones((SOFT, SOFT)))
 
     def __call__(self, descriptor: np.ndarray) -> np.ndarray:
         """Descriptor (73,) that the portrait's face shall have → the field (3,GRID,GRID), float32."""
-        source, target = self._source, self._view(descriptor.astype(np.float64))
+        return self.field(self.view(descriptor))
+
+    def field(self, target: View) -> np.ndarray:
+        """A view of the portrait's face → the field (3,GRID,GRID), float32."""
+        source = self.own
         visible = np.ones(len(source.depth))
         visible[: len(source.facing)] = _visibility(source.facing, target.facing)
         came = source.points.copy()
@@ -161,19 +178,23 @@ class Geometry:
         raster = _rasterised(target, np.column_stack([came, source.depth, visible]))
         return _joined(raster, self._raster, self._inside, self._spline(source, target))
 
-    def _view(self, descriptor: np.ndarray) -> View:
-        surface = face_surface()
+    def view(self, descriptor: np.ndarray) -> View:
+        """The portrait's face with the expression and pose of a descriptor (73,)."""
+        surface, descriptor = face_surface(), descriptor.astype(np.float64)
         expression = descriptor[layout.DESCRIPTOR_EXPRESSION]
-        skin = self._neutral + surface.moved(expression)
+        moves = surface.moved(expression)
+        skin = self._neutral + moves
         mouth = skin[surface.mouth]
         mouth = np.concatenate([mouth, mouth.mean(0, keepdims=True) - (0, 0, MOUTH_DEPTH)])
-        placed, points = self._placed(np.concatenate([skin, self._eyes, mouth, self._teeth]), descriptor)
-        points, teeth = points[: -len(self._teeth)], points[-len(self._teeth) :]
+        teeth = np.concatenate([self._teeth, self._teeth + moves[surface.landmarks[CHIN]]])
+        placed, points = self._placed(np.concatenate([skin, self._eyes, mouth, teeth]), descriptor)
+        points, teeth = points[: -len(teeth)], points[-len(teeth) :]
         residual = self._residual_of(points[: len(skin)])
         points[: len(skin)] += residual
         closing = surface.spread @ self._lips.closing(points[surface.landmarks], gap_of(skin))
         points[: len(skin)] += closing
         opening = (residual + closing)[surface.mouth]
+        teeth += opening.mean(0)
         points[-len(mouth) :] += np.concatenate([opening, opening.mean(0, keepdims=True)])
         turn = rotation(descriptor[layout.DESCRIPTOR_ANGLE])
         unit = layout.CROP_SCALE / descriptor[layout.DESCRIPTOR_CROP][0] / layout.FRAME_SIZE
@@ -181,7 +202,10 @@ class Geometry:
             points,
             -placed[: len(points), 2],
             _facing(placed[: len(skin)]),
-            teeth + opening.mean(0),
+            teeth[:4],
+            teeth[4:],
+            lip_edges(points[surface.mouth]),
+            points[surface.landmarks],
             silhouette(points[: len(skin)], turn, unit),
         )
 

@@ -7,8 +7,9 @@ import numpy as np
 from styleheat.morphable.surface import face_surface
 
 INNER_LIPS = np.array([[61, 62, 63], [67, 66, 65]])
+CORNERS = (60, 64)
 UPPER_LIP, LOWER_LIP = [49, 50, 51, 52, 53], [59, 58, 57, 56, 55]
-"""Landmarks, those of the upper lip above those of the lower one."""
+"""Landmarks, those of the upper lip above those of the lower one; the inner corners, left and right."""
 
 CLOSING, STEEPER = 2.0, 0.35
 """How far lips are moved together: a multiple of the gap of lips that touch, but at most this share of what the
@@ -19,6 +20,17 @@ def gap_of(skin: np.ndarray) -> float:
     """The distance of the inner lips of a surface (V,3), in units of the face model."""
     upper, lower = face_surface().landmarks[INNER_LIPS]
     return float(np.linalg.norm(skin[upper] - skin[lower], axis=1).mean())
+
+
+def lip_edges(opening: np.ndarray) -> np.ndarray:
+    """Points (M,D) of the surface's vertices around the mouth (`Surface.mouth`) → (2,R,D): the upper lip's edge and the
+    lower one's, from the left corner to the right one, opposite each other."""
+    surface = face_surface()
+    ring = list(surface.mouth)
+    left, right = (ring.index(surface.landmarks[corner]) for corner in CORNERS)
+    upper = np.arange(left, right + (len(ring) if right < left else 0) + 1) % len(ring)
+    lower = np.arange(left, right - (len(ring) if right > left else 0) - 1, -1) % len(ring)
+    return np.stack([opening[upper], opening[lower]])
 
 
 @dataclass(frozen=True)
