@@ -26,6 +26,7 @@ from styleheat.inference.drive import Motion
 from styleheat.inference.engine import Engine, composed
 from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
+from styleheat.inference.retouch import Retouch
 from styleheat.inference.teeth import Teeth
 from styleheat.media.track import MixedTrack
 from styleheat.media.video import Codec, VideoWriter, probe, read_frames
@@ -96,6 +97,7 @@ def animate(
     geometry = portrait.geometry() if config.geometry else None
     workers, batch, threads = _division(config.image_size, device)
     finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
+    retouch = Retouch(portrait.image, geometry, config.image_size, device) if config.detail else None
     teeth = _teeth(portrait, geometry, size) if config.detail and geometry is not None else None
     cover = _covering(portrait, size, threads) if transparent else None
     background = _background(portrait, size) if config.detail else None
@@ -118,6 +120,8 @@ def animate(
             moves = torch.from_numpy(np.stack(fields)).to(device)
         painted, displacement = engine.paint(windows, moves)
         painted, displacement = painted[: len(chosen)], displacement[: len(chosen)]
+        if retouch is not None:
+            retouch(painted, displacement, views)
         finished = list(finish(painted, displacement))
         if teeth is not None:
             finished = list(map(teeth, finished, views))

@@ -28,7 +28,7 @@ LOWER = ((5.3, -2.2, 8.5), (5.8, -2.2, 8.5), (6.9, -1.9, 9.0), (7.0, -2.4, 8.0),
 ROUNDING, GAP = 0.32, 0.2
 """Radius of the corners of biting edges, as a share of a tooth's width; space between neighbours, in mm."""
 
-IVORY, GUM, TONGUE, CAVITY = (0.94, 0.90, 0.82), (0.62, 0.34, 0.33), (0.50, 0.25, 0.24), (0.15, 0.06, 0.055)
+IVORY, GUM, TONGUE, CAVITY = (0.98, 0.94, 0.87), (0.62, 0.34, 0.33), (0.50, 0.25, 0.24), (0.15, 0.06, 0.055)
 """Colours in full light."""
 
 REACH = 1.5

@@ -53,6 +53,9 @@ portrait does not show the point, above the second it does."""
 SOFT = 5
 """Width in cells of the soft edge between the surface and the spline."""
 
+FACING, ENOUGH = 0.1, 0.9
+"""Cosine to the line of sight above which a vertex is seen, and visibility above which the portrait shows it well."""
+
 OPEN, HOLE = 7, 3
 """Minimum width in cells of an open mouth with visible teeth, and of a region that the portrait does not show. Where
 lips touch, landmarks leave gaps between them."""
@@ -138,7 +141,8 @@ class View:
 class Geometry:
     """The face of a portrait, prepared for computing fields.
 
-    own: its `View`. opens: whether its mouth is open and shows the teeth.
+    own: its `View`. covered: (GRID,GRID) bool, where in the portrait the face is. opens: whether its mouth is open and
+    shows the teeth.
     """
 
     def __init__(self, coefficients: np.ndarray, landmarks: np.ndarray, size: int) -> None:
@@ -162,6 +166,7 @@ class Geometry:
         _mark_mouth(self._raster.label)
         self.opens = bool((self._raster.label == MOUTH).any())
         # Cells along the outline count as outside of the face: both sides look alike.
+        self.covered = self._raster.label > 0
         self._inside = cv2.erode((self._raster.label > 0).astype(np.uint8), np.ones((SOFT, SOFT)))
 
     def __call__(self, descriptor: np.ndarray) -> np.ndarray:
@@ -177,6 +182,36 @@ class Geometry:
         came[-self._opening :] = _along(target.teeth, source.teeth, target.points[-self._opening :])
         raster = _rasterised(target, np.column_stack([came, source.depth, visible]))
         return _joined(raster, self._raster, self._inside, self._spline(source, target))
+
+    def other_side(self, target: View) -> np.ndarray | None:
+        """Where the portrait shows the skin of a view on the other side of the face: (CHANNELS + 1,GRID,GRID) float32.
+
+        As `field`, but each point comes from its mirror image, and the confidence is 0 outside of the skin; then how
+        much of the skin the portrait hides, 0 to 1. None if it hides none.
+        """
+        mirror, source = face_surface().mirror, self.own
+        shown = _visibility(source.facing, target.facing)
+        if (shown[target.facing > FACING] > ENOUGH).all():
+            return None
+        came, depth = source.points.copy(), source.depth.copy()
+        visible, hidden = np.zeros(len(depth)), np.zeros(len(depth))
+        skin = slice(len(mirror))
+        came[skin], depth[skin], hidden[skin] = (
+            source.points[mirror],
+            source.depth[mirror],
+            1 - np.minimum(shown / ENOUGH, 1),
+        )
+        visible[skin] = _visibility(source.facing[mirror], target.facing)
+        raster = _rasterised(target, np.column_stack([came, depth, visible, hidden]))
+        label = np.where(raster.label == SKIN, np.uint8(SKIN), np.uint8(0))
+        field = np.zeros((CHANNELS + 1, GRID, GRID), np.float32)
+        _weigh(label, raster.attributes, self._raster.label, self._raster.depth, field[2], np.empty_like(field[2]))
+        cells = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
+        field[0], field[1] = raster.attributes[..., 0] - cells, raster.attributes[..., 1] - cells[:, None]
+        field[:2, label == 0] = 0
+        field[2] *= np.maximum(2 * _soft(field[2]) - 1, 0)
+        field[3] = _soft(raster.attributes[..., 4] * label)
+        return field
 
     def view(self, descriptor: np.ndarray) -> View:
         """The portrait's face with the expression and pose of a descriptor (73,)."""

@@ -37,6 +37,7 @@ class Surface:
     triangles (F,3): vertices counter-clockwise in the frontal view.
     landmarks (68,): the vertex of each landmark.
     outline, mouth, eyes: the vertices around the surface and around its holes, in order; eyes: left and right.
+    mirror (V,): the vertex that each vertex is in the mirror image.
     spread (V,68): a smooth field on the surface of given values at the landmarks.
     """
 
@@ -48,6 +49,7 @@ class Surface:
     outline: np.ndarray
     mouth: np.ndarray
     eyes: tuple[np.ndarray, np.ndarray]
+    mirror: np.ndarray
     spread: np.ndarray
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
@@ -63,9 +65,8 @@ class Surface:
 def face_surface() -> Surface:
     """The surface, computed once a process (some tens of milliseconds)."""
     vertices, triangles, landmarks = _read()
-    vertices = (
-        vertices + vertices[_mirror(vertices, landmarks)] * (-1, 1, 1)
-    ) / 2  # exactly symmetric, whatever was rounded
+    mirror = _mirror(vertices, landmarks)
+    vertices = (vertices + vertices[mirror] * (-1, 1, 1)) / 2  # exactly symmetric, whatever was rounded
     outline, mouth, *eyes = _loops(triangles, vertices)
     stiffness = _bending(vertices, triangles)
     spread = _spread(stiffness, landmarks)
@@ -76,7 +77,7 @@ def face_surface() -> Surface:
     gains = [BROW_GAIN if name.startswith("brow_") else 1.0 for name in model.expression_names]
     gains += [1.0] * (len(model.expression) - len(gains))
     identity, expression = spread @ model.identity, held @ (model.expression * np.array(gains)[:, None, None])
-    return Surface(mean, identity, expression, triangles, landmarks, outline, mouth, (eyes[0], eyes[1]), spread)
+    return Surface(mean, identity, expression, triangles, landmarks, outline, mouth, (eyes[0], eyes[1]), mirror, spread)
 
 
 def _read() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
