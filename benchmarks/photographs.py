@@ -10,8 +10,9 @@ driver, 0 when it stands still. "-" marks a measure that varies less in the driv
 likeness: mean cosine of the embeddings of portrait and frames (strangers have 0.8 to 0.86). sharpness: variance of the
 Laplacian in the face, divided by the portrait's at the same size, over frames with about the portrait's pose. jitter:
 acceleration of the points that move with the skull, divided by the driver's. background: mean change from frame to
-frame, of 255, beside and above the head. fps: frames painted and encoded a second, without the tracking of the driver.
-side: pixels. faces: share of frames with a face.
+frame, of 255, beside and above the head, where selfie segmentation finds no person; "-" without its package
+(styleheat[background]). fps: frames painted and encoded a second, without the tracking of the driver. side: pixels.
+faces: share of frames with a face.
 
 The last rows are the ceiling: a coarser copy of the driver (crf 32, half the size) measured against the driver. The
 standard deviation of the difference between both counts as the tracker's noise.
@@ -51,6 +52,9 @@ EXAMPLES = Path(__file__).parent.parent / "data" / "examples"
 
 EMBED_EVERY = 6
 """Of so many frames one is embedded for likeness."""
+
+SEGMENTED = 10
+"""In so many frames, evenly over the video, the person is looked for to find the background."""
 
 COARSE_CRF = 32
 COARSE_SIDE = 144
@@ -190,13 +194,16 @@ def look(path: Path, portrait: np.ndarray, driver_jitter: float) -> tuple[dict[s
     meshes = track(read_frames(path, fps=None))
     near = motion.near_pose(meshes, own)
     face = embed(portrait, own)
-    likeness, sharp = [], []
+    likeness, sharp, some = [], [], [portrait]
+    segmented = set(np.linspace(0, len(meshes) - 1, SEGMENTED).round().astype(int))
     for number, (frame, mesh) in enumerate(zip(read_frames(path, fps=None), meshes, strict=True)):
         if near[number]:
             sharp.append(motion.sharpness(frame, mesh) / motion.sharpness(portrait, own))
         if number % EMBED_EVERY == 0 and np.isfinite(mesh).all():
             likeness.append(float(identity.similarity(embed(frame, mesh), face)))
-    away = motion.background(meshes, info.height, info.width)
+        if number in segmented:
+            some.append(frame)
+    away = motion.unoccupied(some, motion.background(meshes, info.height, info.width))
     row = {
         "frames": len(meshes),
         "likeness": average(likeness),

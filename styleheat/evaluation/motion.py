@@ -20,6 +20,7 @@ import numpy as np
 
 from styleheat.evaluation.metrics import correlation
 from styleheat.face.mesh import LEFT_EYE_CORNER, RIGHT_EYE_CORNER
+from styleheat.face.person import person
 
 EXPRESSIONS = ("mouth", "width", "eyes", "brows")
 ANGLES = ("pitch", "yaw", "roll")
@@ -47,6 +48,10 @@ NEAR = 10.0
 BACKGROUND_MARGIN = 0.5
 """Dilation of the hull of all meshes, as a share of the distance between the outer eye corners, to find the background:
 leaves out ears and most hair."""
+
+OCCUPIED, PERSON_MARGIN = 0.1, 0.02
+"""From which certainty a part of a frame counts as of a person: thin hair has little. And how much around it is left
+out as well, as a share of the frame's width: what is found is no finer than that."""
 
 
 class Fit(NamedTuple):
@@ -208,6 +213,27 @@ def background(meshes: np.ndarray, height: int, width: int) -> np.ndarray:
     away = cv2.dilate(drawn, ball)[margin : margin + height, margin : margin + width] == 0
     away[max(0, int(found[:, CHIN, 1].min())) :] = False
     return away
+
+
+def unoccupied(frames: Iterable[np.ndarray], away: np.ndarray) -> np.ndarray:
+    """(H,W) bool: of the pixels `away` (H,W), those that are of no person in any of the frames (H,W,3) uint8.
+
+    Leaves out hair and shoulders beyond the hull of `background`, by selfie segmentation (`face.person`), dilated by
+    PERSON_MARGIN. Empty, so that nothing can be measured there, without frames or where its package is missing.
+    """
+    most: np.ndarray | None = None
+    for frame in frames:
+        found = person(frame)
+        if found is None:
+            return np.zeros_like(away)
+        most = found if most is None else np.maximum(most, found)
+    if most is None:
+        return np.zeros_like(away)
+    height, width = away.shape
+    occupied = cv2.resize(most, (width, height), interpolation=cv2.INTER_LINEAR) >= OCCUPIED
+    margin = round(PERSON_MARGIN * width)
+    ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    return away & (cv2.dilate(occupied.astype(np.uint8), ball) == 0)
 
 
 def change(frames: Iterable[np.ndarray], where: np.ndarray) -> float:

@@ -1,9 +1,12 @@
 """Which pixels of an image are of a person: MediaPipe's selfie segmentation, read from the files of `mediapipe`."""
 
+import importlib.util
+import sys
 from functools import cache
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from styleheat.errors import InputError
 from styleheat.face.detect import TfliteNetwork, data_file
@@ -14,7 +17,7 @@ INPUT_SIZE = 256
 
 def person(image: np.ndarray) -> np.ndarray | None:
     """How certain it is that each part of an image (H,W,3) uint8 is of a person: (INPUT_SIZE,INPUT_SIZE) float32, 0 to
-    1. None where the package that has the network is not installed."""
+    1. None where a package that this needs is not installed, which is printed once per process."""
     network = _network()
     if network is None:
         return None
@@ -28,5 +31,13 @@ def _network() -> TfliteNetwork | None:
     model = "modules/selfie_segmentation/selfie_segmentation.tflite"
     try:
         return TfliteNetwork(data_file("mediapipe", model, "mediapipe"))
-    except InputError:
+    except InputError as error:
+        # Of an extra of its own, which the error, of files for faces, does not know.
+        absent = importlib.util.find_spec("mediapipe") is None
+        tqdm.write(
+            "install styleheat[background] for a background that stands still"
+            if absent
+            else f"{error}, for a background that stands still",
+            file=sys.stderr,
+        )
         return None

@@ -1,5 +1,7 @@
 """Each measure on meshes and frames whose answer is known."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -169,6 +171,39 @@ def test_background_is_beside_and_above_the_head(face: np.ndarray) -> None:
     assert away[100, 50] and not away[100, 70] and not away[100, 165] and away[100, 180]
     assert not away[140:].any() and away[:140, 0].all()
     assert not motion.background(np.full((2, MESH_POINTS, 3), np.nan), 20, 20).any()
+
+
+def test_what_is_of_a_person_in_any_frame_is_no_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segmentation that takes bright pixels for a person: they are left out with a margin of 2 pixels of 100."""
+    monkeypatch.setattr(motion, "person", lambda frame: frame[..., 0].astype(np.float32) / 255)
+    frames = np.zeros((2, 80, 100, 3), np.uint8)
+    frames[0, 20:40, 30:50] = 255
+    frames[1, 20:40, 60:70] = 40  # not very certain
+    away = np.ones((80, 100), bool)
+    away[:10] = False
+    found = motion.unoccupied(iter(frames), away)
+    for left, right in ((30, 50), (60, 70)):
+        assert not found[18:42, left:right].any() and not found[20:40, left - 2 : right + 2].any()
+        assert found[10:17, left:right].all() and found[43:, left:right].all()
+        assert found[10:, left - 3].all() and found[10:, right + 2].all()
+    assert not found[:10].any()
+    assert not motion.unoccupied([], away).any()
+
+
+def test_without_segmentation_no_background_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(motion, "person", lambda frame: None)
+    frames = np.zeros((3, 8, 8, 3), np.uint8)
+    assert np.isnan(motion.change(frames, motion.unoccupied(frames, np.ones((8, 8), bool))))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mediapipe") is None, reason="no wheel for this Python or processor")
+def test_a_background_behind_hair_and_shoulders() -> None:
+    """Of the astronaut: hair and suit are hers, the shuttle behind her is not."""
+    pytest.importorskip("ai_edge_litert")
+    image = pytest.importorskip("skimage.data").astronaut()
+    found = motion.unoccupied([image], np.ones(image.shape[:2], bool))
+    assert not found[60:130, 170:280].any() and not found[300:500, 150:300].any()
+    assert found[:200, 330:].all()
 
 
 def test_change_is_seen_where_it_is_looked_for() -> None:

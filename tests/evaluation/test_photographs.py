@@ -1,5 +1,6 @@
 """Floors under what the committed weights do, well below what they were measured at."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def test_a_photograph_follows_a_real_video(tmp_path: Path) -> None:
     assert other["width"]["correlation"] > 0.9 and other["width"]["slope"] > 0.5 and pair["width"]["correlation"] > 0.6
     assert other["sharpness"] > 0.9
     for each in (pair, other):
-        assert each["likeness"] > 0.95 and each["jitter"] < 1 and each["background"] < 1
+        assert each["likeness"] > 0.95 and each["jitter"] < 1
+        # Measured: 0.02 and 0.03, and where the background moves with the head, 0.27 and 0.31. NaN without mediapipe.
+        assert each["background"] < 0.15 or importlib.util.find_spec("mediapipe") is None
     ceiling = report["ceiling"]["carphone_pristine"]
     assert min(ceiling[name]["correlation"] for name in ("mouth", "pitch", "yaw", "roll")) > 0.85
 

@@ -29,11 +29,23 @@ def test_a_photograph(side: int) -> None:
     assert np.isfinite(found).all()
 
 
-def test_without_its_package_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("installed", "line"),
+    [
+        (False, "install styleheat[background] for a background that stands still\n"),
+        (True, "selfie.tflite: not there, for a background that stands still\n"),
+    ],
+)
+def test_without_its_package_nothing_is_found_and_that_is_printed_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], installed: bool, line: str
+) -> None:
     def absent(*_: str) -> None:
-        raise InputError("not installed")
+        raise InputError("selfie.tflite: not there")
 
     monkeypatch.setattr(module, "data_file", absent)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: object() if installed else None)
     module._network.cache_clear()
-    assert person(np.zeros((64, 64, 3), np.uint8)) is None
+    for _ in range(2):
+        assert person(np.zeros((64, 64, 3), np.uint8)) is None
     module._network.cache_clear()
+    assert capsys.readouterr().err == line
