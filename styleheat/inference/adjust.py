@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
 
 from styleheat.errors import InputError
 from styleheat.inference.drive import Motion
@@ -27,8 +28,12 @@ def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
     if wanted.fps is not None:
         motion = at_rate(motion, wanted.fps)
     descriptors = motion.descriptors.copy()
-    if wanted.relative != "none":
-        changed = relative(descriptors, start)
+    if wanted.relative == "centred":
+        if motion.of_another:
+            centred = relative(descriptors, start, mean(descriptors))
+            descriptors = np.where(part_of("pose"), centred, descriptors)
+    elif wanted.relative != "none":
+        changed = relative(descriptors, start, descriptors[0])
         descriptors = changed if wanted.relative == "all" else np.where(part_of(wanted.relative), changed, descriptors)
     if wanted.part != "all":
         descriptors = np.where(part_of(wanted.part), descriptors, start)
@@ -55,7 +60,7 @@ def between(motion: Motion, seconds: tuple[float, float] | None) -> Motion:
         length = len(motion.descriptors) / motion.fps
         raise InputError(f"params.yaml: infer.drive.seconds: {fault}; it lasts {length:g} s")
     audio = None if motion.audio is None else motion.audio.part(first / motion.fps, last / motion.fps)
-    return Motion(descriptors, motion.fps, audio)
+    return dataclasses.replace(motion, descriptors=descriptors, audio=audio)
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:
@@ -66,18 +71,25 @@ def at_rate(motion: Motion, fps: float) -> Motion:
     return dataclasses.replace(motion, descriptors=np.stack(columns, axis=1).astype(np.float32), fps=fps)
 
 
-def relative(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The driver's changes since its first frame, made to the portrait's own descriptor: (T,73), (73,) → (T,73).
+def relative(descriptors: np.ndarray, start: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """The driver's changes from an origin (73,), made to the portrait's own descriptor: (T,73), (73,) → (T,73).
 
     Turns are added as turns, the crop's size as a factor, all else as a difference.
     """
-    first = descriptors[0]
-    moved = start + (descriptors - first)
-    turned = rotation(descriptors[:, DESCRIPTOR_ANGLE]) @ rotation(first[DESCRIPTOR_ANGLE]).T
+    moved = start + (descriptors - origin)
+    turned = rotation(descriptors[:, DESCRIPTOR_ANGLE]) @ rotation(origin[DESCRIPTOR_ANGLE]).T
     moved[:, DESCRIPTOR_ANGLE] = angles(turned @ rotation(start[DESCRIPTOR_ANGLE]))
     size = DESCRIPTOR_CROP.start
-    moved[:, size] = start[size] * descriptors[:, size] / first[size]
+    moved[:, size] = start[size] * descriptors[:, size] / origin[size]
     return moved
+
+
+def mean(descriptors: np.ndarray) -> np.ndarray:
+    """The mean (73,) of descriptors (T,73); of turns, the turn nearest to all of them."""
+    middle = descriptors.mean(axis=0)
+    turns = Rotation.from_matrix(rotation(descriptors[:, DESCRIPTOR_ANGLE].astype(np.float64)))
+    middle[DESCRIPTOR_ANGLE] = angles(turns.mean().as_matrix())
+    return np.asarray(middle)
 
 
 def part_of(part: str) -> np.ndarray:

@@ -25,11 +25,13 @@ from styleheat.params import Drive
 
 @dataclass(frozen=True)
 class Motion:
-    """descriptors: (T,73) float32, one for each frame. fps: of those frames. audio: their audio track."""
+    """descriptors: (T,73) float32, one for each frame. fps: of those frames. audio: their audio track.
+    of_another: whether their poses are those of another person in a video, and not the portrait's own, changed."""
 
     descriptors: np.ndarray
     fps: float
     audio: AudioTrack | None = None
+    of_another: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ def from_video(path: str | Path, reader: FaceReader) -> Driver:
         start, end = wanted.seconds or (None, None)
         return read_frames(path, wanted.fps or fps, start, end)
 
-    return Driver(lambda start: Motion(same_scale(found, start), info.fps, audio), frames)
+    return Driver(lambda start: Motion(same_scale(found, start), info.fps, audio, True), frames)
 
 
 def from_coefficients(path: str | Path) -> Driver:
     """The motion in a `.mat` file of coefficients, as the stage `coefficients` writes them: 25 frames a second, no
     audio, brought to the portrait's scale. Raises InputError when the file holds none."""
     found = descriptor(pack_coefficients(*read_mat(path)))
-    return Driver(lambda start: Motion(same_scale(found, start), FPS))
+    return Driver(lambda start: Motion(same_scale(found, start), FPS, of_another=True))
 
 
 def from_image(path: str | Path, reader: FaceReader, seconds: float) -> Driver:

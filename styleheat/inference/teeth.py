@@ -48,11 +48,18 @@ size of its cells."""
 SOFT = 0.7
 """Standard deviation in pixels of the photograph of the blur that a camera gives edges."""
 
-TINT = 0.35
+TINT = 0.5
 """How much of the light's colour, which cheeks show mixed with their own, teeth take on."""
 
 THINNEST = 0.75
 """Height in pixels of an opening that is drawn, at least."""
+
+SHOWN = 5 * MILLIMETRE
+"""Of the lower row, how far the height where lips meet is above the lower lip at most: that lip hides most of the row,
+although the estimated jaw moves less than the lip does."""
+
+MIDDLE = 5
+"""Of the points on the edge of a lip."""
 
 CHEEKS = ((2, 31, 48), (14, 35, 54))
 """Landmarks around each cheek."""
@@ -64,6 +71,8 @@ class Teeth:
     def __init__(self, image: np.ndarray, own: View, pitch: float) -> None:
         """image: (S,S,3) uint8, the portrait. own: its own view. pitch: pixels of the photograph for one of it."""
         self._closed = _apart(own) / _height(own)
+        # The portrait's lips meet at v = 0, wherever its face model has them.
+        self._meet = [_level(plane, own.lips[:, MIDDLE].mean(0)) for plane in (own.teeth, own.lower_teeth)]
         self._light = _light(image, own.landmarks * len(image))
         self._blur = SOFT / min(pitch, 1.0)
 
@@ -111,15 +120,26 @@ class Teeth:
         colours = np.empty((box[1], box[0], 3), np.float32)
         colours[:] = CAVITY
         upper, lower, tongue = _rows()
-        for texture, plane in ((tongue, view.lower_teeth), (lower, view.lower_teeth), (upper, view.teeth)):
+        raised = self._meet[0]
+        low = min(self._meet[1], _level(view.lower_teeth, view.lips[1, MIDDLE]) + SHOWN)
+        rows = ((tongue, view.lower_teeth, low), (lower, view.lower_teeth, low), (upper, view.teeth, raised))
+        for texture, plane, level in rows:
             left, right, bottom, top = plane * size - corner
-            centre, across, up = (left + right) / 2, (right - left) / 2, (top - bottom) / 2
+            across, up = (right - left) / 2, (top - bottom) / 2
+            centre = (left + right) / 2 + level * up
             to_box = np.column_stack([across, -up]) / TEXELS
             origin = centre + to_box @ (0.5 - TEXELS * np.array([REACH, REACH]))
             flags = cv2.INTER_LINEAR
             drawn = cv2.warpAffine(texture, np.column_stack([to_box, origin - 0.5]), box, flags=flags)
             colours += drawn[..., :3] - drawn[..., 3:] * colours
         return colours
+
+
+def _level(plane: np.ndarray, point: np.ndarray) -> float:
+    """The v of a point (2,) on a plane of teeth (4,2)."""
+    left, right, bottom, top = plane
+    up = (top - bottom) / 2
+    return float((point - (left + right) / 2) @ up / (up @ up))
 
 
 def _half_width(view: View) -> float:
@@ -202,7 +222,7 @@ def _row(u: np.ndarray, v: np.ndarray, teeth: tuple[tuple[float, float, float], 
         opaque += tooth
     outside = np.abs(u) >= ARCH
     opaque[outside] = 0
-    turned = np.cos(angle) ** 0.7 * (1 if up > 0 else 0.75)  # teeth at the side get less light, and so do lower ones
+    turned = np.cos(angle) ** 0.7 * (1 if up > 0 else 0.9)  # teeth at the side get less light, and so do lower ones
     colours *= (turned * ~outside)[..., None]
     return np.dstack([colours, np.clip(opaque, 0, 1)]).astype(np.float32)
 

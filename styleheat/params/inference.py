@@ -63,9 +63,10 @@ class Drive(Section):
     """From when to when the driver is taken; null: all of it."""
     fps: Annotated[float, Field(ge=1, le=120)] | None
     """Frames per second of the video; null: the driver's. The networks were trained at 25."""
-    relative: Literal["none", "expression", "pose", "all"]
-    """Of what the portrait keeps its own, and takes on what the driver changes since its first frame; the rest it takes
-    as the driver has it."""
+    relative: Literal["centred", "none", "expression", "pose", "all"]
+    """`centred`: the head moves around the portrait's own pose, as the driver's moves around the mean of its own.
+    `none`: it takes the driver's pose as it is. `expression`, `pose`, `all`: of these, it takes on what the driver
+    changes since its first frame; the rest it takes as the driver has it."""
     part: Literal["all", "expression", "pose", "lips", "eyes"]
     """What the driver moves; the rest stays as in the portrait. `lips` are the lower half of the face, `eyes` also
     the brows: both only in coefficients of our own face model."""

@@ -115,7 +115,7 @@ def test_an_experiment_with_another_learning_rate(reproduced: Repository):
         ("youtube.retries", "retries: .", "retries: 9", set()),
         ("infer_audio.pose_style", "pose_style: 0", "pose_style: 1", {"infer_audio"}),
         ("infer_audio.still", "still: false", "still: true", {"infer_audio"}),
-        ("infer.drive.relative", "relative: none", "relative: all", set(INFER)),
+        ("infer.drive.relative", "relative: centred", "relative: all", set(INFER)),
         (
             "speech.people",
             "(?<=  people: )0(?=\n  seconds: 6.0)",

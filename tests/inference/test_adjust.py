@@ -1,5 +1,6 @@
 """Options of a driver, on descriptors alone."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.errors import InputError
-from styleheat.inference.adjust import adjust, part_of, relative
+from styleheat.inference.adjust import adjust, mean, part_of, relative
 from styleheat.inference.drive import Motion
 from styleheat.media.track import AudioTrack
 from styleheat.morphable.camera import rotation
@@ -68,13 +69,32 @@ def test_another_rate_keeps_the_length_and_the_course() -> None:
 @given(st.integers(0, 2**16))
 def test_relative_motion_starts_from_the_portrait(seed: int) -> None:
     driver = motion(5, seed=seed).descriptors
-    moved = relative(driver, START)
+    moved = relative(driver, START, driver[0])
     assert moved[0] == pytest.approx(START, abs=1e-4)
     turn = rotation(driver[3, DESCRIPTOR_ANGLE]) @ rotation(driver[0, DESCRIPTOR_ANGLE]).T
     ours = rotation(moved[3, DESCRIPTOR_ANGLE]) @ rotation(START[DESCRIPTOR_ANGLE]).T
     assert ours == pytest.approx(turn, abs=1e-4)
     expression = moved[:, DESCRIPTOR_EXPRESSION] - START[DESCRIPTOR_EXPRESSION]
     assert expression == pytest.approx(driver[:, DESCRIPTOR_EXPRESSION] - driver[0, DESCRIPTOR_EXPRESSION], abs=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**16))
+def test_a_centred_head_moves_around_the_portraits_own_pose(seed: int) -> None:
+    driver = dataclasses.replace(motion(seed=seed), of_another=True)
+    centred = adjust(driver, START, wanted(relative="centred")).descriptors
+    middle = mean(centred.astype(np.float64))
+    pose = part_of("pose")
+    assert middle[pose] == pytest.approx(START[pose], abs=1e-3)
+    assert np.array_equal(centred[:, ~pose], driver.descriptors[:, ~pose])
+    turns = [rotation(one[[3, 9]][:, DESCRIPTOR_ANGLE]) for one in (driver.descriptors, centred)]
+    ours, theirs = (turn[1] @ turn[0].T for turn in turns)
+    assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+def test_speech_and_images_start_from_the_portraits_pose_anyway() -> None:
+    driver = motion()
+    assert np.array_equal(adjust(driver, START, wanted(relative="centred")).descriptors, driver.descriptors)
 
 
 @pytest.mark.parametrize("part", ["expression", "pose", "lips", "eyes"])
@@ -112,7 +132,7 @@ def test_key_frames_take_the_place_of_an_angle() -> None:
 def test_expression_and_pose_may_each_be_relative() -> None:
     driver = np.random.default_rng(5).normal(size=(6, 73)).astype(np.float32)
     driver[:, 70] = 1 + 0.1 * np.abs(driver[:, 70])
-    changed = relative(driver, START)
+    changed = relative(driver, START, driver[0])
     for part, other in (("expression", "pose"), ("pose", "expression")):
         made = adjust(Motion(driver, 25.0), START, wanted(relative=part)).descriptors
         taken, left = part_of(part), part_of(other)

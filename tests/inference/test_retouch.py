@@ -37,7 +37,7 @@ def view(face: Geometry, yaw: float) -> View:
     return face.view(layout.descriptor(coefficients(yaw)[None])[0])
 
 
-def picture(seed: int) -> torch.Tensor:
+def photograph(seed: int) -> torch.Tensor:
     """A smooth image (1,3,SIZE,SIZE) within [-0.5,0.5]."""
     noise = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed)) - 0.5
     return torch.nn.functional.interpolate(noise, (SIZE, SIZE), mode="bilinear")
@@ -56,7 +56,7 @@ def test_what_is_known_anywhere_is_interpolated_everywhere(value: float, seed: i
 @settings(max_examples=15, deadline=None)
 @given(cast=st.tuples(*[st.floats(-0.12, 0.12)] * 3), seed=st.integers(0, 2**16))
 def test_a_cast_of_what_is_painted_is_removed(cast: tuple[float, float, float], seed: int) -> None:
-    image, still = picture(seed), torch.zeros(1, 2, 32, 32)
+    image, still = photograph(seed), torch.zeros(1, 2, 32, 32)
     mask = torch.zeros(1, 1, SIZE, SIZE)
     mask[..., : SIZE // 2] = 1
     painted = image + torch.tensor(cast)[None, :, None, None]
@@ -65,7 +65,7 @@ def test_a_cast_of_what_is_painted_is_removed(cast: tuple[float, float, float], 
 
 
 def test_what_is_something_else_gives_no_colours() -> None:
-    image, still, mask = picture(0), torch.zeros(1, 2, 32, 32), torch.ones(1, 1, SIZE, SIZE)
+    image, still, mask = photograph(0), torch.zeros(1, 2, 32, 32), torch.ones(1, 1, SIZE, SIZE)
     painted = image.clone()
     painted[..., :100, :] = -1.0  # hair where the portrait has skin
     mask[..., 100:, :] = 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styleheat.inference.teeth import Teeth
+from styleheat.inference.teeth import MIDDLE, SHOWN, Teeth
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.geometry import Geometry, View
 from styleheat.morphable.model import face_model
@@ -45,7 +45,7 @@ def seen(frame: np.ndarray) -> np.ndarray:
 def bright(frame: np.ndarray) -> np.ndarray:
     """(S,S) bool: teeth, paler than skin and lighter than the tongue."""
     values = frame.astype(int)
-    return np.asarray((values.min(-1) > 90) & (values.max(-1) - values.min(-1) < 45))
+    return np.asarray((values.min(-1) > 90) & (values.max(-1) - values.min(-1) < 65))
 
 
 def test_only_a_mouth_that_is_open_shows_teeth_of_its_own() -> None:
@@ -116,3 +116,34 @@ def test_a_mouth_beyond_the_image_draws_nothing() -> None:
     away[layout.DESCRIPTOR_CROP] = 1.3, 128, -400
     frame = skin()
     np.testing.assert_array_equal(Teeth(frame, face.own, 1.0)(frame, face.view(away)), frame)
+
+
+def test_rows_stand_where_the_portraits_own_lips_meet() -> None:
+    """Although its face model has them elsewhere."""
+    own = coefficients()
+    params = np.concatenate([[256, 256], own[layout.CROP]])[None]
+    found = layout.from_crop(face_model().landmarks(own[None]), params)[0]
+    lower = found.copy()
+    lower[48:] += (0, 4)  # the mouth alone
+    faces = [Geometry(own, each, SIZE) for each in (found, lower)]
+    edges = []
+    for face in faces:
+        target = view(face, jaw=2.5)
+        rows, _ = np.nonzero(bright(Teeth(skin(), face.own, 1.0)(skin(), target)))
+        edges.append(rows.min() - target.lips[0, :, 1].min() * SIZE)
+    assert edges[0] == pytest.approx(edges[1], abs=1.5)
+
+
+def test_the_lower_lip_hides_most_of_the_lower_row() -> None:
+    face, dropped = geometry(), coefficients(jaw=1.0)
+    dropped[layout.EXPRESSION.start + face_model().expression_names.index("lower_lip_drop")] = 4.0
+    target = face.view(layout.descriptor(dropped[None])[0])
+    x, lip = target.lips[1, MIDDLE] * SIZE
+    _, _, bottom, top = target.lower_teeth * SIZE
+    unit = (bottom - top)[1] / 2
+    assert lip - (bottom + top)[1] / 2 > 2 * SHOWN * unit  # the jaw alone would leave more of the row to be seen
+    drawn = Teeth(skin(), face.own, 1.0)(skin(), target)
+    rows = np.flatnonzero(bright(drawn)[:, round(float(x)) - 4])
+    parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+    assert len(parts) == 2  # both rows
+    assert lip - parts[1][0] < SHOWN * unit
