@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial.transform import Rotation
 
 from styleheat.errors import InputError
 from styleheat.inference.drive import Motion
@@ -30,10 +29,9 @@ def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
     descriptors = motion.descriptors.copy()
     if wanted.relative == "centred":
         if motion.of_another:
-            centred = relative(descriptors, start, mean(descriptors))
-            descriptors = np.where(part_of("pose"), centred, descriptors)
+            descriptors = centred(descriptors, start)
     elif wanted.relative != "none":
-        changed = relative(descriptors, start, descriptors[0])
+        changed = relative(descriptors, start)
         descriptors = changed if wanted.relative == "all" else np.where(part_of(wanted.relative), changed, descriptors)
     if wanted.part != "all":
         descriptors = np.where(part_of(wanted.part), descriptors, start)
@@ -71,25 +69,34 @@ def at_rate(motion: Motion, fps: float) -> Motion:
     return dataclasses.replace(motion, descriptors=np.stack(columns, axis=1).astype(np.float32), fps=fps)
 
 
-def relative(descriptors: np.ndarray, start: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """The driver's changes from an origin (73,), made to the portrait's own descriptor: (T,73), (73,) → (T,73).
+def relative(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The driver's changes since its first frame, made to the portrait's own descriptor: (T,73), (73,) → (T,73).
 
     Turns are added as turns, the crop's size as a factor, all else as a difference.
     """
-    moved = start + (descriptors - origin)
-    turned = rotation(descriptors[:, DESCRIPTOR_ANGLE]) @ rotation(origin[DESCRIPTOR_ANGLE]).T
+    first = descriptors[0]
+    moved = start + (descriptors - first)
+    turned = rotation(descriptors[:, DESCRIPTOR_ANGLE]) @ rotation(first[DESCRIPTOR_ANGLE]).T
     moved[:, DESCRIPTOR_ANGLE] = angles(turned @ rotation(start[DESCRIPTOR_ANGLE]))
     size = DESCRIPTOR_CROP.start
-    moved[:, size] = start[size] * descriptors[:, size] / origin[size]
+    moved[:, size] = start[size] * descriptors[:, size] / first[size]
     return moved
 
 
-def mean(descriptors: np.ndarray) -> np.ndarray:
-    """The mean (73,) of descriptors (T,73); of turns, the turn nearest to all of them."""
+def centred(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The driver's yaw, roll, position and size around those of the portrait's own descriptor, instead of around their
+    mean: (T,73), (73,) → (T,73).
+
+    The pitch stays as the driver has it, as expressions do. Fits can't separate them well: a head that nods and a jaw
+    that drops look alike, so that expressions are followed best with the pitch that they were found with.
+    """
     middle = descriptors.mean(axis=0)
-    turns = Rotation.from_matrix(rotation(descriptors[:, DESCRIPTOR_ANGLE].astype(np.float64)))
-    middle[DESCRIPTOR_ANGLE] = angles(turns.mean().as_matrix())
-    return np.asarray(middle)
+    moved = start + (descriptors - middle)
+    size = DESCRIPTOR_CROP.start
+    moved[:, size] = start[size] * descriptors[:, size] / middle[size]
+    kept = part_of("expression")
+    kept[DESCRIPTOR_ANGLE.start] = True
+    return np.where(kept, descriptors, moved)
 
 
 def part_of(part: str) -> np.ndarray:

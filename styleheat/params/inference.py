@@ -64,9 +64,9 @@ class Drive(Section):
     fps: Annotated[float, Field(ge=1, le=120)] | None
     """Frames per second of the video; null: the driver's. The networks were trained at 25."""
     relative: Literal["centred", "none", "expression", "pose", "all"]
-    """`centred`: the head moves around the portrait's own pose, as the driver's moves around the mean of its own.
-    `none`: it takes the driver's pose as it is. `expression`, `pose`, `all`: of these, it takes on what the driver
-    changes since its first frame; the rest it takes as the driver has it."""
+    """`centred`: yaw, roll, position and size move around the portrait's own, as the driver's move around their mean.
+    `none`: the pose is the driver's as it is. `expression`, `pose`, `all`: these take on what the driver changes since
+    its first frame; the rest is the driver's as it is."""
     part: Literal["all", "expression", "pose", "lips", "eyes"]
     """What the driver moves; the rest stays as in the portrait. `lips` are the lower half of the face, `eyes` also
     the brows: both only in coefficients of our own face model."""
