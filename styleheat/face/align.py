@@ -125,19 +125,7 @@ class Alignment:
 
         Lanczos interpolation makes it sharper than `apply`, so that pasting the result back restores the image.
         """
-        reach = outline(self.to_image, self.size)
-        x0, y0 = np.maximum(np.floor(reach.min(axis=0)).astype(int) - 4, 0)  # the interpolation reads 4 pixels more
-        x1, y1 = np.maximum(np.ceil(reach.max(axis=0)).astype(int) + 5, 0)
-        image = image[y0:y1, x0:x1]
-        to_image = self.to_image - np.array([(0, 0, x0), (0, 0, y0)])
-        fine = math.ceil(self.pitch)
-        side = self.size * fine
-        # Symmetric about the border, and again about the opposite one where the image is smaller than what is missing.
-        flags, border = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT
-        sampled = cv2.warpAffine(image, rescaled(to_image, fine), (side, side), flags=flags, borderMode=border)
-        if fine > 1:
-            sampled = np.asarray(Image.fromarray(sampled).resize((self.size, self.size), Image.Resampling.LANCZOS))
-        return fill_outside(sampled, image, to_image)
+        return filled_square(image, self.to_image, self.size)
 
     def apply_fast(self, image: np.ndarray) -> np.ndarray:
         """`apply` in a tenth of the time or less, for the frames of videos; about 1 of 255 away from it on average.
@@ -149,6 +137,42 @@ class Alignment:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         sampled = cv2.warpAffine(image, rescaled(self.to_image, fine), (side, side), flags=flags)
         return cv2.resize(sampled, (self.size, self.size), interpolation=cv2.INTER_AREA)
+
+
+def filled_square(image: np.ndarray, to_image: np.ndarray, size: int) -> np.ndarray:
+    """`Alignment.apply_filled` for any square: an image (H, W, 3) uint8 and `Alignment.to_image` (2, 3) → (size, size,
+    3) uint8."""
+    reach = outline(to_image, size)
+    x0, y0 = np.maximum(np.floor(reach.min(axis=0)).astype(int) - 4, 0)  # the interpolation reads 4 pixels more
+    x1, y1 = np.maximum(np.ceil(reach.max(axis=0)).astype(int) + 5, 0)
+    image = image[y0:y1, x0:x1]
+    to_image = to_image - np.array([(0, 0, x0), (0, 0, y0)])
+    fine = math.ceil(np.hypot(*to_image[:, 0]))
+    side = size * fine
+    # Symmetric about the border, and again about the opposite one where the image is smaller than what is missing.
+    flags, border = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT
+    sampled = cv2.warpAffine(image, rescaled(to_image, fine), (side, side), flags=flags, borderMode=border)
+    if fine > 1:
+        sampled = np.asarray(Image.fromarray(sampled).resize((size, size), Image.Resampling.LANCZOS))
+    return fill_outside(sampled, image, to_image)
+
+
+def surrounded(square: np.ndarray, image: np.ndarray, to_image: np.ndarray, around: int) -> np.ndarray:
+    """A square (S, S, 3) uint8 amid what is around it: (W, W, 3) uint8, `around` pixels more on each side, filled where
+    they leave the image.
+
+    image: (H, W, 3) uint8, and to_image: (2, 3), `Alignment.to_image` of the square in it. What is filled depends on
+    all that is filled, and the wider square is filled otherwise: at the square's border it takes on the square's own
+    colours.
+    """
+    size = len(square)
+    wider = filled_square(image, widened(to_image, around), size + 2 * around).astype(np.float32)
+    inner = slice(around, around + size)
+    pad = ((around, around), (around, around), (0, 0))
+    off = np.pad(square - wider[inner, inner], pad, mode="edge")
+    away = np.maximum(np.abs(np.arange(size + 2 * around) - around - (size - 1) / 2) - (size - 1) / 2, 0)
+    fade = np.clip(1 - np.maximum(away, away[:, None]) / max(around, 1), 0, 1)
+    return np.clip(np.rint(wider + off * fade[..., None]), 0, 255).astype(np.uint8)
 
 
 def fill_outside(mirrored: np.ndarray, image: np.ndarray, to_image: np.ndarray) -> np.ndarray:
@@ -223,6 +247,13 @@ def rescaled(to_image: np.ndarray, factor: float) -> np.ndarray:
     to_image = to_image.copy()
     to_image[:, :2] /= factor
     to_image[:, 2] += to_image[:, :2] @ np.full(2, 0.5 - factor / 2)
+    return to_image
+
+
+def widened(to_image: np.ndarray, around: int) -> np.ndarray:
+    """`Alignment.to_image` (2, 3) of a result with `around` pixels more on each side."""
+    to_image = to_image.copy()
+    to_image[:, 2] -= to_image[:, :2] @ np.full(2, float(around))
     return to_image
 
 

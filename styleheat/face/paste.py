@@ -40,13 +40,11 @@ class Paster:
         x1, y1 = np.clip(np.ceil(reach.max(0)).astype(int) + 1, 0, (width, height))
         self.box = (int(x1 - self.x0), int(y1 - self.y0))
         self.to_box = to_photo - np.array([[0, 0, self.x0], [0, 0, self.y0]])
-        edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size)) / size
-        across = np.clip(edge / FEATHER, 0, 1)
-        ramp = (across * across * (3 - 2 * across)).astype(np.float32)
-        self.mask = cv2.warpAffine(np.outer(ramp, ramp), self.to_box, self.box, flags=cv2.INTER_LINEAR)
+        self.mask = cv2.warpAffine(soft_edge(size), self.to_box, self.box, flags=cv2.INTER_LINEAR)
 
-    def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """A frame (size,size,3) uint8 → the photograph (H,W,3) uint8 with it, a new array."""
+    def __call__(self, frame: np.ndarray, changed: np.ndarray | None = None) -> np.ndarray:
+        """A frame (size,size,3) uint8 → the photograph (H,W,3) uint8 with it, a new array. changed: (size,size) uint8,
+        how much of the frame is not the photograph, 0 to 255; None: all of it."""
         assert frame.shape == (self.size, self.size, 3), frame.shape
         if len(self.off[0]):
             frame = frame.copy()
@@ -57,8 +55,24 @@ class Paster:
         result = self.photo.copy()
         width, height = self.box
         part = result[self.y0 : self.y0 + height, self.x0 : self.x0 + width]
-        part[:] = cv2.blendLinear(moved, part, self.mask, 1 - self.mask)
+        mask = self.mask
+        if changed is not None:
+            if self.side != self.size:
+                changed = cv2.resize(changed, (self.side, self.side), interpolation=cv2.INTER_AREA)
+            seen = cv2.warpAffine(
+                changed, self.to_box, self.box, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            mask = cv2.multiply(mask, seen, scale=1 / 255, dtype=cv2.CV_32F)
+        part[:] = cv2.blendLinear(moved, part, mask, 1 - mask)
         return result
+
+
+def soft_edge(size: int) -> np.ndarray:
+    """(size,size) float32: how much of a square is seen, from 0 at its edges to 1 from FEATHER of its side on."""
+    edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size)) / size
+    across = np.clip(edge / FEATHER, 0, 1)
+    ramp = (across * across * (3 - 2 * across)).astype(np.float32)
+    return np.outer(ramp, ramp)
 
 
 def _off_photo(

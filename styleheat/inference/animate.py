@@ -1,39 +1,34 @@
 """Generates frames from descriptors and writes them to a file; encoding runs in parallel with generation."""
 
 import contextlib
-import functools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from styleheat.checkpoints import open_model
 from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.face.align import rescaled
 from styleheat.face.landmarks import Landmarker
-from styleheat.inference.background import StillBackground, still_background
 from styleheat.inference.compose import composer, unmixed
-from styleheat.inference.detail import DetailComposer
 from styleheat.inference.drive import Motion
-from styleheat.inference.engine import Engine, composed
-from styleheat.inference.portrait import Portrait, inverter, read_portrait, to_tensor
+from styleheat.inference.engine import Engine
+from styleheat.inference.finish import Finisher, plain, read_source
+from styleheat.inference.portrait import Portrait, inverter, read_portrait
 from styleheat.inference.reader import FaceReader
 from styleheat.inference.retouch import Retouch
-from styleheat.inference.teeth import Teeth
+from styleheat.inference.teeth import teeth_of
 from styleheat.media.track import MixedTrack
 from styleheat.media.video import Codec, VideoWriter, probe, read_frames
-from styleheat.morphable.coefficients import FRAME_SIZE, window
-from styleheat.morphable.geometry import Geometry
+from styleheat.morphable.coefficients import window
+from styleheat.morphable.geometry import View
 from styleheat.networks.audio2motion import Audio2Motion
-from styleheat.networks.layers import channels_last, resize
+from styleheat.networks.layers import channels_last
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import Infer
 
@@ -84,11 +79,13 @@ def animate(
     descriptors: np.ndarray,
     size: int | None = None,
     transparent: bool = False,
+    wide: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T.
 
     size: S, if not the portrait's, or the generator's own for a network that takes no detail from the portrait.
-    transparent: with a fourth channel, how opaque the portrait is, moved as its detail is.
+    transparent: with a fourth channel, how opaque the portrait is, moved as its detail is. wide: if the background
+    stands still, frames (W,W,3) also show what is around the portrait's square, by as many pixels on each side.
     """
     config = model.config
     engine = Engine(model, portrait.inversion)
@@ -96,12 +93,11 @@ def animate(
     own = torch.from_numpy(portrait.descriptor)[None].to(device)
     geometry = portrait.geometry() if config.geometry else None
     workers, batch, threads = _division(config.image_size, device)
-    finish = _finisher(portrait, size, device, threads) if config.detail else functools.partial(_plain, size=size)
-    retouch = Retouch(portrait.image, geometry, config.image_size, device) if config.detail else None
-    teeth = _teeth(portrait, geometry, size) if config.detail and geometry is not None else None
-    cover = _covering(portrait, size, threads) if transparent else None
-    background = _background(portrait, size) if config.detail else None
+    finish = retouch = None
     if config.detail:
+        teeth = None if geometry is None else teeth_of(portrait, geometry, size)
+        finish = Finisher(read_source(portrait, size), device, threads, wide, transparent, teeth)
+        retouch = Retouch(portrait.image, geometry, config.image_size, device)
         still = torch.from_numpy(window(portrait.descriptor[None], 0))[None].to(device)
         place = None if geometry is None else torch.from_numpy(geometry(portrait.descriptor))[None].to(device)
         engine.settle(model.video_warper.conditioned(still, own), place)
@@ -112,27 +108,18 @@ def animate(
         frames = [min(frame, chosen[-1]) for frame in range(chosen[0], chosen[0] + batch)]
         windows = torch.from_numpy(np.stack([window(descriptors, frame) for frame in frames])).to(device)
         windows = model.video_warper.conditioned(windows, own.expand(batch, -1))
-        moves, views = None, []
+        moves, free, views = None, None, list[View]()
         if geometry is not None:
             views = [geometry.view(descriptors[frame]) for frame in chosen]
-            fields = [geometry.field(view) for view in views]
-            fields += fields[-1:] * (batch - len(chosen))
-            moves = torch.from_numpy(np.stack(fields)).to(device)
+            fields, changes = (list(part) for part in zip(*map(geometry.freed, views), strict=True))
+            moves = torch.from_numpy(np.stack(fields + fields[-1:] * (batch - len(chosen)))).to(device)
+            free = moves[: len(chosen)], torch.from_numpy(np.stack(changes)).to(device)
         painted, displacement = engine.paint(windows, moves)
         painted, displacement = painted[: len(chosen)], displacement[: len(chosen)]
-        if retouch is not None:
-            retouch(painted, displacement, views)
-        finished = list(finish(painted, displacement))
-        if teeth is not None:
-            finished = list(map(teeth, finished, views))
-        if background is None and cover is None:
-            return finished
-        moved = displacement.cpu().numpy()
-        if background is not None:
-            finished = list(map(background, finished, moved))
-        if cover is not None:
-            finished = [np.dstack([frame, cover(field)]) for frame, field in zip(finished, moved, strict=True)]
-        return finished
+        if finish is None or retouch is None:
+            return plain(painted, size)
+        retouch(painted, displacement, views)
+        return finish(painted, displacement, free, views)
 
     total = len(descriptors)
     batches = (range(start, min(start + batch, total)) for start in range(0, total, batch))
@@ -177,61 +164,6 @@ def _in_order(
             yield waiting.popleft().result()
 
 
-Finish = Callable[[Tensor, Tensor], Iterable[np.ndarray]]
-"""What `Engine.paint` made → frames (S,S,3) uint8."""
-
-
-def _plain(painted: Tensor, displacement: Tensor, size: int | None = None) -> np.ndarray:
-    painted = painted if size is None else resize(painted, size)
-    pixels = painted.add_(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
-    return np.ascontiguousarray(pixels.cpu().numpy())
-
-
-def _finisher(portrait: Portrait, size: int | None, device: torch.device, threads: int) -> Finish:
-    """How frames get the detail of their portrait."""
-    photo = to_tensor(portrait.image)
-    photo = photo if size is None else resize(photo, size)
-    if device.type != "cpu":
-        photo = photo.to(device)
-        return lambda painted, displacement: _plain(composed(painted, displacement, photo), displacement)
-    composer = DetailComposer(photo[0].permute(1, 2, 0).contiguous().numpy(), threads)
-
-    def finish(painted: Tensor, displacement: Tensor) -> list[np.ndarray]:
-        pixels = np.ascontiguousarray(painted.permute(0, 2, 3, 1).numpy())
-        return [composer(*pair) for pair in zip(pixels, displacement.numpy(), strict=True)]
-
-    return finish
-
-
-def _background(portrait: Portrait, size: int | None) -> StillBackground | None:
-    """What keeps the background of frames still."""
-    image = portrait.image
-    if size is not None and size != len(image):
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR)
-    return still_background(image, portrait.landmarks / FRAME_SIZE)
-
-
-def _teeth(portrait: Portrait, geometry: Geometry, size: int | None) -> Teeth | None:
-    """What draws teeth where the portrait shows none."""
-    if geometry.opens:
-        return None
-    side = len(portrait.image)
-    pitch = float(np.hypot(*portrait.to_photo[:, 0])) * side / (size or side)
-    return Teeth(portrait.image, geometry.own, pitch)
-
-
-def _covering(portrait: Portrait, size: int | None, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A frame's displacement (2,g,g) → how opaque the portrait is that is moved so, (S,S) uint8."""
-    side = len(portrait.image) if size is None else size
-    opaque = np.full(portrait.photo.shape[:2], 255, np.uint8) if portrait.opaque is None else portrait.opaque
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    to_photo = rescaled(portrait.to_photo, side / len(portrait.image))
-    square = cv2.warpAffine(opaque, to_photo, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    composer = DetailComposer(np.repeat(square[..., None], 3, axis=2).astype(np.float32) / 127.5 - 1, threads)
-    all_of_it = np.ones((2, 2, 4), np.float32)  # a mask that lets the portrait through everywhere
-    return lambda displacement: composer(all_of_it, displacement)[..., 0]
-
-
 def write_video(
     path: str | Path,
     model: StyleHEAT,
@@ -250,7 +182,7 @@ def write_video(
     frames painted so far, and the KeyboardInterrupt goes on.
     """
     transparent = transparent and result == "pasted" and portrait.opaque is not None
-    frames = animate(model, portrait, motion.descriptors, transparent=transparent)
+    frames = animate(model, portrait, motion.descriptors, transparent=transparent, wide=result == "pasted")
     total = len(motion.descriptors)
     size, show = composer(result, portrait, driver, longest)
     audio = None if motion.audio is None else motion.audio.mixed()

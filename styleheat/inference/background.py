@@ -5,6 +5,8 @@ is known (`face.person`): the person is moved, with a margin that fades, and lai
 filled in from around them.
 """
 
+import math
+
 import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -31,6 +33,9 @@ CHIN = JAW[8]
 BEHIND = 0.98
 """Share of the image that is of a person, at most, where there is any background."""
 
+BEYOND = 0.05
+"""How far a person who is cut off by the photograph's border goes on beyond it at most, in shares of the image's width,
+narrowing at 45° from both sides. What is filled in there is the mirrored person: more of it looks like another head."""
 
 BLUR = 0.006
 """Standard deviation, in shares of the width, of the blur of what is filled in."""
@@ -39,31 +44,47 @@ BLUR = 0.006
 class StillBackground:
     """Lays the moved person of one portrait over its background."""
 
-    def __init__(self, image: np.ndarray, found: np.ndarray) -> None:
-        """image: (S,S,3) uint8. found: (g,g), what is of the person, 0 to 1."""
+    def __init__(
+        self, image: np.ndarray, found: np.ndarray, around: int = 0, made_up: np.ndarray | None = None
+    ) -> None:
+        """image: (W,W,3) uint8, the portrait's with `around` pixels more on each side. found: (g,g), what of it is of
+        the person, 0 to 1. made_up: (W,W) bool, what of it is not of the photograph, and so no background; None:
+        nothing."""
         size = len(image)
         mask = cv2.resize(found, (size, size), interpolation=cv2.INTER_LINEAR) > CERTAIN
-        away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / size
+        away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        away = away / (size - 2 * around)
         ramp = np.clip((away - MARGIN) / FADE, 0, 1)
         self._moving = (1 - ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
-        self._background = filled(image, away <= MARGIN)
+        self._background = filled(image, away <= MARGIN if made_up is None else (away <= MARGIN) | made_up)
         self._cells = np.arange(size, dtype=np.float32)
 
-    def __call__(self, frame: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-        """A frame (S,S,3) uint8 and the displacement (2,g,g) it was made with, in shares of the width → (S,S,3)."""
+    def __call__(self, frame: np.ndarray, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A frame (S,S,3) uint8, of the portrait's own square or of all of the image, and the displacement (2,g,g) it
+        was made with, in shares of the frame's width → the frame (S,S,3), and how much of it is not the image (S,S), 0
+        to 1: the person, and what was behind them."""
         size = len(frame)
+        first = (len(self._cells) - size) // 2
+        here = slice(first, first + size)
         x, y = (
             cv2.resize(part * np.float32(size), (size, size), interpolation=cv2.INTER_LINEAR) for part in displacement
         )
-        x += self._cells
-        y += self._cells[:, None]
+        x += self._cells[here]
+        y += self._cells[here, None]
         weight = cv2.remap(self._moving, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return cv2.blendLinear(frame, self._background, weight, 1 - weight)
+        shown = cv2.blendLinear(frame, self._background[here, here], weight, 1 - weight)
+        return shown, np.maximum(weight, self._moving[here, here])
 
 
-def still_background(image: np.ndarray, landmarks: np.ndarray) -> StillBackground | None:
+def still_background(
+    image: np.ndarray, landmarks: np.ndarray, wider: np.ndarray, made_up: np.ndarray
+) -> StillBackground | None:
     """For a portrait's image (S,S,3) uint8 with landmarks (68,2) in shares of its width; None where there is no
-    background, or it can't be distinguished from the person."""
+    background, or it can't be distinguished from the person.
+
+    wider: (W,W,3) uint8, the image amid its surroundings. made_up: (W,W) bool, which of these are not of the
+    photograph.
+    """
     found = person(image)
     if found is None or (found > CERTAIN).mean() > BEHIND:
         return None
@@ -73,7 +94,27 @@ def still_background(image: np.ndarray, landmarks: np.ndarray) -> StillBackgroun
     column, row = (on_image * len(found)).astype(int).T
     if not (found[row, column] > CERTAIN).mean() >= ON_HEAD:
         return None
-    return StillBackground(image, found)
+    around = (len(wider) - len(image)) // 2
+    return StillBackground(wider, _amid(found, wider, made_up, around), around, made_up)
+
+
+def _amid(found: np.ndarray, wider: np.ndarray, made_up: np.ndarray, around: int) -> np.ndarray:
+    """What of a wider image (W,W,3) is of a person (W,W): in the square amid it also what was found there (g,g), which
+    is finer; of what is made up, a little that goes on from a person."""
+    everywhere = person(wider) if around else found
+    assert everywhere is not None, "the network that found the first"
+    size = len(wider)
+    everywhere = cv2.resize(everywhere, (size, size), interpolation=cv2.INTER_LINEAR)
+    inner = everywhere[around : size - around, around : size - around]
+    inner[:] = np.maximum(inner, cv2.resize(found, inner.shape, interpolation=cv2.INTER_LINEAR))
+    somebody = everywhere > CERTAIN
+    from_person, from_background = (
+        cv2.distanceTransform((~part | made_up).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        for part in (somebody, ~somebody)
+    )
+    near = (from_person <= BEYOND * len(inner)) & (from_background > math.sqrt(2) * from_person)
+    everywhere[made_up] = near[made_up]
+    return everywhere
 
 
 def filled(image: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -1,19 +1,23 @@
 """Composes the frames of a video: the generated square alone, in the photograph, or beside portrait and driver.
 
-A square may have a fourth channel, how opaque it is; only back in the photograph is it used.
+A square's last channel may be how opaque it is; only back in the photograph is it used. There, a frame may be wider
+than the portrait's square, by as many pixels on each side; its fourth channel is then what of it is not the photograph.
 """
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import cv2
 import numpy as np
 
+from styleheat.face.align import widened
 from styleheat.face.paste import Paster
 from styleheat.inference.portrait import Portrait
 
 Show = Callable[[np.ndarray], np.ndarray]
-"""A painted frame (S,S,3) uint8 → a frame of the video (H,W,3) uint8, H and W even; or both with a fourth channel."""
+"""A painted frame (S,S,C) uint8 → a frame of the video (H,W,3) uint8, H and W even; or (H,W,4), with how opaque it
+is."""
 
 
 def composer(
@@ -29,25 +33,37 @@ def composer(
     if result == "pasted":
         photo, to_photo = _scaled(portrait.photo, portrait.to_photo, longest)
         height, width = (length // 2 * 2 for length in photo.shape[:2])
-        paste = Paster(photo[:height, :width], to_photo, side)
         if portrait.opaque is None:
-            return (width, height), paste
-        opaque = _scaled(portrait.opaque, portrait.to_photo, longest)[0][:height, :width]
-        paste_opaque = Paster(np.repeat(opaque[..., None], 3, axis=2), to_photo, side)
-
-        def both(frame: np.ndarray) -> np.ndarray:
-            if frame.shape[2] == 3:
-                return paste(frame)
-            colours, cover = paste(frame[..., :3]), paste_opaque(np.repeat(frame[..., 3:], 3, axis=2))
-            return np.dstack([colours, cover[..., :1]])
-
-        return (width, height), both
+            return (width, height), _pasting(photo[:height, :width], None, to_photo, side)
+        opaque = _scaled(portrait.opaque, portrait.to_photo, longest)[0]
+        return (width, height), _pasting(photo[:height, :width], opaque[:height, :width], to_photo, side)
     if result == "beside" and driver is not None:
         shown = _kept(driver)
         return (3 * side, side), lambda frame: np.hstack([portrait.image, _square(next(shown), side), frame])
     if result == "beside":
         return (2 * side, side), lambda frame: np.hstack([portrait.image, frame])
     return (side, side), lambda frame: frame
+
+
+def _pasting(photo: np.ndarray, opaque: np.ndarray | None, to_photo: np.ndarray, side: int) -> Show:
+    """Pastes frames into a photograph (H,W,3), and how opaque they are into how opaque that is (H,W), in which the
+    portrait of `side` pixels is at `to_photo`."""
+
+    @cache
+    def pasters(size: int) -> list[Paster]:
+        layers = [photo] if opaque is None else [photo, np.repeat(opaque[..., None], 3, axis=2)]
+        return [Paster(layer, widened(to_photo, (size - side) // 2), size) for layer in layers]
+
+    def paste(frame: np.ndarray) -> np.ndarray:
+        paste_photo, *paste_opaque = pasters(len(frame))
+        red, green, blue, *further = cv2.split(frame)
+        changed = further.pop(0) if len(frame) > side else None
+        shown = paste_photo(cv2.merge([red, green, blue]), changed)
+        if not further or not paste_opaque:
+            return shown
+        return np.dstack([shown, paste_opaque[0](cv2.merge(further * 3), changed)[..., 0]])
+
+    return paste
 
 
 def unmixed(frame: np.ndarray) -> np.ndarray:

@@ -31,11 +31,11 @@ CHANNELS = 4
 class DetailComposer:
     """Composes the frames of one portrait."""
 
-    def __init__(self, photo: np.ndarray, threads: int) -> None:
-        """photo: (S,S,3) float32 in [-1,1]."""
+    def __init__(self, photo: np.ndarray, threads: int, around: int = 0) -> None:
+        """photo: (W,W,3) float32 in [-1,1], the portrait with `around` pixels more on each side than frames have."""
         padded = np.pad(photo, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
         self.photo = np.pad(padded, ((0, 0), (0, 0), (0, CHANNELS - 3))).ravel()
-        self.size, self.threads = len(photo), threads
+        self.size, self.around, self.threads = len(photo) - 2 * around, around, threads
         self._pool = ThreadPoolExecutor(threads)
 
     def __call__(self, painted: np.ndarray, displacement: np.ndarray) -> np.ndarray:
@@ -44,12 +44,14 @@ class DetailComposer:
         size = self.size
         frame = np.empty((size, size, CHANNELS), np.uint8)
         painted, right, down = (
-            cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR) for field in (painted, *displacement)
+            field if len(field) == size else cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR)
+            for field in (painted, *displacement)
         )
         rows = np.linspace(0, size, self.threads + 1).astype(int)
 
         def part(number: int) -> None:
-            _compose(painted.ravel(), right, down, self.photo, rows[number], rows[number + 1], frame.ravel())
+            first, last = rows[number], rows[number + 1]
+            _compose(painted.ravel(), right, down, self.photo, self.around, first, last, frame.ravel())
 
         list(self._pool.map(part, range(self.threads)))
         return cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB)
@@ -59,11 +61,11 @@ _fast = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 
 
 @_fast
-def _taps(places: np.ndarray, shares: np.ndarray, first: np.ndarray, weights: np.ndarray) -> None:
-    """Of places in the portrait (S,), in pixels: the first tap in the padded portrait (S,), and the weights of the taps
-    (TAPS,S) (Keys 1981), multiplied by shares (S,)."""
+def _taps(places: np.ndarray, side: int, shares: np.ndarray, first: np.ndarray, weights: np.ndarray) -> None:
+    """Of places (S,) in a portrait of side pixels: the first tap in the padded portrait (S,), and the weights of the
+    taps (TAPS,S) (Keys 1981), multiplied by shares (S,)."""
     one, two, three = np.float32(1), np.float32(2), np.float32(3)
-    size = np.float32(len(places))
+    size = np.float32(side)
     for x in range(len(places)):
         # Beyond the border all taps see its last pixel.
         place = min(max(places[x], -one), size) + np.float32(MARGIN)
@@ -175,13 +177,15 @@ def _compose(
     right: np.ndarray,
     down: np.ndarray,
     photo: np.ndarray,
+    around: int,
     first: int,
     last: int,
     frame: np.ndarray,
 ) -> None:
     """Rows first to last of a frame (S·S·4,), of painted (S·S·4,), displacements (S,S) and the padded photo (N,)."""
     size = len(right)
-    stride = CHANNELS * (size + 2 * MARGIN)
+    side, start = size + 2 * around, np.float32(around)
+    stride = CHANNELS * (side + 2 * MARGIN)
     mask, all_of_it, places = np.empty(size, np.float32), np.ones(size, np.float32), np.empty(size, np.float32)
     column, row = np.empty(size, np.int32), np.empty(size, np.int32)
     a, b = np.empty((TAPS, size), np.float32), np.empty((TAPS, size), np.float32)
@@ -190,11 +194,11 @@ def _compose(
     for y in range(first, last):
         for x in range(size):
             mask[x] = painted[CHANNELS * (y * size + x) + 3]
-            places[x] = np.float32(x) + np.float32(size) * right[y, x]
-        _taps(places, all_of_it, column, a)
+            places[x] = np.float32(x) + start + np.float32(size) * right[y, x]
+        _taps(places, side, all_of_it, column, a)
         for x in range(size):
-            places[x] = np.float32(y) + np.float32(size) * down[y, x]
-        _taps(places, mask, row, b)
+            places[x] = np.float32(y) + start + np.float32(size) * down[y, x]
+        _taps(places, side, mask, row, b)
         for x in range(size):
             corner, at = row[x] * stride + CHANNELS * column[x], CHANNELS * (y * size + x)
             across, along = (a0[x], a1[x], a2[x], a3[x]), (b0[x], b1[x], b2[x], b3[x])

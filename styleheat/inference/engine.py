@@ -92,11 +92,11 @@ class Engine:
         return painted, displacement
 
 
-def composed(painted: Tensor, displacement: Tensor, photo: Tensor) -> Tensor:
-    """What `Engine.paint` made, with the detail of the portrait (1,3,S,S): frames (B,3,S,S). `DetailComposer` does the
-    same on CPUs, faster."""
-    painted = resize(painted, photo.shape[-1])
-    moved = flows.displaced(photo.expand(len(painted), -1, -1, -1), displacement)
+def composed(painted: Tensor, displacement: Tensor, photo: Tensor, around: int = 0) -> Tensor:
+    """What `Engine.paint` made, with the detail of the portrait (1,3,W,W), which has `around` pixels more on each side:
+    frames (B,3,S,S). `DetailComposer` does the same on CPUs, faster."""
+    painted = resize(painted, photo.shape[-1] - 2 * around)
+    moved = flows.displaced(photo.expand(len(painted), -1, -1, -1), displacement, around)
     return compose(painted[:, :3], moved, painted[:, 3:])
 
 

@@ -13,7 +13,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from styleheat.morphable.geometry import GRID, View
+from styleheat.inference.portrait import Portrait
+from styleheat.morphable.geometry import GRID, Geometry, View
 
 MILLIMETRE = 1 / 24
 """In (u, v): a mouth is 48 mm wide between the inner corners of the lips."""
@@ -76,16 +77,17 @@ class Teeth:
         self._light = _light(image, own.landmarks * len(image))
         self._blur = SOFT / min(pitch, 1.0)
 
-    def __call__(self, frame: np.ndarray, view: View) -> np.ndarray:
-        """A frame (S,S,3) uint8 of a view → the frame with teeth, a new array where any are seen."""
-        size = len(frame)
+    def __call__(self, frame: np.ndarray, view: View, beyond: int = 0) -> np.ndarray:
+        """A frame (S,S,3) uint8 of a view → the frame with teeth, a new array where any are seen. beyond: pixels that
+        it shows beyond the portrait's square, on each side."""
+        size = len(frame) - 2 * beyond
         upper, lower = self._opening(view) * size
         if ((lower - upper) @ _down(view)).max() < THINNEST:
             return frame
         around = np.concatenate([upper, lower])
         margin = 3 * self._blur + 2
-        x0, y0 = np.maximum(np.floor(around.min(0) - margin), 0).astype(int)
-        x1, y1 = np.minimum(np.ceil(around.max(0) + margin), size).astype(int)
+        x0, y0 = np.maximum(np.floor(around.min(0) - margin), -beyond).astype(int)
+        x1, y1 = np.minimum(np.ceil(around.max(0) + margin), size + beyond).astype(int)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return frame
         corner, box = np.array([x0, y0]), (int(x1 - x0), int(y1 - y0))
@@ -97,7 +99,7 @@ class Teeth:
         colours = cv2.GaussianBlur(colours, (0, 0), self._blur)
         cover = cv2.GaussianBlur(opening, (0, 0), self._blur)[..., None]
         result = frame.copy()
-        part = result[y0:y1, x0:x1]
+        part = result[beyond + y0 : beyond + y1, beyond + x0 : beyond + x1]
         part[:] = np.rint(part + cover * (np.clip(colours, 0, 1) * 255 - part))
         return result
 
@@ -233,3 +235,11 @@ def _tongue(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     opaque = np.clip((top - v) / 0.12, 0, 1) * np.clip((0.9 - np.abs(u)) / 0.2, 0, 1)
     furrow = 1 - 0.25 * np.exp(-((u / 0.08) ** 2))
     return np.dstack([opaque[..., None] * np.array(TONGUE) * furrow[..., None], opaque]).astype(np.float32)
+
+
+def teeth_of(portrait: Portrait, geometry: Geometry, size: int | None) -> Teeth | None:
+    """What draws teeth in a portrait's frames of `size` pixels, or of its own; None where it shows teeth itself."""
+    if geometry.opens:
+        return None
+    side = len(portrait.image)
+    return Teeth(portrait.image, geometry.own, float(np.hypot(*portrait.to_photo[:, 0])) * side / (size or side))

@@ -5,28 +5,28 @@ Rasterising its triangles in the driven image gives the position in the portrait
 lids represent the eyeballs, which turn with the head and don't follow the lids, and a plane behind the lips represents
 the teeth. Around the face, and where the portrait does not show what should be visible, a spline through the
 visible points of the surface and the face's silhouette continues the motion smoothly, to zero at the image's border.
+With the border freed above the chin, it continues to the skull's motion there.
 
 The result is a field (3,g,g): displacement right and down, in shares of the image's width, from a pixel of the driven
 image to its position in the portrait; and the confidence, 0 to 1, that the portrait shows the pixel's content there.
 Cells tile the image: cell k of g is around (k + 0.5) / g of the width.
 """
 
-import math
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numba
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from styleheat.morphable import coefficients as layout
-from styleheat.morphable.camera import CAMERA_DISTANCE, project, rotation
+from styleheat.morphable.camera import CAMERA_DISTANCE, FOCAL, project, rotation
+from styleheat.morphable.facing import facing, visibility
 from styleheat.morphable.lips import Lips, gap_of, lip_edges
+from styleheat.morphable.mesh import MOUTH, MOUTH_DEPTH, SKIN, eye_discs, face_mesh, teeth_plane
 from styleheat.morphable.points import JAW
 from styleheat.morphable.raster import Raster, rasterise
 from styleheat.morphable.surface import face_surface
-from styleheat.morphable.surroundings import SILHOUETTE, continued, silhouette
+from styleheat.morphable.surroundings import SILHOUETTE, SKULL, Skull, continued, freed, silhouette
 
 GRID = 256
 """Cells across the field: lids and lips are some cells high."""
@@ -34,21 +34,8 @@ GRID = 256
 CHANNELS = 3
 """Of the field."""
 
-SKIN, MOUTH, EYES = 1, 2, 3
-"""What a triangle is of; 0: none."""
-
-EYE_WIDTH, EYE_HEIGHT = 1.05, 0.62
-"""Of the disc behind the lids, in shares of the distance between the eye's corners."""
-
-EYE_DEPTH, MOUTH_DEPTH = 0.06, 0.10
-"""How far behind the corners, in units of the face model, eyeballs and teeth are."""
-
 SAME_DEPTH = 0.09
 """Units of the face model within which two surfaces are the same."""
-
-HIDDEN, VISIBLE = 0.15, 0.5
-"""Ratios of a point's cosine to the line of sight in the portrait to that in the driven image: below the first the
-portrait does not show the point, above the second it does."""
 
 SOFT = 5
 """Width in cells of the soft edge between the surface and the spline."""
@@ -71,62 +58,12 @@ _AROUND = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class Mesh:
-    """The triangles to draw, and the points that the spline goes through.
-
-    triangles (F,3): of the surface's vertices, then the eyes' (2·(EDGE+1)), then those of the opening of the mouth: its
-    border once more, and its centre.
-    kinds (F,): SKIN, MOUTH or EYES. inside (K,): skin vertices within the outline that the spline goes through.
-    """
-
-    triangles: np.ndarray
-    kinds: np.ndarray
-    inside: np.ndarray
-
-
-EDGE = 12
-"""Vertices around an eye's disc."""
-
-
-@cache
-def face_mesh() -> Mesh:
-    surface = face_surface()
-    count = len(surface.mean)
-    triangles = [surface.triangles]
-    kinds = [np.full(len(surface.triangles), SKIN)]
-    for eye in (0, 1):
-        centre = count + eye * (EDGE + 1)
-        ring = centre + 1 + np.arange(EDGE)
-        triangles.append(np.stack([np.full(EDGE, centre), ring, np.roll(ring, -1)], 1))
-        kinds.append(np.full(EDGE, EYES))
-    ring = count + 2 * (EDGE + 1) + np.arange(len(surface.mouth))
-    centre = ring[-1] + 1
-    fan = np.stack([np.full(len(ring), centre), np.roll(ring, -1), ring], 1)  # the border runs clockwise around a hole
-    triangles.append(fan)
-    kinds.append(np.full(len(ring), MOUTH))
-    return Mesh(np.concatenate(triangles).astype(np.int64), np.concatenate(kinds), _inside(surface.mean))
-
-
-def _inside(mean: np.ndarray) -> np.ndarray:
-    """Some vertices, evenly spread and away from outline, lids and lips."""
-    surface = face_surface()
-    near = np.concatenate([surface.mouth, *surface.eyes])
-    distance = np.linalg.norm(mean[:, None] - mean[near], axis=-1).min(1)
-    chosen = list(surface.outline)
-    candidates = np.flatnonzero(distance > 0.1)
-    for _ in range(36):
-        gaps = np.linalg.norm(mean[candidates, None] - mean[chosen], axis=-1).min(1)
-        chosen.append(int(candidates[gaps.argmax()]))
-    return np.array(chosen[len(surface.outline) :])
-
-
-@dataclass(frozen=True)
 class View:
     """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
     (V,): the cosine between surface and line of sight, negative where it is turned away. teeth (4,2): places on the
     plane of the teeth: left, right, below and above its middle; lower_teeth (4,2): the same, moved with the jaw. lips
     (2,R,2): the edges of the opening, upper and lower, from the left corner to the right one. landmarks (68,2).
-    silhouette (O,2): the face's outline."""
+    silhouette (O,2): the face's outline. skull: behind the face."""
 
     points: np.ndarray
     depth: np.ndarray
@@ -136,6 +73,7 @@ class View:
     lips: np.ndarray
     landmarks: np.ndarray
     silhouette: np.ndarray
+    skull: Skull
 
 
 class Geometry:
@@ -151,7 +89,7 @@ class Geometry:
         surface = face_surface()
         self._middle = 0.5 / size  # of the first pixel, whose number stays 0 in the scaled image
         self._neutral = surface.neutral(coefficients[layout.IDENTITY].astype(np.float64))
-        self._eyes, self._teeth = _eye_discs(self._neutral), _teeth(self._neutral)
+        self._eyes, self._teeth = eye_discs(self._neutral), teeth_plane(self._neutral)
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
         self._residual = np.zeros((len(surface.mean), 2))
         self._opening = len(surface.mouth) + 1  # vertices, the last ones
@@ -175,13 +113,30 @@ class Geometry:
 
     def field(self, target: View) -> np.ndarray:
         """A view of the portrait's face → the field (3,GRID,GRID), float32."""
+        return _joined(self._raster_of(target), self._raster, self._inside, continued(*self._known(target)))[0]
+
+    def freed(self, target: View) -> tuple[np.ndarray, np.ndarray]:
+        """The field (3,GRID,GRID) of a view, and what changes where the border is free (3,GRID,GRID), float32.
+
+        The changes: what is added to the displacement right and down, so that the border above the chin follows the
+        skull; and the share, 0 to 1, of what a network adds of its own that no longer holds, as it makes up for a
+        border that stands still. All of them are 0 on the face, and the first two for the portrait's own view.
+        """
+        raster, (at, came, visible) = self._raster_of(target), self._known(target)
+        field, weight = _joined(raster, self._raster, self._inside, continued(at, came, visible))
+        changes = _resized(freed(at, visible, self.own.skull, target.skull))
+        changes[:2] *= 1 - weight
+        changes[2] = np.clip(changes[2], 0, 1 - _soft((raster.label > 0).astype(np.float32)))
+        return field, changes
+
+    def _raster_of(self, target: View) -> Raster:
+        """A view, with where each pixel was in the portrait (2), how far away there, and how well it was seen there."""
         source = self.own
         visible = np.ones(len(source.depth))
-        visible[: len(source.facing)] = _visibility(source.facing, target.facing)
+        visible[: len(source.facing)] = visibility(source.facing, target.facing)
         came = source.points.copy()
         came[-self._opening :] = _along(target.teeth, source.teeth, target.points[-self._opening :])
-        raster = _rasterised(target, np.column_stack([came, source.depth, visible]))
-        return _joined(raster, self._raster, self._inside, self._spline(source, target))
+        return _rasterised(target, np.column_stack([came, source.depth, visible]))
 
     def other_side(self, target: View) -> np.ndarray | None:
         """Where the portrait shows the skin of a view on the other side of the face: (CHANNELS + 1,GRID,GRID) float32.
@@ -190,7 +145,7 @@ class Geometry:
         much of the skin the portrait hides, 0 to 1. None if it hides none.
         """
         mirror, source = face_surface().mirror, self.own
-        shown = _visibility(source.facing, target.facing)
+        shown = visibility(source.facing, target.facing)
         if (shown[target.facing > FACING] > ENOUGH).all():
             return None
         came, depth = source.points.copy(), source.depth.copy()
@@ -201,7 +156,7 @@ class Geometry:
             source.depth[mirror],
             1 - np.minimum(shown / ENOUGH, 1),
         )
-        visible[skin] = _visibility(source.facing[mirror], target.facing)
+        visible[skin] = visibility(source.facing[mirror], target.facing)
         raster = _rasterised(target, np.column_stack([came, depth, visible, hidden]))
         label = np.where(raster.label == SKIN, np.uint8(SKIN), np.uint8(0))
         field = np.zeros((CHANNELS + 1, GRID, GRID), np.float32)
@@ -236,12 +191,13 @@ class Geometry:
         return View(
             points,
             -placed[: len(points), 2],
-            _facing(placed[: len(skin)]),
+            facing(placed[: len(skin)]),
             teeth[:4],
             teeth[4:],
             lip_edges(points[surface.mouth]),
             points[surface.landmarks],
             silhouette(points[: len(skin)], turn, unit),
+            self._skull(descriptor),
         )
 
     def _placed(self, points: np.ndarray, descriptor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -260,34 +216,20 @@ class Geometry:
         turned = (self._residual @ (1, 1j)) * (a.conj() @ b) / (a.conj() @ a).real
         return np.column_stack([turned.real, turned.imag])
 
-    def _spline(self, source: View, target: View) -> np.ndarray:
-        """Displacements (2,SPLINE_GRID,SPLINE_GRID) by the points visible in both views, and the silhouettes."""
-        inside = face_mesh().inside
+    def _known(self, target: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the spline goes through, for `continued`: the points visible in both views, and the silhouettes."""
+        source, inside = self.own, face_mesh().inside
         at, came = (np.concatenate([v.points[inside], v.silhouette]) for v in (target, source))
-        visible = _visibility(source.facing[inside], target.facing[inside]) * np.clip(4 * target.facing[inside], 0, 1)
-        return continued(at, came, np.concatenate([visible, np.full(len(source.silhouette), SILHOUETTE)]))
+        visible = visibility(source.facing[inside], target.facing[inside]) * np.clip(4 * target.facing[inside], 0, 1)
+        return at, came, np.concatenate([visible, np.full(len(source.silhouette), SILHOUETTE)])
 
-
-def _eye_discs(neutral: np.ndarray) -> np.ndarray:
-    """The discs behind the lids (2·(EDGE+1),3) of a face without expression: centre, then edge, of each eye."""
-    discs = []
-    landmarks = face_surface().landmarks
-    angle = 2 * math.pi * np.arange(EDGE) / EDGE
-    for left, right in ((36, 39), (42, 45)):
-        a, b = neutral[landmarks[left]], neutral[landmarks[right]]
-        centre, across = (a + b) / 2 - (0, 0, EYE_DEPTH), (b - a) / 2
-        up = np.array([0, np.linalg.norm(across), 0])
-        edge = np.cos(angle)[:, None] * across * EYE_WIDTH + np.sin(angle)[:, None] * up * EYE_HEIGHT
-        discs.append(np.concatenate([centre[None], centre + edge]))
-    return np.concatenate(discs)
-
-
-def _teeth(neutral: np.ndarray) -> np.ndarray:
-    """Four places (4,3) on the plane of the teeth of a face without expression, half a mouth away from its middle."""
-    left, right = (neutral[face_surface().landmarks[corner]] for corner in (60, 64))
-    centre = neutral[face_surface().mouth].mean(0) - (0, 0, MOUTH_DEPTH)
-    across, up = (right - left) / 2, np.array([0, np.linalg.norm(right - left) / 2, 0])
-    return np.stack([centre - across, centre + across, centre - up, centre + up])
+    def _skull(self, descriptor: np.ndarray) -> Skull:
+        """The skull, which doesn't follow expressions: its chin stays when the mouth opens."""
+        chin = self._neutral[face_surface().landmarks[CHIN]]
+        placed, (centre, chin) = self._placed(np.stack([SKULL, chin]), descriptor)
+        unit = FOCAL / (CAMERA_DISTANCE - placed[0, 2]) / descriptor[layout.DESCRIPTOR_CROP][0] / layout.FRAME_SIZE
+        up = rotation(descriptor[layout.DESCRIPTOR_ANGLE])[:2, 1] * (1, -1)
+        return Skull(centre, chin, up * unit / np.linalg.norm(up))
 
 
 def _along(ours: np.ndarray, theirs: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -304,48 +246,31 @@ def mirror_field(field: np.ndarray) -> np.ndarray:
     return mirrored
 
 
-@cache
-def _vertex_sums() -> csr_matrix:
-    """(V,F): sums values of the skin's triangles over those around each vertex."""
-    triangles = face_surface().triangles
-    rows, columns = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
-    return csr_matrix((np.ones(len(rows)), (rows, columns)), (len(face_surface().mean), len(triangles)))
-
-
-def _facing(placed: np.ndarray) -> np.ndarray:
-    """The cosine (V,) between the normals of the skin's vertices (V,3) and the line of sight."""
-    a, b, c = (placed[face_surface().triangles[:, k]] for k in range(3))
-    normals = _vertex_sums() @ np.cross(b - a, c - a)
-    sight = np.array([0, 0, CAMERA_DISTANCE]) - placed
-    return (normals * sight).sum(1) / np.linalg.norm(normals, axis=1) / np.linalg.norm(sight, axis=1)
-
-
-def _visibility(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """How well the portrait shows points (N,), 0 to 1, by the cosines at which they face the camera in both images."""
-    slope = np.clip((source / np.maximum(target, 0.1) - HIDDEN) / (VISIBLE - HIDDEN), 0, 1)
-    return slope * slope * (3 - 2 * slope)
-
-
 def _rasterised(view: View, attributes: np.ndarray) -> Raster:
     """`face_mesh` in an image; attributes: (V,C), of its vertices."""
     mesh = face_mesh()
     return rasterise(view.points, view.depth, attributes, mesh.triangles, mesh.kinds, GRID)
 
 
-def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray) -> np.ndarray:
-    """The field: the surface where the portrait shows it, the spline elsewhere, with a soft edge between. Hidden
-    regions are not narrowed by the blur, as an opening between lips is thin."""
+def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The field: the surface where the portrait shows it, the spline elsewhere, with a soft edge between; and the
+    surface's weight (GRID,GRID). Hidden regions are not narrowed by the blur, as an opening between lips is thin."""
     certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
     _weigh(target.label, target.attributes, own.label, own.depth, certain, weight)
     weight = np.minimum(_soft(weight), weight)
     field = np.empty((CHANNELS, GRID, GRID), np.float32)
-    for k in (0, 1):
-        field[k] = cv2.resize(spline[k], (GRID, GRID), interpolation=cv2.INTER_CUBIC)
+    field[:2] = _resized(spline)
     _blend(target.label, target.attributes, inside, weight, certain, field)
     certain[_slivers(certain < 0.5, HOLE)] = 1
     certain[1:][np.abs(np.diff(field[1], axis=0)) > SEAM] = 0
     field[2] = np.minimum(_soft(certain), cv2.blur(cv2.erode(certain, _AROUND), (3, 3)))
-    return field
+    return field, weight
+
+
+def _resized(spline: np.ndarray) -> np.ndarray:
+    """(C,SPLINE_GRID,SPLINE_GRID) → (C,GRID,GRID) float32."""
+    parts = [cv2.resize(part, (GRID, GRID), interpolation=cv2.INTER_CUBIC) for part in spline]
+    return np.stack(parts).astype(np.float32)
 
 
 def _mark_mouth(label: np.ndarray) -> None:

@@ -44,14 +44,18 @@ def warp(source: Tensor, positions: Tensor, released: bool = False) -> Tensor:
 
 
 @float32
-def displaced(source: Tensor, displacement: Tensor) -> Tensor:
+def displaced(source: Tensor, displacement: Tensor, around: int = 0) -> Tensor:
     """Sample `source` (B,C,H,H) where a displacement (B,2,h,h) says, bicubically, for the detail of photographs: a
-    bilinear sample between two pixels is their mean. Places outside repeat the border."""
-    size = source.shape[-1]
+    bilinear sample between two pixels is their mean. Places outside repeat the border.
+
+    around: pixels that `source` has more, on each side, than the result and what the displacement is for.
+    """
+    side = source.shape[-1]
+    size = side - 2 * around
     displacement = resize(displacement, size)
     at = (torch.arange(size, dtype=displacement.dtype, device=displacement.device) + 0.5) * (2 / size) - 1
     identity = torch.stack([at.expand(size, size), at[:, None].expand(size, size)])
-    positions = (identity + 2 * displacement).permute(0, 2, 3, 1)
+    positions = ((identity + 2 * displacement) * (size / side)).permute(0, 2, 3, 1)
     return F.grid_sample(source, positions, mode="bicubic", padding_mode="border", align_corners=False)
 
 

@@ -4,9 +4,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from styleheat.face.align import ffhq_align, ffhq_alignment, ffhq_box, ffhq_quad, outline, places, rescaled
+from styleheat.face.align import (
+    ffhq_align,
+    ffhq_alignment,
+    ffhq_box,
+    ffhq_quad,
+    outline,
+    places,
+    rescaled,
+    surrounded,
+    widened,
+)
 
 PARITY = Path(os.environ.get("STYLEHEAT_PARITY", "tests/parity"))
 CASES = ("normal", "big", "shrink")
@@ -109,6 +121,53 @@ def test_a_photograph_much_smaller_than_the_square_is_mirrored_repeatedly(width:
     face[48], face[54] = [-20, 30], [20, 30]
     filled = ffhq_alignment(face + np.array([width, height]) / 2, width, height, 64).apply_filled(image)
     assert filled.shape == (64, 64, 3) and (filled == (90, 140, 200)).all()
+
+
+@pytest.mark.parametrize("size", [96, 256, 362])
+def test_around_a_square_is_its_photograph(golden: dict[str, np.ndarray], size: int) -> None:
+    image, landmarks = golden["image"], golden["normal.landmarks"].astype(float)
+    plan = ffhq_alignment(landmarks, 512, 512, size)
+    square, around = plan.apply_filled(image), round(size / 4)
+    wider = surrounded(square, image, plan.to_image, around)
+    inner = slice(around, around + size)
+    assert wider.shape == (size + 2 * around, size + 2 * around, 3)
+    assert np.array_equal(wider[inner, inner], square)
+    to_image = widened(plan.to_image, around)
+    assert np.allclose(places(to_image, len(wider))[:, inner, inner], places(plan.to_image, size))
+    x, y = places(to_image, len(wider))
+    away = 4 * plan.pitch + 4
+    on = (x > away) & (x < 511 - away) & (y > away) & (y < 511 - away)
+    on[inner, inner] = False
+    expected = cv2.remap(image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC)
+    assert 0.2 < on.mean() < 0.6
+    assert np.abs(wider[on].astype(int) - expected[on]).mean() < (4 if plan.pitch > 1 else 1)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3])
+def test_no_edge_is_left_around_a_square_that_leaves_the_photograph(
+    golden: dict[str, np.ndarray], margin: float
+) -> None:
+    image, landmarks = cropped(golden, margin)
+    plan = ffhq_alignment(landmarks, image.shape[1], image.shape[0], 256)
+    square = plan.apply_filled(image)
+    wider = surrounded(square, image, plan.to_image, 64).astype(float).mean(axis=2)
+    step = np.abs(np.diff(wider, axis=0))[:, 64:320]
+    assert step[[63, 319]].mean() < 1.2 * step[[62, 64, 318, 320]].mean() + 0.1
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(0, 30), st.floats(-3, 3), st.floats(0.2, 3)
+)
+def test_a_square_amid_its_surroundings_stays_as_it_is(
+    width: int, height: int, size: int, around: int, angle: float, pitch: float
+) -> None:
+    rng = np.random.default_rng(width)
+    image, square = (rng.integers(0, 256, (*shape, 3), np.uint8) for shape in ((height, width), (size, size)))
+    turn = pitch * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    to_image = np.column_stack([turn, (width / 2, height / 2) - turn @ (size / 2, size / 2)])
+    wider = surrounded(square, image, to_image, around)
+    assert np.array_equal(wider[around : around + size, around : around + size], square)
 
 
 def test_box_is_the_square_without_its_turn() -> None:

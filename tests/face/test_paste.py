@@ -94,6 +94,21 @@ def test_a_changed_face_is_seen_complete_and_fades_at_the_edge(astronaut: np.nda
     assert y.min() - 1 < rows.min() and rows.max() < y.max() + 1
 
 
+def test_only_what_is_changed_is_pasted(astronaut: np.ndarray, points: np.ndarray) -> None:
+    paster = Paster(astronaut, plan(astronaut, points, 128).to_image, 128)
+    red = np.full((128, 128, 3), (255, 0, 0), np.uint8)
+    everything = np.full((128, 128), 255, np.uint8)
+    assert np.array_equal(paster(red, everything), paster(red))
+    changed = np.zeros_like(everything)
+    assert np.array_equal(paster(red, changed), astronaut)
+    changed[:, 64:] = 255
+    result = paster(red, changed)
+    x, y = (plan(astronaut, points, 128).to_image @ (32, 64, 1)).round().astype(int)
+    assert np.array_equal(result[y, x], astronaut[y, x])
+    x, y = (plan(astronaut, points, 128).to_image @ (96, 64, 1)).round().astype(int)
+    assert np.array_equal(result[y, x], (255, 0, 0))
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(20, 200),

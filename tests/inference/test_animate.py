@@ -11,16 +11,15 @@ from styleheat.constants import SAMPLE_RATE
 from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import animate as video
-from styleheat.inference import engine
+from styleheat.inference import engine, finish
 from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_video
-from styleheat.inference.background import still_background
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.track import AudioTrack
 from styleheat.media.video import probe, read_frames
-from styleheat.morphable.coefficients import FRAME_SIZE, windows
+from styleheat.morphable.coefficients import windows
 from styleheat.networks.styleheat import StyleHEAT
 from styleheat.params import load_params
 
@@ -89,7 +88,7 @@ def test_frames_are_those_of_the_plain_composition(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "fast_precision", lambda _: torch.float32)
-    monkeypatch.setattr(video, "still_background", lambda *_: None)
+    monkeypatch.setattr(finish, "still_background", lambda *_: None)
     monkeypatch.setattr(video.Retouch, "__call__", lambda *_: None)
     with torch.no_grad():
         every = torch.from_numpy(windows(descriptors))
@@ -112,18 +111,18 @@ def test_frames_are_those_of_the_plain_composition(
 def test_the_person_is_laid_over_a_background_that_stands_still(
     model: StyleHEAT, portrait: Portrait, descriptors: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    behind = still_background(portrait.image, portrait.landmarks / FRAME_SIZE)
+    behind = finish.read_source(portrait, None).background
     assert behind is not None
     shown = list(animate(model, portrait, descriptors))
     composed: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def kept(frame: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    def kept(frame: np.ndarray, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         composed.append((frame, displacement))
-        return frame
+        return frame, np.zeros(frame.shape[:2], np.float32)
 
-    monkeypatch.setattr(video, "still_background", lambda *_: kept)
+    monkeypatch.setattr(finish, "still_background", lambda *_: kept)
     assert len(list(animate(model, portrait, descriptors))) == len(shown)
-    laid = [behind(*pair) for pair in composed]
+    laid = [behind(*pair)[0] for pair in composed]
     assert {frame.tobytes() for frame in laid} == {frame.tobytes() for frame in shown}  # workers may change the order
     corner = np.stack(shown)[:, :12, :12]
     assert (corner == portrait.image[:12, :12]).all()

@@ -147,3 +147,10 @@ def test_the_lower_lip_hides_most_of_the_lower_row() -> None:
     parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
     assert len(parts) == 2  # both rows
     assert lip - parts[1][0] < SHOWN * unit
+
+
+def test_teeth_are_at_the_same_place_in_a_wider_frame() -> None:
+    face, beyond = geometry(), 100
+    target, draw = view(face, jaw=2.5), Teeth(skin(), face.own, 1.0)
+    wide = draw(skin(SIZE + 2 * beyond), target, beyond)
+    np.testing.assert_array_equal(wide[beyond:-beyond, beyond:-beyond], draw(skin(), target))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.geometry import GRID, Geometry, mirror_field
 from styleheat.morphable.model import face_model
+from styleheat.morphable.surroundings import FOLLOWS
 
 SIZE = 256
 """Pixels of the image."""
@@ -106,6 +107,45 @@ def test_the_border_stands_still() -> None:
     edge = np.concatenate([field[:, 0], field[:, -1], field[:, :, 0], field[:, :, -1]], axis=1)
     assert np.abs(edge).max() < 0.01
     assert np.abs(field).max() > 0.05
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(-25, 25), st.floats(-15, 15), st.floats(-25, 25))
+def test_a_freed_border_leaves_the_field_and_the_face_as_they_are(
+    seed: int, yaw: float, pitch: float, roll: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    source = packed(rng)
+    target = moved(source, packed(rng, yaw, pitch, roll))
+    geometry = Geometry(source, landmarks(source), SIZE)
+    pose = layout.descriptor(target[None])[0]
+    field, changes = geometry.freed(geometry.view(pose))
+    assert changes.shape == (3, GRID, GRID) and changes.dtype == np.float32
+    assert np.array_equal(field, geometry(pose))
+    assert changes[2].min() >= 0 and changes[2].max() <= 1
+    nose = [27, 28, 29, 30, 33]
+    assert np.abs(at(changes, landmarks(target)[nose])).max() < 1e-3
+    assert (geometry.freed(geometry.own)[1][:2] == 0).all()
+
+
+@pytest.mark.parametrize("roll", [-20, 10, 20])
+def test_the_freed_border_turns_with_the_head_above_the_chin(roll: float) -> None:
+    source = packed(np.random.default_rng(4))
+    target = source.copy()
+    target[layout.ANGLE] = 0, 0, np.radians(roll)
+    geometry = Geometry(source, landmarks(source), SIZE)
+    field, changes = geometry.freed(geometry.view(layout.descriptor(target[None])[0]))
+    total = field[:2] + changes[:2]
+    top = total[:, 2, GRID // 4 : -GRID // 4]
+    slope = np.polyfit(np.arange(top.shape[1]) / GRID, top[1], 1)[0]
+    assert slope == pytest.approx(FOLLOWS * np.sin(np.radians(roll)), rel=0.12)
+    y, x = (np.mgrid[:GRID, :GRID] + 0.5) * SIZE / GRID
+    up = _turned((0, -1), roll)
+    chin = landmarks(target)[8] - (x[0, 0], y[0, 0])
+    below = (x - chin[0]) * up[0] + (y - chin[1]) * up[1] < -0.06 * SIZE
+    below[2:-2, 2:-2] = False
+    assert below.sum() > 100
+    assert np.abs(total[:, below]).max() < 0.02 < 0.05 < np.abs(top).max()
 
 
 def test_a_mouth_that_opens_shows_what_the_portrait_has_not() -> None:
