@@ -25,7 +25,7 @@ from styleheat.evaluation import learned, metrics, panels, speech
 from styleheat.evaluation.frames import FrameFile, Frames, LazyFrames
 from styleheat.evaluation.images import image_scores
 from styleheat.evaluation.measure import Measurements, measure
-from styleheat.inference.animate import animate
+from styleheat.inference.animate import animate, one_thread
 from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
 from styleheat.inference.reader import FaceReader
@@ -180,7 +180,8 @@ class Evaluator:
 
     def _speech(self, clip: Clip, audio: np.ndarray, own: Measurements, folder: Path) -> Result:
         options = SpeechOptions(pose_style=0, seed=self.seed)
-        motion = speak(mel_spectrogram(audio), len(clip.frames), self.audio_model, clip.descriptors[0], options)
+        with one_thread():
+            motion = speak(mel_spectrogram(audio), len(clip.frames), self.audio_model, clip.descriptors[0], options)
         after_first = audio[FRAME_SAMPLES:]
 
         def score(generated: Measurements, target: Measurements, person: np.ndarray, *frames: Frames) -> Scores:
@@ -212,9 +213,11 @@ class Evaluator:
         """Generate a video of the source's first frame by a motion (T,73), write it, and score it against the target's
         T frames."""
         with FrameFile(folder) as generated:
-            for frame in self._animate(source, motion):
-                clock.progress()
-                generated.append(frame)
+            # A process has more threads where `runtime.workers` is less; frames don't depend on it.
+            with one_thread() as painters:
+                for frame in self._animate(source, motion, painters):
+                    clock.progress()
+                    generated.append(frame)
             first = source.frames[0]
             panels.write_video(folder / f"{protocol}.mp4", first, target.frames, generated, target.audio)
             panels.write_rows(folder / f"{protocol}.png", first, target.frames, generated)
@@ -225,11 +228,11 @@ class Evaluator:
                 source.name, source.person, own, first, target_measured, target.frames, ours, generated, score
             )
 
-    def _animate(self, source: Clip, descriptors: np.ndarray) -> Iterable[np.ndarray]:
+    def _animate(self, source: Clip, descriptors: np.ndarray, painters: int) -> Iterable[np.ndarray]:
         first = source.frames[0]
         inverted = first if source.aligned is None else source.aligned
         portrait = prepare(inverted, source.coefficients[0], source.landmarks, self.model)
-        return animate(self.model, portrait, descriptors, size=first.shape[0])
+        return animate(self.model, portrait, descriptors, size=first.shape[0], painters=painters)
 
 
 Score = Callable[[Measurements, Measurements, np.ndarray, Frames, Frames], Scores]

@@ -80,19 +80,23 @@ def animate(
     size: int | None = None,
     transparent: bool = False,
     wide: bool = False,
+    painters: int | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield one (S,S,3) uint8 frame for each of the descriptors (T,73); memory does not grow with T.
 
     size: S, if not the portrait's, or the generator's own for a network that takes no detail from the portrait.
-    transparent: with a fourth channel, how opaque the portrait is, moved as its detail is. wide: if the background
-    stands still, frames (W,W,3) also show what is around the portrait's square, by as many pixels on each side.
+    transparent: with a fourth channel, how opaque the portrait is, moved as its detail is.
+    wide: if the background stands still, frames (W,W,3) also show what is around the portrait's square, by as many
+    pixels on each side.
+    painters: on CPUs, so many threads paint, BATCH at most, each a batch by itself: within `one_thread`, frames are
+    then the same for any number of them. None: as is fastest.
     """
     config = model.config
     engine = Engine(model, portrait.inversion)
     device = portrait.inversion.feature.device
     own = torch.from_numpy(portrait.descriptor)[None].to(device)
     geometry = portrait.geometry() if config.geometry else None
-    workers, batch, threads = _division(config.image_size, device)
+    workers, batch, threads = _division(config.image_size, device, painters)
     finish = retouch = None
     if config.detail:
         teeth = None if geometry is None else teeth_of(portrait, geometry, size)
@@ -127,14 +131,31 @@ def animate(
         yield from frames
 
 
-def _division(side: int, device: torch.device) -> tuple[int, int, int]:
+@contextlib.contextmanager
+def one_thread() -> Iterator[int]:
+    """Let torch compute in this thread alone, and give the number of threads it had before, as `animate` takes it.
+
+    Float32 convolutions round otherwise for another number of threads, by a millionth of their values; where that is
+    rounded on to bfloat16, frames differ by some shades, which scores show.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _division(side: int, device: torch.device, painters: int | None = None) -> tuple[int, int, int]:
     """How frames of a side of pixels share the processor: (workers, frames at once, threads) of which each worker has.
 
-    Small maps keep several workers with fewer threads busier than one with all.
+    Small maps keep several workers with fewer threads busier than one with all. painters: as for `animate`.
     """
     if device.type == "cuda":
         return 1, BATCH, 1
     frames, threads = min(BATCH, max(1, BATCH_PIXELS // side**2)), torch.get_num_threads()
+    if painters is not None:
+        return min(painters, BATCH), frames, 1
     workers = min(frames, threads)
     return workers, frames, threads // workers
 

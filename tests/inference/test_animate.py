@@ -12,7 +12,15 @@ from styleheat.errors import InputError
 from styleheat.face.landmarks import MediaPipe
 from styleheat.inference import animate as video
 from styleheat.inference import engine, finish
-from styleheat.inference.animate import BATCH, animate, inspect, load_styleheat, open_portrait, write_video
+from styleheat.inference.animate import (
+    BATCH,
+    animate,
+    inspect,
+    load_styleheat,
+    one_thread,
+    open_portrait,
+    write_video,
+)
 from styleheat.inference.drive import Motion
 from styleheat.inference.portrait import Portrait, read_portrait, to_tensor
 from styleheat.inference.reader import FaceReader
@@ -66,6 +74,23 @@ def test_who_does_not_move_does_not_change(reader: FaceReader, astronaut: Path) 
     face = read_portrait(astronaut, model, reader, largest=SIZE)
     first, *others = animate(model, face, np.stack([face.descriptor] * (2 * BATCH + 1)))
     assert len(others) == 2 * BATCH and all(np.array_equal(frame, first) for frame in others)
+
+
+def test_frames_are_the_same_for_any_number_of_threads(reader: FaceReader, astronaut: Path) -> None:
+    """In the committed network, in which rounding shows."""
+    model = load_styleheat(ROOT / "models/embedded/styleheat", "cpu")
+    had, made = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            with one_thread() as painters:
+                assert (painters, torch.get_num_threads()) == (count, 1)
+                face = read_portrait(astronaut, model, reader, largest=SIZE)
+                made.append(np.stack(list(animate(model, face, np.stack([face.descriptor] * 6), painters=painters))))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(had)
+    assert np.array_equal(made[0], made[1]) and np.array_equal(made[0], made[2])
 
 
 def test_frames_come_as_they_are_asked_for(model: StyleHEAT, portrait: Portrait) -> None:
