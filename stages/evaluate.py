@@ -21,7 +21,7 @@ def body(stage: Stage) -> None:
     from styleheat import checkpoints
     from styleheat.clips import index
     from styleheat.clips.store import ClipStore
-    from styleheat.evaluation import learned, protocols, report
+    from styleheat.evaluation import keypoints, learned, protocols, report
     from styleheat.evaluation.clip import Setup, evaluate_clip
     from styleheat.evaluation.summary import summary
     from styleheat.files import digest, fingerprint
@@ -37,6 +37,7 @@ def body(stage: Stage) -> None:
         aligned,
         params.seed,
         settings.scores,
+        keypoints.backend(infer.landmarks),
     )
     store = ClipStore(LMDB, size)
     clips = protocols.chosen_clips(store, settings.clips)

@@ -27,6 +27,7 @@ COLUMNS = (
     "fid",
     "kid",
     "landmarks",
+    "akd",
     "aed",
     "apd",
     "identity",
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     import numpy as np
 
-    from styleheat.evaluation import learned, score
+    from styleheat.evaluation import keypoints, learned, score
     from styleheat.evaluation.summary import distances, of_protocol
     from styleheat.inference.reader import face_reader
 
@@ -57,11 +58,12 @@ def main(arguments: list[str] | None = None) -> None:
         stage = Stage("score", load_params())
         reader = face_reader(stage.params.infer, stage.device())
         networks = learned.opened(stage.params.evaluate.scores, stage.device())
+        other = keypoints.opened(keypoints.backend(stage.params.infer.landmarks), stage.device())
         for name, (video, target) in tqdm(score.pairs(given.videos, given.against).items(), unit="video"):
             try:
                 if target is None:
                     raise InputError(f"{video}: {given.against} has no video of this name; give it one")
-                results[name] = score.score(video, target, reader, networks, name.partition("#")[0])
+                results[name] = score.score(video, target, reader, networks, other, name.partition("#")[0])
             except InputError as error:
                 failed += 1
                 tqdm.write(f"score: {error}", file=sys.stderr)
@@ -78,6 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         features = [np.concatenate([getattr(one, key) for one in scored]) for key in ("generated", "target")]
         numbers |= distances(*features)
+    if other is None:
+        print(keypoints.LEFT_OUT, file=sys.stderr)
     if given.json:
         given.json.write_text(json.dumps(numbers, indent=2, sort_keys=True) + "\n")
     shown = [column for column in COLUMNS if column in numbers]

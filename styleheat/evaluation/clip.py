@@ -8,7 +8,7 @@ from pathlib import Path
 from styleheat import files
 from styleheat.clips.store import ClipStore
 from styleheat.clips.workers import Outcome, gpu_of_worker
-from styleheat.evaluation import learned
+from styleheat.evaluation import keypoints, learned
 from styleheat.evaluation.protocols import Evaluator, Result, from_json, read_clip, to_json
 from styleheat.inference import animate
 from styleheat.inference.reader import face_reader
@@ -22,7 +22,8 @@ class Setup:
     """What is scored, and on what.
 
     infer: `params.Infer` as JSON. lmdb, size: of the data set. seconds: of each clip, at most. aligned: whether the
-    model inverts FFHQ-aligned frames. scores: folder of networks for more scores (`learned.opened`).
+    model inverts FFHQ-aligned frames. scores: folder of networks for more scores (`learned.opened`). other:
+    the estimator of AKD (`keypoints.backend`).
     """
 
     infer: str
@@ -33,6 +34,7 @@ class Setup:
     aligned: bool
     seed: int
     scores: str
+    other: keypoints.Backend | None
 
 
 def evaluate_clip(name: str, driver: str | None, voice: str | None, setup: Setup, folder: Path) -> Outcome:
@@ -58,4 +60,5 @@ def _evaluator(setup: Setup) -> Evaluator:
     model = animate.load_styleheat(infer.models, device)
     audio_model = animate.load_audio2motion(infer.audio_models, device)
     networks = learned.opened(setup.scores, device)
-    return Evaluator(model, audio_model, face_reader(infer, device), setup.seed, networks)
+    other = keypoints.opened(setup.other, device)
+    return Evaluator(model, audio_model, face_reader(infer, device), setup.seed, networks, other)

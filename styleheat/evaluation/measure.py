@@ -5,21 +5,23 @@ them. So a perfect result has distance 0, whatever the errors of the back ends.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from styleheat import clock
 from styleheat.constants import DESCRIPTOR
+from styleheat.evaluation import keypoints
 from styleheat.evaluation.frames import Frames
 from styleheat.face import identity
-from styleheat.face.landmarks import stack
+from styleheat.face.landmarks import Landmarker, stack
 from styleheat.inference.reader import FaceReader
 from styleheat.morphable.coefficients import has_face
 from styleheat.morphable.measures import eye_opening, mouth_opening, mouth_width
 
 EMBED_EVERY = 12
-"""One frame in so many is embedded for identity, which costs more than generating it."""
+"""One frame in so many is embedded for identity and searched by another estimator, which cost more than generating
+it."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Measurements:
     """Of T frames; NaN (landmarks: −1) where no face was found.
 
     landmarks (T,68,2) pixels · descriptors (T,73) · mouth (T,) opening · width (T,) of the mouth · eyes (T,) opening ·
-    faces (N,128): embeddings of the first frame and of every EMBED_EVERY-th.
+    faces (N,128): embeddings of the first frame and of every EMBED_EVERY-th. keypoints (N,68,2): of the same frames, by
+    `keypoints.found`, or `keypoints.absent`.
     """
 
     landmarks: np.ndarray
@@ -36,6 +39,7 @@ class Measurements:
     width: np.ndarray
     eyes: np.ndarray
     faces: np.ndarray
+    keypoints: np.ndarray = field(default_factory=keypoints.absent)
 
     def after_first(self) -> "Measurements":
         """The measurements of all frames but the first, which is the source."""
@@ -43,12 +47,13 @@ class Measurements:
 
     def first_repeated(self, length: int) -> "Measurements":
         """The measurements of the trivial baseline: the first frame, repeated."""
-        counts = dict.fromkeys(vars(self), length) | {"faces": 2}  # equal embeddings need no more
+        counts = dict.fromkeys(vars(self), length) | {"keypoints": len(_embedded(length))}
+        counts["faces"] = 2  # equal embeddings need no more
         return replace(self, **{name: np.repeat(value[:1], counts[name], axis=0) for name, value in vars(self).items()})
 
 
-def measure(frames: Frames, reader: FaceReader) -> Measurements:
-    """Measure frames (S,S,3) uint8; they are read more than once."""
+def measure(frames: Frames, reader: FaceReader, other: Landmarker | None = None) -> Measurements:
+    """Measure frames (S,S,3) uint8; they are read more than once. other: the estimator of `Measurements.keypoints`."""
     length, size = len(frames), frames[0].shape[0]
     landmarks = stack(reader.landmarker.track(_watched(frames)))
     found = has_face(landmarks)
@@ -58,7 +63,11 @@ def measure(frames: Frames, reader: FaceReader) -> Measurements:
         descriptors[found] = reader.clip(_watched(frames), landmarks, size)[found]
         mouth[found], width[found] = mouth_opening(landmarks[found]), mouth_width(landmarks[found])
         eyes[found] = eye_opening(landmarks[found]).mean(1)
-    return Measurements(landmarks, descriptors, mouth, width, eyes, _embeddings(frames, landmarks))
+    faces = _embeddings(frames, landmarks)
+    if other is None:
+        return Measurements(landmarks, descriptors, mouth, width, eyes, faces)
+    points = keypoints.found(frames, _embedded(length), other)
+    return Measurements(landmarks, descriptors, mouth, width, eyes, faces, points)
 
 
 def _watched(frames: Frames) -> Iterator[np.ndarray]:

@@ -53,6 +53,22 @@ def landmark_distance(generated: np.ndarray, target: np.ndarray) -> float:
     return _mean(np.linalg.norm(generated[both] - target[both], axis=-1).mean(1) / scale)
 
 
+def keypoint_distance(generated: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute difference of the coordinates of (N,68,2) landmarks, in pixels: average keypoint distance (AKD).
+
+    As the evaluation of the First Order Motion Model computes it (arXiv 2003.00196; pose-evaluation, `cmp.py`): x and y
+    each by themselves, not the distance between points.
+    """
+    both = has_face(generated) & has_face(target)
+    return _mean(np.abs(generated[both] - target[both]).mean(axis=(1, 2)))
+
+
+def missing_rate(generated: np.ndarray, target: np.ndarray) -> float:
+    """Share, 0 to 1, of the frames with landmarks (N,68,2) in the target that have none in the generated clip: missing
+    keypoint rate (MKR, arXiv 2003.00196)."""
+    return _mean(~has_face(generated)[has_face(target)])
+
+
 def coefficient_distance(generated: np.ndarray, target: np.ndarray) -> float:
     """Mean absolute difference of (T,N) coefficients; rows with NaN in either are left out.
 

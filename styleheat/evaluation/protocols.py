@@ -21,10 +21,11 @@ from styleheat import clock, files
 from styleheat.clips.store import ClipStore
 from styleheat.constants import FPS, SAMPLE_RATE
 from styleheat.errors import InputError
-from styleheat.evaluation import learned, metrics, panels, speech
+from styleheat.evaluation import keypoints, learned, metrics, panels, speech
 from styleheat.evaluation.frames import FrameFile, Frames, LazyFrames
 from styleheat.evaluation.images import image_scores
 from styleheat.evaluation.measure import Measurements, measure
+from styleheat.face.landmarks import Landmarker
 from styleheat.inference.animate import animate, one_thread
 from styleheat.inference.drive import same_scale
 from styleheat.inference.portrait import prepare
@@ -140,13 +141,14 @@ def read_clip(store: ClipStore, name: str, seconds: float, aligned: bool = False
 @dataclass(frozen=True)
 class Evaluator:
     """Scores models by the protocols. seed: of the head motion and blinks that speech leaves open. networks:
-    for more scores."""
+    for more scores. other: the estimator of AKD (`keypoints`), which scores `same_identity`."""
 
     model: StyleHEAT
     audio_model: Audio2Motion
     reader: FaceReader
     seed: int
     networks: learned.Learned | None = None
+    other: Landmarker | None = None
 
     def __call__(self, clip: Clip, driver: Clip | None, folder: Path) -> dict[str, Result]:
         """Every protocol that a clip allows; cross identity needs another person's clip, speech needs audio.
@@ -155,7 +157,7 @@ class Evaluator:
         `<protocol>.png`, some of these frames; with `networks` also `<protocol>.npy`, Inception's features of the
         generated frames, and REAL, those of the clip's own.
         """
-        own = measure(clip.frames, self.reader)
+        own = measure(clip.frames, self.reader, self.other)
         if self.networks is not None:
             np.save(folder / REAL, self.networks.features(clip.frames))
         results = {"same_identity": self._same_identity(clip, own, folder)}
@@ -223,7 +225,7 @@ class Evaluator:
             panels.write_rows(folder / f"{protocol}.png", first, target.frames, generated)
             if self.networks is not None:
                 np.save(folder / f"{protocol}.npy", self.networks.features(generated))
-            ours = measure(generated, self.reader)
+            ours = measure(generated, self.reader, self.other if protocol == "same_identity" else None)
             return compare(
                 source.name, source.person, own, first, target_measured, target.frames, ours, generated, score
             )
@@ -326,4 +328,8 @@ def against_target(
     """The `Score` of a video whose target is the same person's, pixel by pixel. person: embedding (128,) of whom the
     video shows."""
     scores = of_motion(generated, target, person) | image_scores(generated_frames, target_frames, target.landmarks)
-    return scores | {"landmarks": metrics.landmark_distance(generated.landmarks, target.landmarks)}
+    scores["landmarks"] = metrics.landmark_distance(generated.landmarks, target.landmarks)
+    points = generated.keypoints, target.keypoints
+    if all(map(keypoints.sought, points)):
+        scores |= {"akd": metrics.keypoint_distance(*points), "mkr": metrics.missing_rate(*points)}
+    return scores

@@ -17,7 +17,7 @@ from styleheat.evaluation.measure import measure
 from styleheat.evaluation.protocols import FRAME_SAMPLES, Result, against_target, compare
 from styleheat.face.align import ffhq_box
 from styleheat.face.crop import cut_out, median_square
-from styleheat.face.landmarks import stack
+from styleheat.face.landmarks import Landmarker, stack
 from styleheat.inference.reader import FaceReader
 from styleheat.media.audio import read_audio
 from styleheat.media.container import has_audio
@@ -53,9 +53,16 @@ class Scored:
     target: np.ndarray | None
 
 
-def score(path: Path, against: Path, reader: FaceReader, networks: Learned | None, person: str) -> Scored:
+def score(
+    path: Path,
+    against: Path,
+    reader: FaceReader,
+    networks: Learned | None,
+    other: Landmarker | None,
+    person: str,
+) -> Scored:
     """Compare two videos of one motion, frame by frame. The first frame counts as the source, and is not scored. Lips
-    are held to the audio of `against`, if it has any.
+    are held to the audio of `against`, if it has any. other: the estimator of AKD (`keypoints.opened`).
 
     Raises InputError when a file is no video, no frame shows a face, or one is longer than the other by more than
     ROUGHLY.
@@ -68,7 +75,7 @@ def score(path: Path, against: Path, reader: FaceReader, networks: Learned | Non
                 "the same motion"
             )
         ours, theirs = (LazyFrames(length, frames.__getitem__) for frames in (generated, target))
-        made, wanted = measure(ours, reader), measure(theirs, reader)
+        made, wanted = measure(ours, reader, other), measure(theirs, reader, other)
         total = extended(against_target, networks, pixels=True, audio=_audio(against, length) if networks else None)
         result = compare(path.stem, person, wanted, target[0], wanted, theirs, made, ours, total)
         if networks is None:

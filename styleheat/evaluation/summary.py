@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from styleheat.evaluation import learned
+from styleheat.evaluation import keypoints, learned
 from styleheat.evaluation.metrics import MAX_LAG, best_lag
 from styleheat.evaluation.protocols import NEEDS, PROTOCOLS, REAL, Result
 
@@ -24,7 +24,8 @@ arXiv 2307.10797)."""
 def summary(results: Mapping[str, Mapping[str, Result]], features: Path | None = None) -> dict[str, Any]:
     """Clips' results, by clip and protocol → numbers by protocol, and for protocols without any, what they need.
 
-    features: the folder of `of_sets`; None: without the scores of networks, and `left_out` says so.
+    features: the folder of `of_sets`; None: without the scores of networks. `left_out` names the scores that could not
+    be had, and what they need.
     """
     numbers: dict[str, Any] = {}
     for protocol in PROTOCOLS:
@@ -37,11 +38,13 @@ def summary(results: Mapping[str, Mapping[str, Result]], features: Path | None =
             large = [member for member in members if (member.pose_difference or 0) > LARGE_POSE]
             if large:
                 numbers[protocol]["large_pose"] = of_protocol(large)
-    if features is None:
-        return numbers | {"left_out": learned.LEFT_OUT}
-    for protocol, found in of_sets(features, results).items():
-        numbers[protocol] |= found
-    return numbers
+    left_out = [] if features else [learned.LEFT_OUT]
+    if not any("akd" in found["same_identity"].scores for found in results.values() if "same_identity" in found):
+        left_out.append(keypoints.LEFT_OUT)
+    if features is not None:
+        for protocol, sets in of_sets(features, results).items():
+            numbers[protocol] |= sets
+    return numbers | ({"left_out": "; ".join(left_out)} if left_out else {})
 
 
 def of_sets(folder: Path, results: Mapping[str, Mapping[str, Result]]) -> dict[str, dict[str, float]]:

@@ -117,6 +117,17 @@ def test_scores_of_networks(
     assert scores.scores["lse_d"] is None and scores.ceiling["lse_d"] is None
 
 
+def test_another_estimator_scores_the_same_identity(
+    clips: list[Clip], evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _answer(monkeypatch, clips[0].frames)
+    results = dataclasses.replace(evaluator, other=MediaPipe())(*clips, tmp_path)
+    same = results["same_identity"]
+    assert same.scores["akd"] == same.scores["mkr"] == 0 < same.trivial["akd"]
+    assert "akd" not in results["cross_identity"].scores and "akd" not in results["speech"].scores
+    assert protocols.from_json(json.loads(json.dumps(protocols.to_json(results)))) == results
+
+
 def test_so_it_is_by_the_released_regressor(
     clips: list[Clip], evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
