@@ -5,6 +5,7 @@ is known (`face.person`): the person is moved, with a margin that fades, and lai
 filled in from around them.
 """
 
+import itertools
 import math
 
 import cv2
@@ -37,8 +38,12 @@ BEYOND = 0.05
 """How far a person who is cut off by the photograph's border goes on beyond it at most, in shares of the image's width,
 narrowing at 45° from both sides. What is filled in there is the mirrored person: more of it looks like another head."""
 
-BLUR = 0.006
-"""Standard deviation, in shares of the width, of the blur of what is filled in."""
+BLURS, BLUR_GROWTH = (0.006, 0.015, 0.03, 0.06), 0.4
+"""Standard deviations, in shares of the width, of the blurs of what is filled in, and how much the deviation grows with
+the distance from the hole's edge: what is far from it is least like what is there."""
+
+BLUR_SIZE = 256
+"""Pixels a side at most of an image that is blurred by more than the first of them, to save time."""
 
 
 class StillBackground:
@@ -119,13 +124,21 @@ def _amid(found: np.ndarray, wider: np.ndarray, made_up: np.ndarray, around: int
 
 def filled(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """An image (H,W,3) uint8 with a hole (H,W) bool, in which each pixel takes what is as far beyond the hole's nearest
-    edge as it is within it, or else what is at that edge; blurred, as that is not what is there."""
-    _, nearest = distance_transform_edt(hole, return_indices=True)
+    edge as it is within it, or else what is at that edge; blurred the more, the further from the edge it is, as that is
+    not what is there."""
+    distance, nearest = distance_transform_edt(hole, return_indices=True)
     inside = np.indices(hole.shape)
     beyond = 2 * nearest - inside
     limit = np.array(hole.shape)[:, None, None] - 1
     there = ((beyond >= 0) & (beyond <= limit)).all(0)
     beyond = np.clip(beyond, 0, limit)
     row, column = np.where(there & ~hole[tuple(beyond)], beyond, nearest)
-    mirrored = cv2.GaussianBlur(image[row, column], (0, 0), BLUR * len(image))
-    return np.where(hole[..., None], mirrored, image)
+    mirrored, (height, width) = image[row, column], hole.shape
+    result = cv2.GaussianBlur(mirrored, (0, 0), BLURS[0] * width).astype(np.float32)
+    scale = min(1.0, BLUR_SIZE / width)
+    small = cv2.resize(mirrored, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    wanted = (BLURS[0] + BLUR_GROWTH / width * distance[..., None]).astype(np.float32)
+    for less, more in itertools.pairwise(BLURS):
+        blurred = cv2.resize(cv2.GaussianBlur(small, (0, 0), more * width * scale), (width, height))
+        result += (blurred - result) * np.clip((wanted - less) / (more - less), 0, 1)
+    return np.where(hole[..., None], np.rint(result).astype(np.uint8), image)

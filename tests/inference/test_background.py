@@ -63,6 +63,17 @@ def test_what_was_behind_the_person_is_like_what_is_around_them() -> None:
     assert not (shown[50:78, 75:85] == (220, 40, 40)).all(-1).any()
 
 
+def test_what_is_far_from_the_edge_of_a_hole_is_the_smoothest() -> None:
+    rng = np.random.default_rng(0)
+    noisy = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    hole = np.zeros((300, 300), bool)
+    hole[60:240, 60:240] = True
+    shown = filled(noisy, hole).astype(float)
+    edge, middle = shown[62:66, 100:200], shown[130:170, 130:170]
+    assert middle.std() < 0.6 * edge.std()
+    assert abs(middle.mean() - noisy.mean()) < 10
+
+
 def test_a_hole_is_filled_from_its_edge() -> None:
     flat = np.full((40, 40, 3), 77, np.uint8)
     hole = np.zeros((40, 40), bool)
