@@ -104,13 +104,15 @@ class Teeth:
         return result
 
     def _opening(self, view: View) -> np.ndarray:
-        """The edges of the lips (2,R,2), upper and lower, in shares of the image's width, nearer to each other by what
-        landmarks of touching lips are apart in the portrait, and nowhere crossing."""
+        """The edges of the lips (2,R,2), upper and lower, in shares of the image's width; together where landmarks are
+        no further apart than those of the portrait's closed lips."""
         upper, lower = view.lips
         across = lower - upper
         down = _down(view)
         apart = across @ down
-        wanted = np.maximum(apart - self._closed * _height(view), 0)
+        closed = np.maximum(self._closed * _height(view), 1e-6)
+        opened = np.maximum(apart - closed, 0)
+        wanted = opened + closed * np.clip(opened / (2 * closed), 0, 1)
         middle = (upper + lower) / 2
         over = 2 * RIM * wanted / (wanted + 4 * RIM)
         half = (across - (apart - wanted - over)[:, None] * down) / 2
@@ -218,10 +220,9 @@ def _row(u: np.ndarray, v: np.ndarray, teeth: tuple[tuple[float, float, float], 
         bulge = 1 - 0.18 * (x / half) ** 4 - 0.10 * np.clip(1 - y / (2.5 * MILLIMETRE), 0, 1)
         colour = np.array(IVORY) * np.clip(bulge, 0, 1)[..., None]
         scallop = (length - 1.2 * (x / half) ** 2) * MILLIMETRE
-        gum = np.clip((y - scallop) / (0.6 * MILLIMETRE), 0, 1)[..., None]
-        colour += gum * (np.array(GUM) - colour)
-        colours += tooth[..., None] * colour
-        opaque += tooth
+        gum = np.clip((y - scallop) / (0.6 * MILLIMETRE), 0, 1) * (x <= width / 2 * MILLIMETRE)
+        colours += (tooth * (1 - gum))[..., None] * colour + gum[..., None] * GUM
+        opaque += tooth * (1 - gum) + gum
     outside = np.abs(u) >= ARCH
     opaque[outside] = 0
     turned = np.cos(angle) ** 0.7 * (1 if up > 0 else 0.9)  # teeth at the side get less light, and so do lower ones
