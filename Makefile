@@ -54,9 +54,9 @@ checkout:
 	  fi; \
 	  exit 1; }
 
-# Files of tests run beside each other, each process on one core of its own; the slow ones use all cores themselves.
+# Processes of one core each, one more than cores, as some tests wait (tests/conftest.py); slow ones use all cores.
 test: setup  ## the tests, but for those that take minutes each
-	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadgroup
 
 test-all: test  ## all tests
 	@python -m pytest -m slow
