@@ -27,6 +27,7 @@ endif
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python && $(BIN)/python -c '$(FIT)' 2>/dev/null && head -n 1 $(BIN)/pip | grep -qF -e "$(CURDIR)/" -e "$(realpath .venv)/" || { \
+	  PATH="$${PATH#$(CURDIR)/$(BIN):}"; \
 	  for python in $(CANDIDATES); do \
 	    if "$$python" -c '$(FIT)' 2>/dev/null; then found=$$python; break; fi; \
 	  done; \

@@ -44,7 +44,8 @@ def test_an_environment_that_was_moved_is_made_anew(folder: Path):
     """That of another place, whose programs begin with its path, is not used."""
     programs = folder / ".venv/bin"
     programs.mkdir(parents=True)
-    (programs / "python").symlink_to(shutil.which("python3") or "")
+    for name in ("python", "python3"):
+        (programs / name).symlink_to(shutil.which("python3") or "")
     (programs / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
     (folder / ".venv/installed").write_text("/elsewhere\n")
     (folder / "requirements.lock").write_text("")
