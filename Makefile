@@ -55,9 +55,9 @@ checkout:
 	  fi; \
 	  exit 1; }
 
-# Processes of one core each, one more than cores, as some tests wait (tests/conftest.py); slow ones use all cores.
+# Groups of tests (tests/conftest.py) run beside each other, each process on one core of its own; the slow ones use all.
 test: setup  ## the tests, but for those that take minutes each
-	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadgroup
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 test-all: test  ## all tests
 	@python -m pytest -m slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-DIVIDED = {"test_readme.py": 5, "test_graph.py": 2, "test_protocols.py": 2, "test_divisions.py": 2}
+DIVIDED = {"test_readme.py": 5, "test_graph.py": 2, "test_protocols.py": 2}
 """Files that take the longest, and the number of parts that may run beside each other."""
 
 
