@@ -22,7 +22,7 @@ from tests.training.tiny import ALONE, AUDIO, PRIOR, TINY_RELEASED, TRAIN, WARPE
 
 ROOT = Path(__file__).parent.parent.parent
 NEAR = 3e-5
-STEPS, CUT = 3, 2
+STEPS, CUT = 2, 1
 EPS = 1e-5
 """Above the rounding of gradients, of which Adam with its usual 1e-8 makes steps of full length: in some 20 of 774,000
 weights of the fourth recipe."""
