@@ -10,6 +10,7 @@ DIVIDED = {"test_readme.py": 5, "test_graph.py": 2, "test_divisions.py": 1, "tes
 run one of them when the others have nothing left to do."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file share what it sets up, and so a process; those of long files are divided by their names."""
     for item in items:

@@ -272,6 +272,12 @@ def places(to_image: np.ndarray, size: int) -> np.ndarray:
     return columns * steps[None] + rows * steps[:, None] + origin
 
 
+def on_image(to_image: np.ndarray, size: int, image: np.ndarray) -> np.ndarray:
+    """(size, size) bool: which pixels of a result with this `Alignment.to_image` lie on the image (H, W, ...)."""
+    (x, y), (height, width) = places(to_image, size), image.shape[:2]
+    return np.asarray((x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5))
+
+
 def _quarter_turn(v: np.ndarray) -> np.ndarray:
     """Clockwise as seen (y down): right becomes down."""
     return np.array([-v[1], v[0]])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from styleheat.face.align import outline, places, rescaled
+from styleheat.face.align import on_image, outline, rescaled
 
 FEATHER = 0.08
 """Width of the soft edge of what is pasted, as a share of the square's side."""
@@ -30,7 +30,7 @@ class Paster:
         self.photo = photo
         self.size = size
         pitch = float(np.hypot(*to_photo[:, 0]))
-        self.off, self.nearest = _off_photo(to_photo, size, photo.shape[1], photo.shape[0])
+        self.off, self.nearest = _off_photo(to_photo, size, photo)
         self.side = size if pitch >= FINEST else max(1, round(size * pitch / FINEST))
         to_photo = rescaled(to_photo, self.side / size)
         size = self.side
@@ -76,13 +76,12 @@ def soft_edge(size: int) -> np.ndarray:
 
 
 def _off_photo(
-    to_photo: np.ndarray, size: int, width: int, height: int
+    to_photo: np.ndarray, size: int, photo: np.ndarray
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """(rows, columns) of a frame's pixels that lie beyond the photograph's border, but near enough to be read when the
     frame is interpolated on the photograph; and of the pixel on the photograph that is nearest to each."""
     reach = REACH * max(1.0, FINEST / float(np.hypot(*to_photo[:, 0])))
-    x, y = places(to_photo, size)
-    on = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    on = on_image(to_photo, size, photo)
     distance, nearest = distance_transform_edt(~on, return_indices=True)
     off = np.nonzero(~on & (distance <= reach))
     return off, tuple(axis[off] for axis in nearest)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styleheat.face.align import places, rescaled, surrounded, widened
+from styleheat.face.align import on_image, rescaled, surrounded, widened
 from styleheat.face.paste import soft_edge
 from styleheat.inference.background import StillBackground, still_background
 from styleheat.inference.detail import DetailComposer
@@ -58,19 +58,12 @@ def read_source(portrait: Portrait, size: int | None) -> Source:
     to_photo = rescaled(portrait.to_photo, side / len(portrait.image))
     photo = surrounded(image, portrait.photo, to_photo, around)
     wider = widened(to_photo, around)
-    made_up = _off(wider, len(photo), portrait.photo)
+    made_up = ~on_image(wider, len(photo), portrait.photo)
     made_up[around : around + side, around : around + side] = False
     background = still_background(image, portrait.landmarks / FRAME_SIZE, photo, made_up)
     if background is None:
         return Source(image, _opaque(portrait, to_photo, side), 0, None)
     return Source(photo, _opaque(portrait, wider, len(photo)), around, background)
-
-
-def _off(to_photo: np.ndarray, side: int, photo: np.ndarray) -> np.ndarray:
-    """Which pixels of a square are not on a photograph, (side,side) bool."""
-    x, y = places(to_photo, side)
-    height, width = photo.shape[:2]
-    return (x <= -0.5) | (x >= width - 0.5) | (y <= -0.5) | (y >= height - 0.5)
 
 
 def _opaque(portrait: Portrait, to_photo: np.ndarray, side: int) -> np.ndarray:

@@ -61,8 +61,7 @@ _AROUND = np.ones((3, 3), np.uint8)
 class View:
     """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
     (V,): the cosine between surface and line of sight, negative where it is turned away. teeth (4,2): places on the
-    plane of the teeth: left, right, below and above its middle; lower_teeth (4,2): the same, moved with the jaw. lips
-    (2,R,2): the edges of the opening, upper and lower, from the left corner to the right one. landmarks (68,2).
+    plane of the teeth: left, right, below and above its middle; lower_teeth (4,2): the same, moved with the jaw.
     silhouette (O,2): the face's outline. skull: behind the face."""
 
     points: np.ndarray
@@ -70,10 +69,18 @@ class View:
     facing: np.ndarray
     teeth: np.ndarray
     lower_teeth: np.ndarray
-    lips: np.ndarray
-    landmarks: np.ndarray
     silhouette: np.ndarray
     skull: Skull
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(68,2)."""
+        return self.points[face_surface().landmarks]
+
+    @property
+    def lips(self) -> np.ndarray:
+        """(2,R,2): the edges of the opening, upper and lower, from the left corner to the right one."""
+        return lip_edges(self.points[face_surface().mouth])
 
 
 class Geometry:
@@ -194,8 +201,6 @@ class Geometry:
             facing(placed[: len(skin)]),
             teeth[:4],
             teeth[4:],
-            lip_edges(points[surface.mouth]),
-            points[surface.landmarks],
             silhouette(points[: len(skin)], turn, unit),
             self._skull(descriptor),
         )

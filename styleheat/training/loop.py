@@ -297,9 +297,8 @@ class _Run:
         """The model's weights that training changes, as they are now, and its buffers."""
         model = self.recipe.model
         parameters = {name: p for name, p in model.named_parameters() if name in self.average.average}
-        return {
-            name: t.detach() for name, t in (*parameters.items(), *model.named_buffers()) if name in model.state_dict()
-        }
+        kept = model.state_dict().keys()
+        return {name: t.detach() for name, t in (*parameters.items(), *model.named_buffers()) if name in kept}
 
     def _score(self, scores: dict[str, float]) -> float:
         if self.settings.score not in scores:
