@@ -231,11 +231,6 @@ def ffhq_alignment(landmarks: np.ndarray, width: int, height: int, size: int) ->
     )
 
 
-def ffhq_align(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """The FFHQ-aligned (size, size, 3) uint8 face of an (H, W, 3) uint8 RGB image with (68, 2) landmarks in it."""
-    return ffhq_alignment(landmarks, image.shape[1], image.shape[0], size).apply(image)
-
-
 def resizing(width: int, height: int, size: int) -> np.ndarray:
     """`Alignment.to_image` (2, 3) of a width×height image that is resized to size×size without being aligned."""
     scale = np.array([width / size, height / size])

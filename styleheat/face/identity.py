@@ -4,7 +4,6 @@ dlib's own measure is the Euclidean distance, below 0.6 for one person (`dlib_fa
 """
 
 import functools
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -38,13 +37,6 @@ def embed(image: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray 
     shape = dlib.full_object_detection(box, points)
     chip = dlib.get_face_chip(np.ascontiguousarray(image), shape, size=CHIP_SIZE, padding=CHIP_MARGIN)
     return np.array(network.compute_face_descriptor(chip), np.float32)
-
-
-def embed_all(images: Iterable[np.ndarray]) -> np.ndarray:
-    """(N, 128) float32, NaN rows for images without a face."""
-    absent = np.full(DIMENSIONS, np.nan, np.float32)
-    rows = [absent if (found := embed(image)) is None else found for image in images]
-    return np.stack(rows) if rows else np.zeros((0, DIMENSIONS), np.float32)
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -25,15 +25,6 @@ from styleheat.face.detect import Face, FaceDetector, TfliteNetwork, face_model
 from styleheat.face.eyes import EyeNetwork
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_TO_68, RIGHT_EYE_CORNER
 
-# fmt: off
-MIRRORED = (
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
-)
-# fmt: on
-"""Which of the 68 points each one is in a mirror."""
-
 STILL = slice(17, 48)
 """Of the 68: brows, nose and eyes, which move with the head whatever the mouth does."""
 

@@ -56,8 +56,8 @@ class ModulatedConv2d(nn.Module):
     def convolve(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor | None]:
         """The convolution before demodulation, and the factors (B,O) that demodulate it.
 
-        Scaling weights by a style is scaling the input, and unit length is a scale of the output. So all samples share
-        one ordinary convolution. `modulated_conv2d_reference` is the definition that this equals.
+        StyleGAN2 convolves each sample with weights of its own. But scaling weights by a style is scaling the input,
+        and unit length is a scale of the output. So all samples share one ordinary convolution.
         """
         style = self.modulation(style)
         weight = self.weight[0] * self.scale
@@ -76,21 +76,6 @@ class ModulatedConv2d(nn.Module):
         if not self.demodulate:
             return None
         return torch.rsqrt(style.square() @ weight.square().sum(dim=(2, 3)).T + EPSILON)
-
-
-def modulated_conv2d_reference(layer: ModulatedConv2d, x: Tensor, style: Tensor) -> Tensor:
-    """What `ModulatedConv2d` computes of x (B,C,H,W) and style (B,D), as StyleGAN2 defines it: each sample is convolved
-    with weights of its own."""
-    samples = []
-    for sample, scales in zip(x, layer.modulation(style), strict=True):
-        weight = layer.scale * layer.weight[0] * scales[None, :, None, None]
-        if layer.demodulate:
-            weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + EPSILON)
-        if layer.blur is not None:
-            samples.append(layer.blur(F.conv_transpose2d(sample[None], weight.transpose(0, 1), stride=2)))
-        else:
-            samples.append(F.conv2d(sample[None], weight, padding=layer.padding))
-    return torch.cat(samples)
 
 
 class NoNoise(nn.Module):
@@ -200,13 +185,6 @@ class Generator(nn.Module):
             for layer in range(config.codes - 1):
                 size = 2 ** ((layer + 5) // 2)
                 self.noises.register_buffer(f"noise_{layer}", torch.zeros(1, 1, size, size))
-
-    def codes_of(self, z: Tensor, truncation: float = 1.0, centre: Tensor | None = None) -> Tensor:
-        """Latents (B,D) -> W+ codes (B,codes,D), all rows alike, pulled towards `centre` (1,D) by 1 - `truncation`."""
-        w = self.style(z)
-        if centre is not None:
-            w = centre + truncation * (w - centre)
-        return w[:, None].expand(-1, self.codes, -1)
 
     def below(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """W+ codes (B,codes,D) -> F without conditions, and the image below F (`Painting.base`)."""

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from styleheat.face.align import (
-    ffhq_align,
     ffhq_alignment,
     ffhq_box,
     ffhq_quad,
@@ -57,8 +56,8 @@ def test_one_plan_serves_a_complete_video(golden: dict[str, np.ndarray]) -> None
     image, landmarks = golden["image"], golden["normal.landmarks"]
     plan = ffhq_alignment(landmarks, 512, 512, 256)
     brighter = (image // 2 + 100).astype(np.uint8)
-    assert np.array_equal(plan.apply(image), ffhq_align(image, landmarks, 256))
-    assert np.array_equal(plan.apply(brighter), ffhq_align(brighter, landmarks, 256))
+    for frame in (image, brighter):
+        assert np.array_equal(plan.apply(frame), ffhq_alignment(landmarks, 512, 512, 256).apply(frame))
 
 
 def test_results_find_their_way_back(golden: dict[str, np.ndarray]) -> None:

@@ -15,7 +15,6 @@ from styleheat.constants import NO_FACE
 from styleheat.errors import InputError
 from styleheat.face.detect import data_file
 from styleheat.face.landmarks import (
-    MIRRORED,
     FaceAlignment,
     MediaPipe,
     landmarker,
@@ -26,6 +25,15 @@ from styleheat.face.landmarks import (
 from styleheat.face.mesh import LEFT_EYE_CORNER, MESH_MIRRORED, MESH_POINTS, MESH_TO_68, RIGHT_EYE_CORNER
 from styleheat.media.video import read_frames
 from styleheat.morphable.coefficients import has_face
+
+# fmt: off
+MIRRORED = (
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
+    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
+)
+# fmt: on
+"""Which of the 68 points each one is in a mirror."""
 
 
 @pytest.fixture(scope="module")

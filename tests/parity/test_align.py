@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styleheat.face.align import ffhq_align, ffhq_alignment
+from styleheat.face.align import ffhq_alignment
 
 from .conftest import REACHED, Golden
 
@@ -44,7 +44,7 @@ def test_images(fixture: Golden, case: str, size: int) -> None:
     assert np.abs(plan.quad - fixture[f"{case}.single{size}.quad_flat"]).max() <= PLACE
     x0, y0, x1, y1 = plan.crop
     assert [x1 - x0, y1 - y0] == fixture[f"{case}.single{size}.transform_input_size"].tolist()
-    same_image(fixture, f"{case}.single{size}.image_0_255", ffhq_align(image, landmarks, size))
+    same_image(fixture, f"{case}.single{size}.image_0_255", plan.apply(image))
 
 
 @CASES

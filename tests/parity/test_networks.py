@@ -93,8 +93,9 @@ class TestGenerator:
     @pytest.mark.slow
     def test_truncation(self, fixture: Golden, generator: Generator) -> None:
         centre_code = fixture.normal("gen.trunc", 1, 512, std=0.3)
-        codes = generator.codes_of(fixture.normal("gen.z", 1, 512), truncation=0.7, centre=centre_code)
-        fixture.close("z_trunc.latent", codes[:, 0])
+        w = centre_code + 0.7 * (generator.style(fixture.normal("gen.z", 1, 512)) - centre_code)
+        fixture.close("z_trunc.latent", w)
+        codes = w[:, None].expand(-1, generator.codes, -1)
         fixture.close("z_trunc.image", pool(generator(codes).image, 16))
 
 
