@@ -70,7 +70,7 @@ def items(folder: Path, lines: int, test_people: int, access: Youtube, scratch: 
             fault = Unavailable("not in the crop lists", f"{video}: HDTF lists no range with a window for it")
             found.append(faulty(video, people[video], key, fault, clips=0))
             continue
-        fetch = partial(_fetch, video, segments, lines, access, scratch)
+        fetch = partial(youtube.fetch_segments, video, segments, lines, access, scratch)
         found.append(Item(video, people[video], split, key, fetch, clips=len(segments)))
     return found
 
@@ -134,7 +134,3 @@ def _seconds(time: str) -> float:
 def _person(name: str) -> str:
     """DebFischer1 is DebFischer's second video."""
     return re.sub(r"\d+$", "", name)
-
-
-def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, scratch: Path, path: Path) -> list[Path]:
-    return youtube.fetch_segments(video, segments, lines, access, path, scratch)

@@ -71,7 +71,7 @@ def _from_table(table: Path, lines: int, access: Youtube, scratch: Path) -> list
         segments = sorted({segment for segment, _ in clips}, key=lambda segment: (segment.start, segment.clip))
         split: Split = "test" if any(segment.person in test_people for segment in segments) else "train"
         key = ["voxceleb", video, lines, [list(vars(segment).values()) for segment in segments]]
-        fetch = partial(_fetch, video, segments, lines, access, scratch)
+        fetch = partial(youtube.fetch_segments, video, segments, lines, access, scratch)
         found.append(Item(video, segments[0].person, split, key, fetch, clips=len(segments)))
     return found
 
@@ -105,10 +105,6 @@ def read_table(path: Path) -> dict[str, list[tuple[Segment, str]]]:
         )
         videos[video].append((segment, partition))
     return videos
-
-
-def _fetch(video: str, segments: list[Segment], lines: int, access: Youtube, scratch: Path, path: Path) -> list[Path]:
-    return youtube.fetch_segments(video, segments, lines, access, path, scratch)
 
 
 # --- the official archives
@@ -176,7 +172,7 @@ def _fetch_utterances(
             segments.append(segment)
     if not segments:
         raise Unavailable("no frames listed", f"{video}: no line of FRAME X Y W H in its {len(places)} files")
-    return _fetch(video, segments, lines, access, scratch, path)
+    return youtube.fetch_segments(video, segments, lines, access, scratch, path)
 
 
 def read_utterance(text: str, person: str, video: str, utterance: str) -> Segment | None:

@@ -171,7 +171,7 @@ def fetch(video: str, lines: int, access: Youtube, path: Path, scratch: Path) ->
 
 
 def fetch_segments(
-    video: str, segments: Sequence[Segment], lines: int, access: Youtube, path: Path, scratch: Path
+    video: str, segments: Sequence[Segment], lines: int, access: Youtube, scratch: Path, path: Path
 ) -> list[Path]:
     """`fetch` a video with its sidecar, and return both, as `LowResolution` if it has far fewer lines than listed:
     sometimes YouTube offers no others."""
