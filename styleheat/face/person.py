@@ -34,10 +34,6 @@ def _network() -> TfliteNetwork | None:
     except InputError as error:
         # Of an extra of its own, which the error, of files for faces, does not know.
         absent = importlib.util.find_spec("mediapipe") is None
-        tqdm.write(
-            "install styleheat[background] for a background that stands still"
-            if absent
-            else f"{error}, for a background that stands still",
-            file=sys.stderr,
-        )
+        missing = "install styleheat[background], which needs Python 3.11 or 3.12 and, on Linux, x86-64"
+        tqdm.write(f"the background moves with the head; {missing if absent else error}", file=sys.stderr)
         return None
