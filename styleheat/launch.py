@@ -48,10 +48,8 @@ def processes(runtime: Runtime) -> int:
     """
     if "RANK" in os.environ:
         return 1
-    import torch
-
     wanted, device = runtime.processes, runtime.device
-    gpus = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
+    gpus = _gpus() if device in ("auto", "cuda") else 0
     if wanted == "auto":
         return max(1, gpus)
     if gpus and wanted > gpus:
@@ -59,6 +57,12 @@ def processes(runtime: Runtime) -> int:
     if wanted > 1 and not gpus and device not in ("auto", "cpu"):
         raise InputError(f"params.yaml: runtime.processes: {wanted}, but runtime.device is {device}; auto would do")
     return wanted
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def launched() -> bool:
