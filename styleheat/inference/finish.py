@@ -1,4 +1,4 @@
-"""Finishes frames: the portrait's detail, a head that moves freely, and the background that stands still.
+"""Finishes frames: the portrait's detail, its eyes, a head that moves freely, and the background that stands still.
 
 The networks are trained with motion that ends at the border of the portrait's square. Where the background stands still
 (`inference.background`), it need not: above the chin the border follows the skull (`Geometry.freed`), and what comes
@@ -113,11 +113,13 @@ class Finisher:
         free: tuple[Tensor, Tensor] | None = None,
         views: list[View] | None = None,
     ) -> list[np.ndarray]:
-        """What `Engine.paint` made of some frames, (B,4,h,h) and (B,2,g,g), and for a free border what `Geometry.freed`
-        gives for them, twice (B,3,g,g); the views they are of, for teeth → B frames (S,S,C) uint8, C 3 to 5."""
-        if free is not None and self._background is not None:
+        """What `Engine.paint` made of some frames, (B,4,h,h) and (B,2,g,g), and what `Geometry.freed` gives for them,
+        (B,3,g,g) and (B,4,g,g); the views they are of, for teeth → B frames (S,S,C) uint8, C 3 to 5."""
+        if free is not None:
             held, changes = free
-            displacement = torch.lerp(displacement, held[:, :2], changes[:, 2:]) + changes[:, :2]
+            painted = with_eyes(painted, changes[:, 3:])
+            if self._background is not None:
+                displacement = torch.lerp(displacement, held[:, :2], changes[:, 2:3]) + changes[:, :2]
         if self._wider is not None:
             painted, displacement = self._wider(painted, displacement)
         frames = self._detail(painted, displacement)
@@ -138,6 +140,13 @@ class Finisher:
             all_of_it = np.ones((2, 2, 4), np.float32)  # a mask that lets the portrait through everywhere
             further.append(self._cover(all_of_it, displacement)[..., 0])
         return cv2.merge([*cv2.split(frame), *further]) if further else frame
+
+
+def with_eyes(painted: Tensor, shown: Tensor) -> Tensor:
+    """What is painted, colours and mask (B,4,h,h), with the portrait's own eyes and lids, which networks paint softly
+    as soon as they close. shown: (B,1,g,g), how surely the portrait shows them."""
+    mask = torch.maximum(painted[:, 3:], resize(shown, painted.shape[-1]))
+    return torch.cat([painted[:, :3], mask], dim=1)
 
 
 Detail = Callable[[Tensor, Tensor], list[np.ndarray]]

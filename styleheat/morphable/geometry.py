@@ -21,6 +21,7 @@ import numpy as np
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.camera import CAMERA_DISTANCE, FOCAL, project, rotation
 from styleheat.morphable.facing import facing, visibility
+from styleheat.morphable.lids import Lids, around_eyes, lid_edges, openness
 from styleheat.morphable.lips import Lips, gap_of, lip_edges
 from styleheat.morphable.mesh import MOUTH, MOUTH_DEPTH, SKIN, eye_discs, face_mesh, teeth_plane
 from styleheat.morphable.points import JAW
@@ -31,8 +32,8 @@ from styleheat.morphable.surroundings import SILHOUETTE, SKULL, Skull, continued
 GRID = 256
 """Cells across the field: lids and lips are some cells high."""
 
-CHANNELS = 3
-"""Of the field."""
+CHANNELS, CHANGES = 3, 4
+"""Of the field, and of what changes for a finished frame."""
 
 SAME_DEPTH = 0.09
 """Units of the face model within which two surfaces are the same."""
@@ -47,9 +48,10 @@ OPEN, HOLE = 7, 3
 """Minimum width in cells of an open mouth with visible teeth, and of a region that the portrait does not show. Where
 lips touch, landmarks leave gaps between them."""
 
-SEAM = 4.0 / GRID
+SEAM, LID_SEAM = 4.0 / GRID, 2.0 / GRID
 """Difference of the displacement down between a cell and the next one, above which they belong to two surfaces, such as
-lips that were apart in the portrait. Interpolated in between, a frame would show what the portrait has between them."""
+lips that were apart in the portrait; at the eyes, where lids hide each other, less. Interpolated in between, a frame
+would show what the portrait has between them."""
 
 CHIN = JAW[8]
 """The landmark with which the lower teeth move."""
@@ -62,7 +64,8 @@ class View:
     """The mesh in an image: points (V,2) in shares of the image's width, depth (V,) in units, larger is further; facing
     (V,): the cosine between surface and line of sight, negative where it is turned away. teeth (4,2): places on the
     plane of the teeth: left, right, below and above its middle; lower_teeth (4,2): the same, moved with the jaw.
-    silhouette (O,2): the face's outline. skull: behind the face."""
+    silhouette (O,2): the face's outline. skull: behind the face. shut (2,): how far each eye is closed, from 0, as
+    in the portrait, to 1."""
 
     points: np.ndarray
     depth: np.ndarray
@@ -71,6 +74,7 @@ class View:
     lower_teeth: np.ndarray
     silhouette: np.ndarray
     skull: Skull
+    shut: np.ndarray
 
     @property
     def landmarks(self) -> np.ndarray:
@@ -100,9 +104,9 @@ class Geometry:
         own = layout.descriptor(coefficients[None])[0].astype(np.float64)
         self._residual = np.zeros((len(surface.mean), 2))
         self._opening = len(surface.mouth) + 1  # vertices, the last ones
-        self._lips = Lips(
-            touching=gap_of(self._neutral), gap=gap_of(self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION]))
-        )
+        skin = self._neutral + surface.moved(own[layout.DESCRIPTOR_EXPRESSION])
+        self._lips = Lips(touching=gap_of(self._neutral), gap=gap_of(skin))
+        self._lids = Lids(own=_openness(skin))
         self._head = self.view(own).points[: len(surface.mean)]
         found = landmarks / layout.FRAME_SIZE + self._middle
         self._residual = surface.spread @ (found - self._head[surface.landmarks])
@@ -120,20 +124,25 @@ class Geometry:
 
     def field(self, target: View) -> np.ndarray:
         """A view of the portrait's face → the field (3,GRID,GRID), float32."""
-        return _joined(self._raster_of(target), self._raster, self._inside, continued(*self._known(target)))[0]
+        return self._joined(self._raster_of(target), continued(*self._known(target)))[0]
 
     def freed(self, target: View) -> tuple[np.ndarray, np.ndarray]:
-        """The field (3,GRID,GRID) of a view, and what changes where the border is free (3,GRID,GRID), float32.
+        """The field (3,GRID,GRID) of a view, and what changes for a finished frame (4,GRID,GRID), float32.
 
-        The changes: what is added to the displacement right and down, so that the border above the chin follows the
-        skull; and the share, 0 to 1, of what a network adds of its own that no longer holds, as it makes up for a
-        border that stands still. All of them are 0 on the face, and the first two for the portrait's own view.
+        The changes, where the border is free: what is added to the displacement right and down, so that the border
+        above the chin follows the skull; and the share, 0 to 1, of what a network adds of its own that no longer holds,
+        as it makes up for a border that stands still. These are 0 on the face, and the first two for the portrait's own
+        view. Then, free or not: how surely the portrait shows an eye and its lids, 0 to 1, sharp up to their edges.
         """
         raster, (at, came, visible) = self._raster_of(target), self._known(target)
-        field, weight = _joined(raster, self._raster, self._inside, continued(at, came, visible))
-        changes = _resized(freed(at, visible, self.own.skull, target.skull))
+        field, weight, sure = self._joined(raster, continued(at, came, visible))
+        changes = np.empty((CHANGES, GRID, GRID), np.float32)
+        changes[:3] = _resized(freed(at, visible, self.own.skull, target.skull))
         changes[:2] *= 1 - weight
         changes[2] = np.clip(changes[2], 0, 1 - _soft((raster.label > 0).astype(np.float32)))
+        sure[1:][np.abs(np.diff(field[1], axis=0)) > LID_SEAM] = 0
+        sure = cv2.min(sure, cv2.blur(sure, (3, 3)))
+        changes[3] = np.minimum(sure * around_eyes(target.landmarks, GRID), 1)
         return field, changes
 
     def _raster_of(self, target: View) -> Raster:
@@ -141,9 +150,25 @@ class Geometry:
         source = self.own
         visible = np.ones(len(source.depth))
         visible[: len(source.facing)] = visibility(source.facing, target.facing)
-        came = source.points.copy()
+        came = lid_edges(source.points, source.landmarks, target.shut)
         came[-self._opening :] = _along(target.teeth, source.teeth, target.points[-self._opening :])
         return _rasterised(target, np.column_stack([came, source.depth, visible]))
+
+    def _joined(self, target: Raster, spline: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The field: the surface where the portrait shows it, the spline elsewhere, with a soft edge between; the
+        surface's weight (GRID,GRID); and how surely the portrait shows the surface (GRID,GRID), cell by cell. In the
+        field, hidden regions are not narrowed by the blur, as an opening between lips is thin."""
+        certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
+        _weigh(target.label, target.attributes, self._raster.label, self._raster.depth, certain, weight)
+        sure = certain.copy()
+        weight = np.minimum(_soft(weight), weight)
+        field = np.empty((CHANNELS, GRID, GRID), np.float32)
+        field[:2] = _resized(spline)
+        _blend(target.label, target.attributes, self._inside, weight, certain, field)
+        certain[_slivers(certain < 0.5, HOLE)] = 1
+        certain[1:][np.abs(np.diff(field[1], axis=0)) > SEAM] = 0
+        field[2] = np.minimum(_soft(certain), cv2.blur(cv2.erode(certain, _AROUND), (3, 3)))
+        return field, weight, sure
 
     def other_side(self, target: View) -> np.ndarray | None:
         """Where the portrait shows the skin of a view on the other side of the face: (CHANNELS + 1,GRID,GRID) float32.
@@ -188,7 +213,9 @@ class Geometry:
         points, teeth = points[: -len(teeth)], points[-len(teeth) :]
         residual = self._residual_of(points[: len(skin)])
         points[: len(skin)] += residual
-        closing = surface.spread @ self._lips.closing(points[surface.landmarks], gap_of(skin))
+        landmarks = points[surface.landmarks]
+        lids, shut = self._lids.closing(landmarks, residual[surface.landmarks], _openness(skin))
+        closing = surface.spread @ (self._lips.closing(landmarks, gap_of(skin)) + lids)
         points[: len(skin)] += closing
         opening = (residual + closing)[surface.mouth]
         teeth += opening.mean(0)
@@ -203,6 +230,7 @@ class Geometry:
             teeth[4:],
             silhouette(points[: len(skin)], turn, unit),
             self._skull(descriptor),
+            shut,
         )
 
     def _placed(self, points: np.ndarray, descriptor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -244,6 +272,11 @@ def _along(ours: np.ndarray, theirs: np.ndarray, points: np.ndarray) -> np.ndarr
     return np.column_stack([points, np.ones(len(points))]) @ affine
 
 
+def _openness(skin: np.ndarray) -> np.ndarray:
+    """Of both eyes (2,) of a surface (V,3), in front of it."""
+    return openness(skin[face_surface().landmarks, :2] * (1, -1))
+
+
 def mirror_field(field: np.ndarray) -> np.ndarray:
     """The field (3,g,g) of a mirrored portrait in a mirrored image."""
     mirrored = np.ascontiguousarray(field[:, :, ::-1])
@@ -255,21 +288,6 @@ def _rasterised(view: View, attributes: np.ndarray) -> Raster:
     """`face_mesh` in an image; attributes: (V,C), of its vertices."""
     mesh = face_mesh()
     return rasterise(view.points, view.depth, attributes, mesh.triangles, mesh.kinds, GRID)
-
-
-def _joined(target: Raster, own: Raster, inside: np.ndarray, spline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The field: the surface where the portrait shows it, the spline elsewhere, with a soft edge between; and the
-    surface's weight (GRID,GRID). Hidden regions are not narrowed by the blur, as an opening between lips is thin."""
-    certain, weight = np.empty((GRID, GRID), np.float32), np.empty((GRID, GRID), np.float32)
-    _weigh(target.label, target.attributes, own.label, own.depth, certain, weight)
-    weight = np.minimum(_soft(weight), weight)
-    field = np.empty((CHANNELS, GRID, GRID), np.float32)
-    field[:2] = _resized(spline)
-    _blend(target.label, target.attributes, inside, weight, certain, field)
-    certain[_slivers(certain < 0.5, HOLE)] = 1
-    certain[1:][np.abs(np.diff(field[1], axis=0)) > SEAM] = 0
-    field[2] = np.minimum(_soft(certain), cv2.blur(cv2.erode(certain, _AROUND), (3, 3)))
-    return field, weight
 
 
 def _resized(spline: np.ndarray) -> np.ndarray:

@@ -115,6 +115,7 @@ def test_frames_are_those_of_the_plain_composition(
     monkeypatch.setattr(engine, "fast_precision", lambda _: torch.float32)
     monkeypatch.setattr(finish, "still_background", lambda *_: None)
     monkeypatch.setattr(video.Retouch, "__call__", lambda *_: None)
+    monkeypatch.setattr(finish, "with_eyes", lambda painted, _: painted)
     with torch.no_grad():
         every = torch.from_numpy(windows(descriptors))
         every = model.video_warper.conditioned(every, torch.from_numpy(portrait.descriptor).expand(len(every), -1))

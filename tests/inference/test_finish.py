@@ -113,7 +113,7 @@ def test_around_the_square_motion_goes_on_and_ends(right: float) -> None:
 
 def test_a_free_head_moves_as_its_skull_and_not_as_the_network_adds() -> None:
     finisher = Finisher(source(), CPU, 1, wide=False, transparent=False)
-    held, changes = torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
+    held, changes = torch.zeros(1, 3, 32, 32), torch.zeros(1, 4, 32, 32)
     changes[:, 0], changes[:, 2] = 4 / SIZE, 1
     (free,) = finisher(painted(), moved(0.3, 0.2), (held, changes))
     (expected,) = finisher(painted(), moved(4 / SIZE, 0))
@@ -122,10 +122,22 @@ def test_a_free_head_moves_as_its_skull_and_not_as_the_network_adds() -> None:
     assert np.array_equal(unchanged, finisher(painted(), moved(0.05, 0.02))[0])
 
 
+def test_eyes_are_the_portraits_where_it_shows_them() -> None:
+    plain = Source(photo()[16:80, 16:80], np.full((SIZE, SIZE), 255, np.uint8), 0, None)
+    finisher = Finisher(plain, CPU, 1, wide=False, transparent=False)
+    changes = torch.zeros(1, 4, 32, 32)
+    changes[:, 3, 8:16, 8:16] = 1
+    (frame,) = finisher(painted(mask=0.0), moved(0, 0), (torch.zeros(1, 3, 32, 32), changes))
+    assert np.array_equal(frame[17:31, 17:31], photo()[33:47, 33:47])
+    away = frame.astype(int) - 128
+    away[14:34, 14:34] = 0
+    assert np.abs(away).max() <= 1
+
+
 def test_without_a_background_the_border_is_held() -> None:
     plain = Source(photo()[16:80, 16:80], np.full((SIZE, SIZE), 255, np.uint8), 0, None)
     finisher = Finisher(plain, CPU, 1, wide=True, transparent=False)
-    free = torch.zeros(1, 3, 32, 32), torch.full((1, 3, 32, 32), 0.1)
+    free = torch.zeros(1, 3, 32, 32), torch.full((1, 4, 32, 32), 0.1)
     (frame,) = finisher(painted(), moved(0.25, 0), free)
     assert frame.shape == (SIZE, SIZE, 3)
     assert np.array_equal(frame[:, :48], plain.photo[:, 16:])
