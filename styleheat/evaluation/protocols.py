@@ -181,7 +181,7 @@ class Evaluator:
         return replace(result, name=f"{clip.name} by {driver.name}")
 
     def _speech(self, clip: Clip, audio: np.ndarray, own: Measurements, folder: Path) -> Result:
-        options = SpeechOptions(pose_style=0, seed=self.seed)
+        options = SpeechOptions(pose_style=0, seed=self.seed, own_face_model=self.reader.own_face_model)
         with one_thread():
             motion = speak(mel_spectrogram(audio), len(clip.frames), self.audio_model, clip.descriptors[0], options)
         after_first = audio[FRAME_SAMPLES:]

@@ -51,6 +51,7 @@ class Animator:
             None if pose == NO_FILE else speech.poses_of(pose, self.reader),
             None if blink == NO_FILE else speech.blinks_of(blink, self.reader),
             given.articulation,
+            self.reader.own_face_model,
         )
 
     def portrait(self, path: str | Path) -> Portrait:

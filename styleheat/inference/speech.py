@@ -17,7 +17,8 @@ from styleheat.inference.reader import FaceReader
 from styleheat.media.mel import LIMIT, mel_spectrogram, mel_windows
 from styleheat.media.track import AudioTrack
 from styleheat.media.voice import NEAR_SILENCE, loudness, read_voice
-from styleheat.morphable.coefficients import DESCRIPTOR_CROP
+from styleheat.morphable.coefficients import DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
+from styleheat.morphable.lids import blinking
 from styleheat.networks.audio2motion import Audio2Motion, blink_track, follow_poses, smooth_poses
 from styleheat.networks.audio_encoder import WINDOWS_AT_ONCE
 
@@ -34,6 +35,8 @@ class SpeechOptions:
     poses: (N,73) descriptors at 25 a second whose head movement is made instead of the network's.
     blinks: (N,1), how far the eyes are closed, 0 to 1, at 25 a second, instead of blinks drawn from the seed.
     articulation: how far the mouth moves away from where silence has it, as a multiple of what the network does.
+    own_face_model: the expressions are those of this project's face model. Eyes then close as far as blinks say;
+    networks, which learn the average, close them half.
     """
 
     pose_style: int
@@ -42,6 +45,7 @@ class SpeechOptions:
     poses: np.ndarray | None = None
     blinks: np.ndarray | None = None
     articulation: float = 1.0
+    own_face_model: bool = False
 
 
 def poses_of(path: str | Path, reader: FaceReader) -> np.ndarray:
@@ -119,6 +123,8 @@ def speak(mel: np.ndarray, frames: int, model: Audio2Motion, start: np.ndarray, 
     expression, pose = np.split(spoken[0].cpu().numpy(), [POSE.start], axis=1)
     if options.articulation != 1:
         expression = expression + (options.articulation - 1) * (expression - _silent(model, start, blinks))
+    if options.own_face_model:
+        expression = blinking(expression, blinks, start[DESCRIPTOR_EXPRESSION])
     own = np.repeat(start[None, POSE], frames, axis=0)
     if options.poses is not None:
         head = followed(own, options.poses)

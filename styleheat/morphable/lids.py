@@ -1,10 +1,11 @@
-"""Lids that close as far as the driver's do, although coefficients close them less, and where eyes are in an image."""
+"""Lids that close as far as the driver's do, although coefficients close them less; where eyes are in an image."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from styleheat.morphable.model import face_model
 from styleheat.morphable.surface import face_surface
 
 EYES = np.array([[36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47]])
@@ -24,17 +25,37 @@ UPPER = 0.85
 LASHES = 0.03
 """How far from their edge closed lids begin, as a share of the eye's width: the edge shows something of the eye."""
 
+BEYOND = 0.03
+"""Openness below 0 that `blinking` gives closed eyes, as the eyes of some people are wider than the average's."""
+
 AROUND, SOFT = (0.62, 0.45), 0.06
 """Half axes of the ellipse of an eye with its lids, and the width of its soft edge, in shares of the eye's width."""
 
 
 def openness(points: np.ndarray) -> np.ndarray:
-    """Landmarks (68,2), y down → the height of each eye over its width (2,); negative where lids cross."""
-    found = []
-    for eye in points[EYES]:
-        height = (eye[[5, 4]] - eye[[1, 2]]).mean(0) @ _down(eye)
-        found.append(height / np.linalg.norm(eye[3] - eye[0]))
-    return np.array(found)
+    """Landmarks (...,68,2), y down → the height of each eye over its width (...,2); negative where lids cross."""
+    eyes = points[..., EYES, :]
+    across = eyes[..., 3, :] - eyes[..., 0, :]
+    height = (eyes[..., [5, 4], :] - eyes[..., [1, 2], :]).mean(-2)
+    return np.asarray((across[..., 0] * height[..., 1] - across[..., 1] * height[..., 0]) / (across**2).sum(-1))
+
+
+def blinking(expression: np.ndarray, blinks: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Expressions (T,64) of this project's face model whose eyes are closed at least as far as `blinks` (T,1), from 0,
+    as in the expression `own` (64,), to 1: by the model's directions for that, where they are wider open."""
+    wanted = _on_average(own) * (1 - blinks) - BEYOND * blinks
+    effect = _on_average(np.eye(len(own))[_BLINK]) - _on_average(np.zeros(len(own)))
+    amount = np.minimum(wanted - _on_average(expression), 0) * (blinks > 0) @ np.linalg.inv(effect)
+    result = expression.copy()
+    result[:, _BLINK] += amount.astype(expression.dtype)
+    return result
+
+
+def _on_average(expression: np.ndarray) -> np.ndarray:
+    """The `openness` (...,2) of expressions (...,64) on the average face."""
+    model = face_model()
+    points = model.mean + np.tensordot(expression, model.expression, 1)
+    return openness(points[..., :2] * (1, -1))
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,9 @@ def around_eyes(landmarks: np.ndarray, grid: int) -> np.ndarray:
         cv2.ellipse(drawn, centre.tolist(), axes.tolist(), angle, 0, 360, 1.0, -1, cv2.LINE_8, shift)
     width = np.linalg.norm(landmarks[EYES[:, 3]] - landmarks[EYES[:, 0]], axis=-1).mean() * grid
     return cv2.GaussianBlur(drawn, (0, 0), max(SOFT * width, 0.5))
+
+
+_BLINK = [face_model().expression_names.index(f"blink_{side}") for side in ("left", "right")]
 
 
 def _down(eye: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from styleheat.inference.speech import SpeechOptions, blinks_of, forth_and_back,
 from styleheat.media.audio import read_audio, write_wav
 from styleheat.media.track import AudioTrack
 from styleheat.media.video import VideoWriter
+from styleheat.morphable.model import face_model
 from styleheat.networks import audio_encoder
 from styleheat.networks.audio2motion import Audio2Motion
 
@@ -93,6 +94,17 @@ def test_the_eyes_may_blink_as_others_do(words: Path, audio_model: Audio2Motion)
     assert np.array_equal(eyes[0][:, POSE], drawn[:, POSE])  # the head's motion stays that of the seed
     changes = [np.abs(seen[:, : POSE.start] - drawn[:, : POSE.start]).max(1) > 1e-5 for seen in eyes]
     assert changes[0].mean() < 0.5 < 0.9 < changes[1].mean()  # drawn eyes are mostly open
+
+
+def test_eyes_of_the_own_face_model_close_as_far_as_blinks_say(words: Path, audio_model: Audio2Motion) -> None:
+    blinks = np.zeros((50, 1), np.float32)
+    blinks[20:23] = 1
+    plain, closed = (
+        said(words, audio_model, SpeechOptions(3, 1, blinks=blinks, own_face_model=own)) for own in (False, True)
+    )
+    of_lids = [face_model().expression_names.index(f"blink_{side}") for side in ("left", "right")]
+    assert np.array_equal(np.delete(closed, of_lids, 1), np.delete(plain, of_lids, 1))
+    assert (closed != plain)[:, of_lids].any(1).nonzero()[0].tolist() == [20, 21, 22]
 
 
 def test_articulation_scales_what_the_mouth_does(words: Path, audio_model: Audio2Motion) -> None:

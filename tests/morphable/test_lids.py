@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from styleheat.morphable import coefficients as layout
 from styleheat.morphable.geometry import GRID, Geometry
-from styleheat.morphable.lids import EYES, SHUT, TRUE, Lids, openness
+from styleheat.morphable.lids import EYES, SHUT, TRUE, Lids, blinking, openness
 from styleheat.morphable.model import face_model
 from styleheat.morphable.surface import face_surface
 from tests.morphable.test_geometry import SIZE, landmarks, packed
@@ -69,6 +69,24 @@ def test_eyes_that_are_closed_in_the_portrait_stay_as_they_are() -> None:
     points = landmarks(awake(0)).astype(float)
     field, shut = Lids(own=np.full(2, SHUT)).closing(points, np.zeros_like(points), np.full(2, SHUT / 2))
     assert not field.any() and not shut.any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_blinks_close_the_eyes_and_change_nothing_else(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    own = rng.normal(0, 0.3, 64).astype(np.float32)
+    expression = own + rng.normal(0, 0.3, (6, 64)).astype(np.float32)
+    blinks = np.array([0, 0.3, 0.6, 1, 1, 0], np.float32)[:, None]
+    closed = blinking(expression, blinks, own)
+    assert closed.dtype == np.float32 and np.array_equal(closed[[0, 5]], expression[[0, 5]])
+    of_lids = np.array(BLINK) - layout.EXPRESSION.start
+    assert np.array_equal(np.delete(closed, of_lids, 1), np.delete(expression, of_lids, 1))
+    frames = np.zeros((8, 260), np.float32)
+    frames[:, layout.EXPRESSION] = [own, *closed, expression[1]]
+    start, *shown, before = (of_model(frame) for frame in frames)
+    assert np.max(shown[3:5]) < 0.02
+    assert (shown[1] <= np.maximum(0.7 * start, 0) + 0.02).all() and (shown[1] <= before + 1e-6).all()
 
 
 @pytest.mark.parametrize("amount", [0.0, 1.0, 4.0])
