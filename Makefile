@@ -57,7 +57,7 @@ checkout:
 
 # Groups of tests (tests/conftest.py) run beside each other, each process on one core of its own; the slow ones use all.
 test: setup  ## the tests, but for those that take minutes each
-	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 
 test-all: test  ## all tests
 	@python -m pytest -m slow
