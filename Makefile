@@ -55,7 +55,7 @@ checkout:
 	  fi; \
 	  exit 1; }
 
-# Groups of tests (tests/conftest.py) run beside each other, each process on one core of its own; the slow ones use all.
+# Files of tests run beside each other (tests/conftest.py), each process on one core; the slow ones use all.
 test: setup  ## the tests, but for those that take minutes each
 	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 

@@ -1,6 +1,8 @@
-"""Which tests run in one process, when they run in several, and in which order."""
+"""How tests run in several processes: how many, which share one, and in which order."""
 
+import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,22 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file, _, name = nodeid.partition("::")
         return f"{file}:{zlib.crc32(name.encode()) % DIVIDED.get(Path(file).name, 1)}"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as many tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _memory_is_given_back() -> Iterator[None]:
+    """What trainings and the engine do for speed, keeping the memory that they free, is not for a process that runs all
+    kinds of tests beside others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("styleheat.training.memory.keep_freed_memory", lambda: None)
+        for module in ("animator", "engine"):
+            patch.setattr(f"styleheat.inference.{module}.keep_memory", lambda: None)
+        yield
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
