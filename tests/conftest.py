@@ -1,6 +1,5 @@
-"""How tests run in several processes: how many, which share one, and in which order."""
+"""How tests run in several processes: which share one, in which order, and with how much memory."""
 
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +19,6 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file, _, name = nodeid.partition("::")
         return f"{file}:{zlib.crc32(name.encode()) % DIVIDED.get(Path(file).name, 1)}"
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, as many tests wait for other processes."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session", autouse=True)
