@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 
 from styleheat.morphable.model import face_model
+from styleheat.morphable.points import EYE_LEFT, EYE_RIGHT
 from styleheat.morphable.surface import face_surface
 
-EYES = np.array([[36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47]])
+EYES = np.array([EYE_LEFT, EYE_RIGHT])
 """Landmarks of each eye: a corner, two of the upper lid, the other corner, two of the lower lid."""
 
 SHUT, TRUE = 0.04, 0.15
@@ -43,11 +44,12 @@ def openness(points: np.ndarray) -> np.ndarray:
 def blinking(expression: np.ndarray, blinks: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Expressions (T,64) of this project's face model whose eyes are closed at least as far as `blinks` (T,1), from 0,
     as in the expression `own` (64,), to 1: by the model's directions for that, where they are wider open."""
+    lids = [face_model().expression_names.index(f"blink_{side}") for side in ("left", "right")]
     wanted = _on_average(own) * (1 - blinks) - BEYOND * blinks
-    effect = _on_average(np.eye(len(own))[_BLINK]) - _on_average(np.zeros(len(own)))
+    effect = _on_average(np.eye(len(own))[lids]) - _on_average(np.zeros(len(own)))
     amount = np.minimum(wanted - _on_average(expression), 0) * (blinks > 0) @ np.linalg.inv(effect)
     result = expression.copy()
-    result[:, _BLINK] += amount.astype(expression.dtype)
+    result[:, lids] += amount.astype(expression.dtype)
     return result
 
 
@@ -89,8 +91,8 @@ class Lids:
 
 
 def lid_edges(points: np.ndarray, landmarks: np.ndarray, shut: np.ndarray) -> np.ndarray:
-    """Points (V,2) of the surface in an image, with those on the edges of lids moved away from the eye, by
-    LASHES where an eye is closed, `shut` (2,) of 1. landmarks: (68,2), of these points."""
+    """Points (V,2) of the surface in an image, with those on the edges of lids moved away from the eye, by LASHES
+    where an eye is closed, `shut` (2,) of 1. landmarks: (68,2), of these points."""
     moved = points.copy()
     for ring, eye, share in zip(face_surface().eyes, landmarks[EYES], shut, strict=True):
         across, down = eye[3] - eye[0], _down(eye)
@@ -114,9 +116,6 @@ def around_eyes(landmarks: np.ndarray, grid: int) -> np.ndarray:
         cv2.ellipse(drawn, centre.tolist(), axes.tolist(), angle, 0, 360, 1.0, -1, cv2.LINE_8, shift)
     width = np.linalg.norm(landmarks[EYES[:, 3]] - landmarks[EYES[:, 0]], axis=-1).mean() * grid
     return cv2.GaussianBlur(drawn, (0, 0), max(SOFT * width, 0.5))
-
-
-_BLINK = [face_model().expression_names.index(f"blink_{side}") for side in ("left", "right")]
 
 
 def _down(eye: np.ndarray) -> np.ndarray:
