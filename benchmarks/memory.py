@@ -46,8 +46,9 @@ def main() -> None:
 
 def measure(kind: str, seconds: int) -> dict[str, dict[str, float]]:
     """Frames and peak memory in MB of the short and the long video."""
+    lengths = {"short": min(10, seconds), "long": seconds}
     report = {}
-    for name, length in (("short", min(10, seconds)), ("long", seconds)):
+    for length in sorted(set(lengths.values())):
         with tempfile.TemporaryDirectory() as folder:
             driver = Path(folder, "driver.mp4" if kind == "video" else "driver.wav")
             (repeat_video if kind == "video" else repeat_audio)(driver, length)
@@ -58,8 +59,8 @@ def measure(kind: str, seconds: int) -> dict[str, dict[str, float]]:
                 check=True,
                 text=True,
             )
-            report[name] = json.loads(done.stdout)
-    return report
+            report[length] = json.loads(done.stdout)
+    return {name: report[length] for name, length in lengths.items()}
 
 
 def animated(driver: Path) -> dict[str, float]:

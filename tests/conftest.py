@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.dvc.repository import Repository
+from tests.dvc.stand_ins import make_project
+from tests.once import made_once
+
 DIVIDED = {"test_readme.py": 5, "test_divisions.py": 1, "test_graph.py": 2, "test_protocols.py": 2}
 """Files that take the longest, and the number of parts that may run beside each other. They begin, or a process would
 run one of them when the others have nothing left to do."""
@@ -30,6 +34,13 @@ def _memory_is_given_back() -> Iterator[None]:
         for module in ("animator", "engine"):
             patch.setattr(f"styleheat.inference.{module}.keep_memory", lambda: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The project with stand-ins, reproduced; not to be written to."""
+    folder = made_once(tmp_path_factory, "stand_ins", lambda folder: make_project(folder / "project"))
+    return Repository(folder / "project")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

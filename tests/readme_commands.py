@@ -14,27 +14,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from benchmarks import inference
+from benchmarks import photographs as measures
 from styleheat.clips.writer import write_lmdb
-from styleheat.media.video import VideoWriter, read_frames
+from styleheat.inference.operations import fast_precision
+from styleheat.media.video import VideoWriter, probe, read_frames
+from styleheat.networks.config import NETWORKS
 from styleheat.params import read_yaml
 from tests.clips.samples import SIZE, make_shard
 from tests.dvc.repository import ROOT, Repository
-from tests.dvc.test_graph import EVERY, INFER, OFFICIAL
+from tests.dvc.stand_ins import EVERY, INFER, OFFICIAL, ran, shell
 
 
 def fenced(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def shell(project: Repository, command: str) -> str:
-    """What a command says; it must succeed."""
-    return project.run("bash", "-euo", "pipefail", "-c", command)
-
-
-def ran(said: str) -> list[str]:
-    return re.findall(r"^Running stage '(.+)'", said, re.MULTILINE)
 
 
 def real(project: Repository, *stages: str) -> None:
@@ -72,7 +68,8 @@ def of_sets(*names: str) -> set[str]:
 
 
 def make_test(project: Repository, command: str) -> None:
-    project.environment["PYTEST_ADDOPTS"] = "tests/test_params.py"  # instead of all of them
+    """One file of them, in one process."""
+    project.environment |= {"PYTEST_ADDOPTS": "tests/test_params.py", "PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}
     assert " passed" in shell(project, command)
 
 
@@ -246,8 +243,20 @@ def animation(project: Repository, command: str) -> None:
 
 
 def benchmark(project: Repository, command: str) -> None:
-    """At the small size."""
-    assert "engine" in shell(project, f"{command} --network embedded --frames 1")
+    """At the small size: all paths do the same, with less and less computation."""
+    options = f"--network embedded --frames 2 --json >{project.path.parent}/report.json"
+    shell(project, f"{command} {options}")
+    report = json.loads((project.path.parent / "report.json").read_text())
+    results = report["networks"]["embedded"]
+    assert list(results) == list(inference.PATHS) and report["peak_gflops"] > 0
+    assert all(number >= 0 for result in results.values() for number in result.values())
+    assert results["reference"]["ratio"] == 1 and results["reference"]["difference"] == 0
+    half = fast_precision(torch.device("cpu")) != torch.float32
+    assert results["plain"]["difference"] <= 1e-3 and results["engine"]["difference"] <= (5e-2 if half else 1e-3)
+    assert results["engine"]["gflop_computed"] < results["plain"]["gflop_computed"]
+    assert results["plain"]["gflop_computed"] < results["reference"]["gflop_computed"]
+    lines = inference.table(report).splitlines()
+    assert len(lines) == 6 and f"{NETWORKS['embedded'].image_size} px" in lines[2]
 
 
 def memory(project: Repository, command: str) -> None:
@@ -273,7 +282,20 @@ def photographs(project: Repository, command: str) -> None:
         for frame in itertools.islice(read_frames(ROOT / "data" / "examples" / "driver.mp4", size=(160, 160)), 12):
             writer.write(frame)
     options = "--models models/embedded/styleheat --portraits data/examples/portrait.png --drivers nod.mp4"
-    assert "ceiling: nod" in shell(project, f"{command} {options}")
+    said = shell(project, f"{command} {options} --json report.json --keep videos")
+    report = json.loads((project.path / "report.json").read_text())
+    (pair,) = report["pairs"]
+    assert (pair["portrait"], pair["driver"], pair["frames"], pair["side"]) == ("portrait", "nod", 12, 512)
+    assert probe(project.path / "videos" / "portrait--nod.mp4").frames == 12
+    assert pair["faces"] == 1 and pair["fps"] > 0 and pair["tracking_seconds"] > 0 and pair["jitter"] > 0
+    assert 0.9 < pair["likeness"] <= 1
+    names = (*measures.EXPRESSIONS, *measures.ANGLES)
+    moving = [name for name in names if pair[name] is not None]
+    assert moving and all(-1 <= pair[name]["correlation"] <= 1 for name in moving)
+    assert {name: report["mean"][name] for name in names} == {name: pair[name] for name in names}
+    (copy,) = report["ceiling"].values()
+    assert all(copy[name] is None or copy[name]["correlation"] > 0.5 for name in names)
+    assert all(f"\n{row}  " in said for row in ("portrait x nod", "mean", "ceiling: nod"))
 
 
 def shown(project: Repository, command: str) -> None:

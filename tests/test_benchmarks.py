@@ -1,6 +1,5 @@
 """The benchmarks compare ways that do the same, and say all that they promise."""
 
-import itertools
 import json
 import math
 import subprocess
@@ -11,11 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import inference, photographs, reference, speech, training
+from benchmarks import photographs, reference, speech, training
 from benchmarks.data.__main__ import PARTS
 from benchmarks.data.common import table
-from styleheat.inference.operations import fast_precision
-from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.networks.audio2motion import Audio2Motion
 from styleheat.networks.config import NETWORKS
 from styleheat.networks.layers import Blur, Upsample
@@ -37,22 +34,6 @@ def test_modulation_by_groups(up: bool) -> None:
     torch.testing.assert_close(reference._modulated(layer, x, style), layer(x, style), rtol=1e-4, atol=1e-5)
 
 
-def test_one_run_prints_all_paths() -> None:
-    command = [sys.executable, "-m", "benchmarks.inference", "--network", "embedded", "--frames", "2", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    report = json.loads(done.stdout)
-    results = report["networks"]["embedded"]
-    assert list(results) == list(inference.PATHS) and report["peak_gflops"] > 0
-    assert all(number >= 0 for result in results.values() for number in result.values())
-    assert results["reference"]["ratio"] == 1 and results["reference"]["difference"] == 0
-    half = fast_precision(torch.device("cpu")) != torch.float32
-    assert results["plain"]["difference"] <= 1e-3 and results["engine"]["difference"] <= (5e-2 if half else 1e-3)
-    assert results["engine"]["gflop_computed"] < results["plain"]["gflop_computed"]
-    assert results["plain"]["gflop_computed"] < results["reference"]["gflop_computed"]
-    lines = inference.table(report).splitlines()
-    assert len(lines) == 6 and f"{NETWORKS['embedded'].image_size} px" in lines[2]
-
-
 def test_trainings_are_measured_as_the_profile_has_them(tmp_path: Path) -> None:
     full = training.parameters("full", tmp_path, [])
     assert (full.network, full.train.batch, full.train.micro_batch, full.train.perceptual) == ("full", 16, 4, "vgg19")
@@ -64,31 +45,6 @@ def test_trainings_are_measured_as_the_profile_has_them(tmp_path: Path) -> None:
     assert row["batch"] == 2 and row["seconds_per_step"] > 0
     assert row["samples_per_second"] == pytest.approx(row["batch"] / row["seconds_per_step"], rel=0.05, abs=0.05)
     assert "seconds_per_step" in training.table({"train": row})
-
-
-def test_photographs_are_measured_against_their_driver(tmp_path: Path) -> None:
-    driver = tmp_path / "nod.mp4"
-    with VideoWriter(driver, (160, 160)) as writer:
-        for frame in itertools.islice(read_frames(photographs.EXAMPLES / "driver.mp4", size=(160, 160)), 12):
-            writer.write(frame)
-    command = [sys.executable, "-m", "benchmarks.photographs", "--models", "models/embedded/styleheat"]
-    command += ["--portraits", "data/examples/portrait.png", "--drivers", str(driver)]
-    command += ["--json", str(tmp_path / "report.json"), "--keep", str(tmp_path / "videos")]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    report = json.loads((tmp_path / "report.json").read_text())
-    (pair,) = report["pairs"]
-    assert (pair["portrait"], pair["driver"], pair["frames"], pair["side"]) == ("portrait", "nod", 12, 512)
-    assert probe(tmp_path / "videos" / "portrait--nod.mp4").frames == 12
-    assert pair["faces"] == 1 and pair["fps"] > 0 and pair["tracking_seconds"] > 0 and pair["jitter"] > 0
-    assert 0.9 < pair["likeness"] <= 1
-    measures = (*photographs.EXPRESSIONS, *photographs.ANGLES)
-    moving = [name for name in measures if pair[name] is not None]
-    assert moving and all(-1 <= pair[name]["correlation"] <= 1 for name in moving)
-    assert {name: report["mean"][name] for name in measures} == {name: pair[name] for name in measures}
-    (copy,) = report["ceiling"].values()
-    assert all(copy[name] is None or copy[name]["correlation"] > 0.5 for name in measures)
-    lines = done.stdout.splitlines()
-    assert [line.partition("  ")[0] for line in lines[2:]] == ["portrait x nod", "mean", "ceiling: nod"]
 
 
 def test_the_mean_leaves_out_what_could_not_be_measured() -> None:

@@ -19,7 +19,8 @@ from styleheat.pipeline import flatten
 from styleheat.tracking import connect
 from styleheat.training.images import GRID_BYTES
 from tests.dvc.repository import Repository, clone
-from tests.dvc.test_graph import EVERY, TRAINED, edit
+from tests.dvc.stand_ins import EVERY, TRAINED
+from tests.dvc.test_graph import edit
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

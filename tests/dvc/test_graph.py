@@ -1,7 +1,6 @@
 """dvc.yaml: what each change re-runs. DVC is real; the stages are stand-ins that write their outs at once."""
 
 import ast
-import itertools
 import re
 import time
 from pathlib import Path
@@ -10,81 +9,16 @@ from typing import Any
 import pytest
 
 from styleheat.params import read_yaml
-from tests.dvc.repository import ROOT, Repository, clone
-
-SETS = ("vox", "hdtf")
-PER_SET = ("download", "crop", "landmarks", "coefficients", "pack", "account")
-INFER = ("infer_video", "infer_image", "infer_audio")
-TRAINED = ("train_prior", "train_warper", "train", "train_audio")
-SINGLE = ("speech", "weights", "evaluate", *TRAINED, *INFER)
-EVERY = {f"{name}@{key}" for name in PER_SET for key in SETS} | set(SINGLE)
+from tests.dvc.repository import ROOT, Repository
+from tests.dvc.stand_ins import INFER, OFFICIAL, PER_SET, SETS, SINGLE, TRAINED
 
 CHANGES_NO_RESULT = {"params", "pipeline", "tracking", "errors", "files", "interrupts", "launch", "clock", "code"}
 
-STAND_IN = """
-import hashlib, json, os, re
-from pathlib import Path
-from ruamel.yaml import YAML
-
-def load(path):
-    return YAML(typ="safe", pure=True).load(Path(path).read_text())
-
-params = load("params.yaml")
-name, _, key = os.environ["DVC_STAGE"].partition("@")
-
-def find(dotted):
-    node = params["sets"][key] if dotted.startswith("item.") else params
-    for part in dotted.removeprefix("item.").split("."):
-        node = node[part]
-    return node
-
-def resolve(text):
-    return re.sub(r"\\$\\{([^}]+)\\}", lambda m: key if m[1] == "key" else str(find(m[1])), text)
-
-stage = load("dvc.yaml")["stages"][name]
-stage = stage.get("do", stage)
-seen = hashlib.sha256(json.dumps([find(resolve(group)) for group in stage.get("params", [])]).encode())
-for dep in stage["deps"]:
-    path = Path(resolve(dep))
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        if file.is_file() and file.suffix != ".pyc":
-            seen.update(file.read_bytes())
-for out in stage.get("outs", []) + stage["metrics"] * ("metrics" in stage) + stage.get("plots", []):
-    path = Path(resolve(next(iter(out)) if isinstance(out, dict) else out))
-    if not path.suffix:
-        path.mkdir(parents=True, exist_ok=True)
-        path = path / "content"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.write_text(json.dumps({"seen": seen.hexdigest()}))
-""".replace('stage["metrics"] * ("metrics" in stage)', 'stage.get("metrics", [])')
-
-OFFICIAL = """
-for part in ("styleheat", "audio", "deep3d"):
-    Path("models/official", part).mkdir()
-    Path("models/official", part, "config.json").write_text("{}")
-"""
-"""What the stand-in for `weights` makes besides, in the profile `official`."""
-
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The project with stand-ins for stages, reproduced and its results committed; each test leaves it reproduced."""
-    repository = clone(tmp_path_factory.mktemp("graph") / "project")
-    for name in (*PER_SET, *SINGLE):
-        (repository.path / "stages" / f"{name}.py").write_text(STAND_IN)
-    for folder in ("styleheat/evaluation", "styleheat/training", "styleheat/inference"):
-        (repository.path / folder).mkdir(exist_ok=True)
-    for key, file in itertools.product(("infer_video", "infer_image", "infer_audio"), ("portrait", "driver")):
-        example = repository.path / read_yaml(repository.path / "params.yaml")[key][file]
-        example.parent.mkdir(parents=True, exist_ok=True)
-        example.write_text("example")
-    repository.commit()
-    ran = repository.repro()
-    assert set(ran) == EVERY and len(ran) == len(EVERY)
-    assert ran.index("pack@hdtf") < ran.index("train_prior") < ran.index("train") < ran.index("evaluate")
-    repository.commit()
-    return repository
+def reproduced(stand_ins: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A copy of the project with stand-ins; each test leaves it reproduced."""
+    return stand_ins.copy(tmp_path_factory.mktemp("graph") / "project")
 
 
 def edit(path: Path, pattern: str, replacement: str, count: int = 1) -> None:

@@ -17,7 +17,8 @@ from styleheat.media.audio import write_wav
 from styleheat.media.image import read_image
 from styleheat.media.video import VideoWriter, probe
 from tests.dvc.repository import Repository, clone
-from tests.dvc.test_graph import INFER, edit
+from tests.dvc.stand_ins import INFER
+from tests.dvc.test_graph import edit
 from tests.parity import fill
 from tests.parity.released import SEED, write
 

@@ -1,6 +1,7 @@
 """However a batch is divided between processes and passes, a training computes the same."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ RECIPES = {
     "warper": (WARPER.model_copy(update=CHANGES | {"mirrored": 0.5}), {"config": TINY_RELEASED}),
     "styleheat": (TRAIN.model_copy(update=CHANGES | RATES), {"config": TINY_RELEASED}),
     "styleheat tunes": (
-        TRAIN.model_copy(update=CHANGES | RATES | {"tune_prior": True}),
+        TRAIN.model_copy(update=CHANGES | RATES | {"tune_prior": True, "batch": 4}),
         {"config": NETWORKS["embedded"]},
     ),
     "audio": (AUDIO.model_copy(update=CHANGES), {}),
@@ -84,7 +85,7 @@ def run(name: str, folder: Path, world: World, **changes: Any) -> None:
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every recipe on two processes: complete, and cut after CUT steps."""
+    """Every recipe on two processes: cut after CUT steps, and gone on with to its end."""
     folder = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     done = subprocess.run([*command, __spec__.name if __spec__ else "", str(folder)], capture_output=True, text=True)
@@ -119,7 +120,7 @@ def test_two_processes_compute_what_one_does(name: str, one_process: Path, two_p
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_passes_compute_what_one_does(name: str, one_process: Path, tmp_path: Path) -> None:
-    run(name, tmp_path, ALONE, micro_batch=4)
+    run(name, tmp_path, ALONE, micro_batch=RECIPES[name][0].batch // 2)
     same(one_process / name / "complete", tmp_path)
 
 
@@ -132,5 +133,9 @@ def test_a_run_goes_on_with_another_number_of_processes(name: str, one_process: 
 if __name__ == "__main__":  # one of two processes
     with joined("cpu") as world:
         for recipe in RECIPES:
-            run(recipe, Path(sys.argv[1], recipe, "complete"), world)
-            run(recipe, Path(sys.argv[1], recipe, "cut"), world, steps=CUT)
+            cut, complete = (Path(sys.argv[1], recipe, name) for name in ("cut", "complete"))
+            run(recipe, cut, world, steps=CUT)
+            if world.first:
+                shutil.copytree(cut, complete)
+            world.gather(None)  # until the copy is there
+            run(recipe, complete, world)

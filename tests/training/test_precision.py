@@ -33,17 +33,33 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
-def test_checkpointing_changes_no_number(settings: Any, tmp_path: Path) -> None:
-    states = []
-    for name, checkpointing in (("plain", False), ("checkpointed", True)):
-        chosen = settings.model_copy(update={"steps": 2, "checkpointing": checkpointing})
-        recipe = build(chosen)
-        outcome = train(recipe, chosen, tmp_path / name)
-        states.append((outcome.losses, recipe.model.state_dict()))
-    assert states[1][0] == pytest.approx(states[0][0], rel=1e-5)
-    for name, tensor in states[0][1].items():
-        torch.testing.assert_close(states[1][1][name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+def two_steps(settings: Any, folder: Path, **changes: Any) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Losses and weights after them."""
+    chosen = settings.model_copy(update={"steps": 2} | changes)
+    recipe = build(chosen)
+    return train(recipe, chosen, folder).losses, recipe.model.state_dict()
+
+
+@pytest.fixture(scope="module", params=ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
+def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, Any]:
+    """Parameters of a training, and what two steps give as they are: in float32, without checkpointing."""
+    return request.param, *two_steps(request.param, tmp_path_factory.mktemp("plain"))
+
+
+def test_checkpointing_changes_no_number(plain: tuple[Any, Any, Any], tmp_path: Path) -> None:
+    settings, losses, weights = plain
+    found, others = two_steps(settings, tmp_path, checkpointing=True)
+    assert found == pytest.approx(losses, rel=1e-5)
+    for name, tensor in weights.items():
+        torch.testing.assert_close(others[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_every_recipe_trains_in_half_precision(plain: tuple[Any, Any, Any], precision: str, tmp_path: Path) -> None:
+    settings, losses, _ = plain
+    found, _ = two_steps(settings, tmp_path, precision=precision)
+    for key, value in losses.items():
+        assert found[key] == pytest.approx(value, rel=0.1, abs=0.02), key
 
 
 def test_an_eager_loss_has_the_gradient_of_the_plain_one() -> None:
@@ -97,17 +113,6 @@ def test_vgg19_compares_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = loss(image, target)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(loss(image, target), plain)
-
-
-@pytest.mark.parametrize("settings", ALL, ids=["prior", "warper", "styleheat", "tunes", "audio"])
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_every_recipe_trains_in_half_precision(settings: Any, precision: str, tmp_path: Path) -> None:
-    found = []
-    for name in ("float32", precision):
-        chosen = settings.model_copy(update={"steps": 2, "precision": name})
-        found.append(train(build(chosen), chosen, tmp_path / name).losses)
-    for key, value in found[0].items():
-        assert found[1][key] == pytest.approx(value, rel=0.1, abs=0.02), key
 
 
 # --- what has no effect, and how batches are divided
