@@ -16,6 +16,9 @@ from styleheat.params import Drive
 POSE = slice(DESCRIPTOR_EXPRESSION.stop, DESCRIPTOR_CROP.stop)
 """Indices of a descriptor's angles, translation and crop, which define the head's position."""
 
+NOD = np.radians(10)
+"""How far the driver's mean pitch is from the portrait's own at most, in `centred`."""
+
 
 def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
     """Adjust a driver's motion by the parameters of `Drive`, in the order of its keys.
@@ -87,16 +90,17 @@ def centred(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:
     """The driver's yaw, roll, position and size around those of the portrait's own descriptor, instead of around their
     mean: (T,73), (73,) → (T,73).
 
-    The pitch stays as the driver has it, as expressions do. Fits can't separate them well: a head that nods and a jaw
-    that drops look alike, so that expressions are followed best with the pitch that they were found with.
+    Expressions stay as the driver has them, and the pitch nearly so. Fits can't separate them well: a head that nods
+    and a jaw that drops look alike, so that expressions are followed best with the pitch that they were found with. But
+    a face photographed from above that looks far up is hardly recognised: the mean pitch stays near the portrait's.
     """
     middle = descriptors.mean(axis=0)
     moved = start + (descriptors - middle)
     size = DESCRIPTOR_CROP.start
     moved[:, size] = start[size] * descriptors[:, size] / middle[size]
-    kept = part_of("expression")
-    kept[DESCRIPTOR_ANGLE.start] = True
-    return np.where(kept, descriptors, moved)
+    pitch = DESCRIPTOR_ANGLE.start
+    moved[:, pitch] += NOD * np.tanh((middle[pitch] - start[pitch]) / NOD)
+    return np.where(part_of("expression"), descriptors, moved)
 
 
 def part_of(part: str) -> np.ndarray:

@@ -27,6 +27,10 @@ EDGE, FADE = 3, 6
 SOON = 2.0
 """How much sooner the other side's skin takes the place of smooth skin than that of what is painted."""
 
+COVERS = 2.0
+"""How much sooner smooth skin takes the place of what is painted than the portrait hides what was there: at a jaw that
+comes into view, networks paint what was beside it."""
+
 LEAST = 0.01
 """What the portrait hides less of is not replaced."""
 
@@ -70,7 +74,8 @@ class Retouch:
         field = self._geometry.other_side(view)
         if field is None or field[3].max() < LEAST:
             return
-        shares = np.stack([field[2] * self._of_skin(field[:2]), field[3]], axis=-1)
+        hidden = np.minimum(COVERS * field[3], 1)
+        shares = np.stack([field[2] * self._of_skin(field[:2]), hidden], axis=-1)
         smooth, light = self._coarsely(painted[3].cpu().numpy(), displacement.cpu().numpy(), field[:2], shares)
         size = painted.shape[-1]
         shares = cv2.resize(shares, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.errors import InputError
-from styleheat.inference.adjust import adjust, part_of, relative
+from styleheat.inference.adjust import NOD, adjust, part_of, relative
 from styleheat.inference.drive import Motion
 from styleheat.media.track import AudioTrack
 from styleheat.morphable.camera import rotation
@@ -84,10 +84,11 @@ def test_a_centred_head_moves_around_the_portraits_own_pose(seed: int) -> None:
     driver = dataclasses.replace(motion(seed=seed), of_another=True)
     driver.descriptors[:, DESCRIPTOR_CROP.start] += 0.1 * np.random.default_rng(seed).random(20)
     centred = adjust(driver, START, wanted(relative="centred")).descriptors
-    kept = part_of("expression")
-    kept[DESCRIPTOR_ANGLE.start] = True  # pitch
+    kept, pitch = part_of("expression"), DESCRIPTOR_ANGLE.start
     assert np.array_equal(centred[:, kept], driver.descriptors[:, kept])
-    assert centred.mean(0)[~kept] == pytest.approx(START[~kept], rel=1e-3, abs=1e-3)
+    around = ~kept
+    around[pitch] = False
+    assert centred.mean(0)[around] == pytest.approx(START[around], rel=1e-3, abs=1e-3)
     size = DESCRIPTOR_CROP.start
     ratio = centred[:, size] / driver.descriptors[:, size]
     assert ratio == pytest.approx(np.full(20, ratio[0]), rel=1e-5)
@@ -95,6 +96,17 @@ def test_a_centred_head_moves_around_the_portraits_own_pose(seed: int) -> None:
     others[size] = False
     ours, theirs = (np.diff(one[:, others], axis=0) for one in (centred, driver.descriptors))
     assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize(("nod", "most"), [(0.02, 0.0203), (-0.02, 0.0203), (0.5, NOD), (-1.0, NOD)])
+def test_a_centred_pitch_is_the_drivers_but_near_the_portraits(nod: float, most: float) -> None:
+    pitch = DESCRIPTOR_ANGLE.start
+    driver = dataclasses.replace(motion(), of_another=True)
+    driver.descriptors[:, pitch] += START[pitch] + nod - driver.descriptors[:, pitch].mean()
+    found = adjust(driver, START, wanted(relative="centred")).descriptors[:, pitch]
+    away = (found.mean() - START[pitch]) * np.sign(nod)
+    assert 0.97 * min(abs(nod), NOD) < away < most + 1e-4
+    assert np.diff(found) == pytest.approx(np.diff(driver.descriptors[:, pitch]), abs=1e-5)
 
 
 def test_speech_and_images_start_from_the_portraits_pose_anyway() -> None:
