@@ -27,9 +27,9 @@ EDGE, FADE = 3, 6
 SOON = 2.0
 """How much sooner the other side's skin takes the place of smooth skin than that of what is painted."""
 
-COVERS = 2.0
-"""How much sooner smooth skin takes the place of what is painted than the portrait hides what was there: at a jaw that
-comes into view, networks paint what was beside it."""
+DARK, COVERS = 0.3, 3.0
+"""Share of the brightness of smooth skin below which what is painted is something else, such as the hair beside a jaw
+that comes into view; and how much sooner smooth skin takes the place of that."""
 
 LEAST = 0.01
 """What the portrait hides less of is not replaced."""
@@ -74,8 +74,7 @@ class Retouch:
         field = self._geometry.other_side(view)
         if field is None or field[3].max() < LEAST:
             return
-        hidden = np.minimum(COVERS * field[3], 1)
-        shares = np.stack([field[2] * self._of_skin(field[:2]), hidden], axis=-1)
+        shares = np.stack([field[2] * self._of_skin(field[:2]), field[3]], axis=-1)
         smooth, light = self._coarsely(painted[3].cpu().numpy(), displacement.cpu().numpy(), field[:2], shares)
         size = painted.shape[-1]
         shares = cv2.resize(shares, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -83,8 +82,9 @@ class Retouch:
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         share, hidden = shares[box][..., :1], shares[box][..., 1:]
         mirrored = _moved(self._colours, _resized(field[:2], size), box) + _resized(light, size)[box]
-        colours = painted[:3].permute(1, 2, 0)[box].cpu().numpy()
-        colours = colours + hidden * (_resized(smooth, size)[box] - colours)
+        colours, plain = painted[:3].permute(1, 2, 0)[box].cpu().numpy(), _resized(smooth, size)[box]
+        dark = np.clip(2 - _brightness(colours) / (DARK * _brightness(plain)), 0, 1)
+        colours = colours + np.minimum(hidden * (1 + (COVERS - 1) * dark), 1) * (plain - colours)
         colours += share * np.minimum(SOON * hidden, 1) * (mirrored - colours)
         painted[(slice(3), *box)] = torch.from_numpy(colours).permute(2, 0, 1).to(painted)
 
@@ -163,6 +163,11 @@ def skin(image: np.ndarray, covered: np.ndarray) -> np.ndarray:
     reached = np.isin(part, np.unique(part[~covered]))
     away = cv2.distanceTransform((~reached).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.clip((away - EDGE) / FADE, 0, 1).astype(np.float32)
+
+
+def _brightness(colours: np.ndarray) -> np.ndarray:
+    """Colours (…,3) on [-1,1] → (…,1), above 0 for black."""
+    return np.asarray((colours + 1).mean(-1, keepdims=True) / 2 + 1 / 255)
 
 
 def _reduced(image: np.ndarray, size: int) -> np.ndarray:
