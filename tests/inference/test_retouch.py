@@ -120,6 +120,24 @@ def test_skin_that_comes_into_view_has_the_portraits_colours(own: int) -> None:
     assert (painted[0, :3, away] - before[0, :3, away]).abs().max() < 0.1
 
 
+@pytest.mark.parametrize(("level", "left"), [(-0.97, (0, 0.02)), (0.0, (0.4, 0.7))])
+def test_of_what_is_half_hidden_only_what_is_darker_than_skin_is_covered(
+    level: float, left: tuple[float, float]
+) -> None:
+    face = geometry(35)
+    image = np.full((SIZE, SIZE, 3), (200, 150, 120), np.uint8)
+    field = face.other_side(view(face, 0))
+    assert field is not None
+    half = (field[3] > 0.4) & (field[3] < 0.6) & (field[2] == 0)
+    painted = torch.full((1, 4, SIZE, SIZE), level)
+    painted[:, 3] = 0
+    wanted = torch.tensor((200, 150, 120)) / 127.5 - 1
+    retouch = Retouch(image, face, SIZE, torch.device("cpu"))
+    retouch(painted, torch.zeros(1, 2, 64, 64), [view(face, 0)])
+    remains = (painted[0, :3, half].T - wanted).abs().mean() / (level - wanted).abs().mean()
+    assert left[0] <= remains <= left[1]
+
+
 def test_hair_that_reaches_in_is_no_skin_and_brows_are() -> None:
     image = np.full((GRID, GRID, 3), (200, 150, 120), np.uint8)
     covered = np.zeros((GRID, GRID), bool)
