@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from styleheat.errors import InputError
 from styleheat.inference.drive import Motion
 from styleheat.morphable.camera import angles, rotation
-from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION
+from styleheat.morphable.coefficients import DESCRIPTOR_ANGLE, DESCRIPTOR_CROP, DESCRIPTOR_EXPRESSION, FRAME_SIZE
 from styleheat.morphable.model import face_model
 from styleheat.morphable.points import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT
 from styleheat.params import Drive
@@ -18,6 +18,9 @@ POSE = slice(DESCRIPTOR_EXPRESSION.stop, DESCRIPTOR_CROP.stop)
 
 NOD = np.radians(10)
 """How far the driver's mean pitch is from the portrait's own at most, in `centred`."""
+
+SWAY = 0.08 * FRAME_SIZE
+"""How far the head goes from its place in the portrait at most, in `centred`, down and to the side each."""
 
 
 def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
@@ -93,12 +96,14 @@ def centred(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:
     Expressions stay as the driver has them, and the pitch nearly so. Fits can't separate them well: a head that nods
     and a jaw that drops look alike, so that expressions are followed best with the pitch that they were found with. But
     a face photographed from above that looks far up is hardly recognised: the mean pitch stays near the portrait's.
+    Nor does the head go far from its place, as shoulders stay where they are, and the square ends below the chin.
     """
     middle = descriptors.mean(axis=0)
     moved = start + (descriptors - middle)
     size = DESCRIPTOR_CROP.start
     moved[:, size] = start[size] * descriptors[:, size] / middle[size]
-    pitch = DESCRIPTOR_ANGLE.start
+    place, pitch = slice(size + 1, size + 3), DESCRIPTOR_ANGLE.start
+    moved[:, place] = start[place] + SWAY * np.tanh((descriptors[:, place] - middle[place]) / SWAY)
     moved[:, pitch] += NOD * np.tanh((middle[pitch] - start[pitch]) / NOD)
     return np.where(part_of("expression"), descriptors, moved)
 

@@ -65,9 +65,9 @@ class Drive(Section):
     """Frames per second of the video; null: the driver's. The networks were trained at 25."""
     relative: Literal["centred", "none", "expression", "pose", "all"]
     """`centred`: yaw, roll, position and size move around the portrait's own, as the driver's move around their mean;
-    the pitch is the driver's, but its mean within 10° of the portrait's. `none`: the pose is the driver's as it is.
-    `expression`, `pose`, `all`: these take on what the driver changes since its first frame; the rest is the driver's
-    as it is."""
+    the pitch is the driver's, but its mean within 10° of the portrait's, and the head goes no further from its place
+    than 8 % of the square. `none`: the pose is the driver's as it is. `expression`, `pose`, `all`: these take on what
+    the driver changes since its first frame; the rest is the driver's as it is."""
     part: Literal["all", "expression", "pose", "lips", "eyes"]
     """What the driver moves; the rest stays as in the portrait. `lips` are the lower half of the face, `eyes` also
     the brows: both only in coefficients of our own face model."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.errors import InputError
-from styleheat.inference.adjust import NOD, adjust, part_of, relative
+from styleheat.inference.adjust import NOD, SWAY, adjust, part_of, relative
 from styleheat.inference.drive import Motion
 from styleheat.media.track import AudioTrack
 from styleheat.morphable.camera import rotation
@@ -107,6 +107,16 @@ def test_a_centred_pitch_is_the_drivers_but_near_the_portraits(nod: float, most:
     away = (found.mean() - START[pitch]) * np.sign(nod)
     assert 0.97 * min(abs(nod), NOD) < away < most + 1e-4
     assert np.diff(found) == pytest.approx(np.diff(driver.descriptors[:, pitch]), abs=1e-5)
+
+
+@pytest.mark.parametrize(("far", "goes"), [(2.0, 2.0), (40.0, SWAY)])
+def test_a_centred_head_stays_near_its_place(far: float, goes: float) -> None:
+    place = slice(DESCRIPTOR_CROP.start + 1, DESCRIPTOR_CROP.stop)
+    driver = dataclasses.replace(motion(), of_another=True)
+    driver.descriptors[::2, place] += far
+    driver.descriptors[1::2, place] -= far
+    found = adjust(driver, START, wanted(relative="centred")).descriptors[:, place]
+    assert np.abs(found - START[place]) == pytest.approx(np.full((20, 2), goes), rel=0.05)
 
 
 def test_speech_and_images_start_from_the_portraits_pose_anyway() -> None:
