@@ -13,12 +13,22 @@ from styleheat.clips.workers import gpu_of_worker
 from tests.stages.campaign import STAGES, content, run
 
 
-@pytest.mark.parametrize("backend", ["loky", "dask", pytest.param("ray", marks=pytest.mark.slow)])
-def test_two_workers_make_the_bytes_of_one_process(projects: tuple[Path, Path], tmp_path: Path, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "stages"),
+    [
+        ("loky", tuple(STAGES)),
+        ("dask", ("download", "crop")),
+        pytest.param("dask", tuple(STAGES), marks=pytest.mark.slow),
+        pytest.param("ray", tuple(STAGES), marks=pytest.mark.slow),
+    ],
+)
+def test_two_workers_make_the_bytes_of_one_process(
+    projects: tuple[Path, Path], tmp_path: Path, backend: str, stages: tuple[str, ...]
+) -> None:
     done, project = projects[1], tmp_path / "project"
     shutil.copytree(done / "in", project / "in")
-    assert run(project, *STAGES, "account", workers=2, backend=backend) == (0, "")
-    for stage in STAGES:
+    assert run(project, *stages, workers=2, backend=backend) == (0, "")
+    for stage in stages:
         folder = f"data/vox/{FOLDERS[stage]}"
         assert content(project / folder) == content(done / folder), stage
 
