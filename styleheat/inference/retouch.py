@@ -166,8 +166,8 @@ def skin(image: np.ndarray, covered: np.ndarray) -> np.ndarray:
 
 
 def _brightness(colours: np.ndarray) -> np.ndarray:
-    """Colours (…,3) on [-1,1] → (…,1), above 0 for black."""
-    return np.asarray((colours + 1).mean(-1, keepdims=True) / 2 + 1 / 255)
+    """Colours (…,3), black being -1, → (…,1) from 0 to 1, but a step of an image above 0 for black."""
+    return np.asarray(np.maximum(colours.mean(-1, keepdims=True) + 1, 0) / 2 + 1 / 255)
 
 
 def _reduced(image: np.ndarray, size: int) -> np.ndarray:
