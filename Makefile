@@ -56,7 +56,7 @@ checkout:
 	  exit 1; }
 
 # Files of tests run beside each other (tests/conftest.py), each process on one core; the slow ones use all.
-test: setup  ## the tests, but for those that take minutes each
+test: setup  ## the tests, but for the slow ones
 	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 
 test-all: test  ## all tests

@@ -25,8 +25,8 @@ from styleheat.media.video import VideoWriter, probe, read_frames
 from styleheat.networks.config import NETWORKS
 from styleheat.params import read_yaml
 from tests.clips.samples import SIZE, make_shard
-from tests.dvc.repository import ROOT, Repository
-from tests.dvc.stand_ins import EVERY, INFER, OFFICIAL, ran, shell
+from tests.dvc.repository import ROOT, Repository, ran, shell
+from tests.dvc.stand_ins import EVERY, INFER, OFFICIAL
 
 
 def fenced(page: Path, language: str) -> list[str]:

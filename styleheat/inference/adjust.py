@@ -16,11 +16,11 @@ from styleheat.params import Drive
 POSE = slice(DESCRIPTOR_EXPRESSION.stop, DESCRIPTOR_CROP.stop)
 """Indices of a descriptor's angles, translation and crop, which define the head's position."""
 
-NOD = np.radians(10)
-"""How far the driver's mean pitch is from the portrait's own at most, in `centred`."""
+PITCH_LIMIT = np.radians(10)
+"""How far the mean pitch may be from the portrait's own, in `centred`."""
 
-SWAY = 0.08 * FRAME_SIZE
-"""How far the head goes from its place in the portrait at most, in `centred`, down and to the side each."""
+POSITION_LIMIT = 0.08 * FRAME_SIZE
+"""How far the head may be from its position in the portrait, in `centred`, horizontally and vertically each."""
 
 
 def adjust(motion: Motion, start: np.ndarray, wanted: Drive) -> Motion:
@@ -102,9 +102,10 @@ def centred(descriptors: np.ndarray, start: np.ndarray) -> np.ndarray:
     moved = start + (descriptors - middle)
     size = DESCRIPTOR_CROP.start
     moved[:, size] = start[size] * descriptors[:, size] / middle[size]
-    place, pitch = slice(size + 1, size + 3), DESCRIPTOR_ANGLE.start
-    moved[:, place] = start[place] + SWAY * np.tanh((descriptors[:, place] - middle[place]) / SWAY)
-    moved[:, pitch] += NOD * np.tanh((middle[pitch] - start[pitch]) / NOD)
+    place, pitch = slice(size + 1, DESCRIPTOR_CROP.stop), DESCRIPTOR_ANGLE.start
+    away = (descriptors[:, place] - middle[place]) / POSITION_LIMIT
+    moved[:, place] = start[place] + POSITION_LIMIT * np.tanh(away)
+    moved[:, pitch] += PITCH_LIMIT * np.tanh((middle[pitch] - start[pitch]) / PITCH_LIMIT)
     return np.where(part_of("expression"), descriptors, moved)
 
 

@@ -1,6 +1,7 @@
 """A copy of the project as a repository of its own, for tests that run DVC for real."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ class Repository:
         """Reproduce; the stages that ran, in their order."""
         said = self.run("dvc", *(arguments or ("repro",)))
         assert "WARNING" not in said, said
-        return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage ")]
+        return ran(said)
 
     def commit(self) -> None:
         self.run("git", "add", "-A")
@@ -48,6 +49,16 @@ class Repository:
     def copy(self, path: Path) -> "Repository":
         shutil.copytree(self.path, path, symlinks=True)
         return Repository(path)
+
+
+def shell(project: Repository, command: str) -> str:
+    """What a command says; it must succeed."""
+    return project.run("bash", "-euo", "pipefail", "-c", command)
+
+
+def ran(said: str) -> list[str]:
+    """The stages that a command ran, in their order."""
+    return re.findall(r"^Running stage '(.+)'", said, re.MULTILINE)
 
 
 def clone(path: Path) -> Repository:

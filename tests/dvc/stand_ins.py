@@ -1,11 +1,10 @@
 """The project with stand-ins for its stages, which write their outs at once: for tests of the graph and of pages."""
 
 import os
-import re
 import sys
 from pathlib import Path
 
-from tests.dvc.repository import Repository, clone
+from tests.dvc.repository import Repository, clone, ran, shell
 
 SETS = ("vox", "hdtf")
 PER_SET = ("download", "crop", "landmarks", "coefficients", "pack", "account")
@@ -70,16 +69,6 @@ for part in ("styleheat", "audio", "deep3d"):
     Path("models/official", part, "config.json").write_text("{}")
 """
 """What the stand-in for `weights` makes besides, in the profile `official`."""
-
-
-def shell(project: Repository, command: str) -> str:
-    """What a command says; it must succeed."""
-    return project.run("bash", "-euo", "pipefail", "-c", command)
-
-
-def ran(said: str) -> list[str]:
-    """The stages that a command ran, in their order."""
-    return re.findall(r"^Running stage '(.+)'", said, re.MULTILINE)
 
 
 def make_project(path: Path) -> Repository:

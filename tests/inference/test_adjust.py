@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styleheat.errors import InputError
-from styleheat.inference.adjust import NOD, SWAY, adjust, part_of, relative
+from styleheat.inference.adjust import PITCH_LIMIT, POSITION_LIMIT, adjust, part_of, relative
 from styleheat.inference.drive import Motion
 from styleheat.media.track import AudioTrack
 from styleheat.morphable.camera import rotation
@@ -98,18 +98,18 @@ def test_a_centred_head_moves_around_the_portraits_own_pose(seed: int) -> None:
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
-@pytest.mark.parametrize(("nod", "most"), [(0.02, 0.0203), (-0.02, 0.0203), (0.5, NOD), (-1.0, NOD)])
+@pytest.mark.parametrize(("nod", "most"), [(0.02, 0.0203), (-0.02, 0.0203), (0.5, PITCH_LIMIT), (-1.0, PITCH_LIMIT)])
 def test_a_centred_pitch_is_the_drivers_but_near_the_portraits(nod: float, most: float) -> None:
     pitch = DESCRIPTOR_ANGLE.start
     driver = dataclasses.replace(motion(), of_another=True)
     driver.descriptors[:, pitch] += START[pitch] + nod - driver.descriptors[:, pitch].mean()
     found = adjust(driver, START, wanted(relative="centred")).descriptors[:, pitch]
     away = (found.mean() - START[pitch]) * np.sign(nod)
-    assert 0.97 * min(abs(nod), NOD) < away < most + 1e-4
+    assert 0.97 * min(abs(nod), PITCH_LIMIT) < away < most + 1e-4
     assert np.diff(found) == pytest.approx(np.diff(driver.descriptors[:, pitch]), abs=1e-5)
 
 
-@pytest.mark.parametrize(("far", "goes"), [(2.0, 2.0), (40.0, SWAY)])
+@pytest.mark.parametrize(("far", "goes"), [(2.0, 2.0), (40.0, POSITION_LIMIT)])
 def test_a_centred_head_stays_near_its_place(far: float, goes: float) -> None:
     place = slice(DESCRIPTOR_CROP.start + 1, DESCRIPTOR_CROP.stop)
     driver = dataclasses.replace(motion(), of_another=True)

@@ -44,6 +44,7 @@ def test_the_first_steps(golden: Callable[[str], Golden], steps: int) -> None:
     error = float(np.abs(losses[1:] / wanted[1:] - 1).max())
     REACHED["optimize_inverse"] = (error, 1e-3)
     assert np.allclose(made.codes[0, :9], fixture["w_start"][0, :9], atol=5e-4)
-    for key, ours in (("wx_after3", made.codes[0]), ("fx_after3", pool(made.feature, 8)[:, ::4])):
-        assert steps != 3 or (np.abs(ours.numpy() - fixture[key]) <= 2e-3).mean() >= 0.99, key
+    if steps == 3:
+        for key, ours in (("wx_after3", made.codes[0]), ("fx_after3", pool(made.feature, 8)[:, ::4])):
+            assert (np.abs(ours.numpy() - fixture[key]) <= 2e-3).mean() >= 0.99, key
     assert made.condition is None and made.image.shape == (1, 3, 256, 256) and made.image.abs().max() <= 1

@@ -85,7 +85,7 @@ def run(name: str, folder: Path, world: World, **changes: Any) -> None:
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every recipe on two processes: cut after CUT steps, and gone on with to its end."""
+    """Every recipe on two processes: cut after CUT steps, then resumed to its end."""
     folder = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     done = subprocess.run([*command, __spec__.name if __spec__ else "", str(folder)], capture_output=True, text=True)
